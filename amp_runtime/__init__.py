@@ -1,0 +1,1 @@
+"""Mixed-precision training for PyTorch: capability, precision policies, a correct step, a loop, instruments."""

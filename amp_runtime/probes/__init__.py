@@ -1,0 +1,1 @@
+"""What runs in the child process. Loaded from the installation under a private name (see bootstrap)."""

@@ -1,0 +1,1 @@
+"""The built-in report formats: pure functions of a finished report."""

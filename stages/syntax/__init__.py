@@ -1,0 +1,1 @@
+"""Stage 1: does the code parse, compile, resolve its names and imports, and load."""

@@ -1,0 +1,77 @@
+"""Everything a plugin may import from the core. Re-exports only."""
+
+from verifier.errors import StageError, VerifierError
+from verifier.hookspecs import hookimpl
+from verifier.model.finding import Evidence, Finding, Json, Location, Related, Severity
+from verifier.model.report import (
+    Acceptance,
+    Deferred,
+    FileRecord,
+    NotRun,
+    Proof,
+    Renderer,
+    RunReport,
+    Source,
+    Suppressed,
+    Verdict,
+)
+from verifier.model.rule import Bad, Example, Good, RuleInfo
+from verifier.model.stage import (
+    Gate,
+    GateStatus,
+    Key,
+    Need,
+    Reported,
+    RunOptions,
+    Stage,
+    StageContext,
+    StageOutcome,
+    StageResult,
+    StageStatus,
+    Stash,
+)
+from verifier.model.task import Config, Criterion, Task
+from verifier.sources import SourceFile, SourceTree
+
+__all__ = [
+    "Acceptance",
+    "Bad",
+    "Config",
+    "Criterion",
+    "Deferred",
+    "Evidence",
+    "Example",
+    "FileRecord",
+    "Finding",
+    "Gate",
+    "GateStatus",
+    "Good",
+    "Json",
+    "Key",
+    "Location",
+    "Need",
+    "NotRun",
+    "Proof",
+    "Related",
+    "Renderer",
+    "Reported",
+    "RuleInfo",
+    "RunOptions",
+    "RunReport",
+    "Severity",
+    "Source",
+    "SourceFile",
+    "SourceTree",
+    "Stage",
+    "StageContext",
+    "StageError",
+    "StageOutcome",
+    "StageResult",
+    "StageStatus",
+    "Stash",
+    "Suppressed",
+    "Task",
+    "Verdict",
+    "VerifierError",
+    "hookimpl",
+]

@@ -1,0 +1,47 @@
+"""The whole plugin contract. Read this first to write a stage, a rule or a report format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from verifier.model.report import Renderer, RunReport
+    from verifier.model.rule import RuleInfo
+    from verifier.model.stage import Stage, StageResult
+
+PROJECT = "verifier"
+ENTRY_POINTS = "verifier.plugins"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def verifier_stages() -> Iterable[Stage]:
+    """Return the stages this plugin adds. Called once; must not run or import anything heavy."""
+    return ()
+
+
+@hookspec
+def verifier_rules() -> Iterable[RuleInfo]:
+    """Return further rules, for stages that look rules up by code prefix; stages list their own themselves."""
+    return ()
+
+
+@hookspec
+def verifier_renderers() -> Iterable[Renderer]:
+    """Return the report formats this plugin adds."""
+    return ()
+
+
+@hookspec
+def verifier_stage_finished(result: StageResult) -> None:
+    """Observe a finished stage. The result cannot be changed."""
+
+
+@hookspec
+def verifier_run_finished(report: RunReport) -> None:
+    """Observe a finished task. The report cannot be changed."""

@@ -1,0 +1,1 @@
+"""The frozen facts every part of `verify` speaks in."""

@@ -1,0 +1,72 @@
+"""What a rule is, and the examples that are its tests and its page. Knows no parser."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from dataclasses import dataclass
+from typing import Literal
+
+from verifier.model.finding import Severity
+
+_CODE = re.compile(r"[A-Z]{3}\d{3}\Z")
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
+_MARK = re.compile(r"# expect: (?P<codes>[A-Z0-9, ]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A small program. `# expect: CODE[, CODE]` marks the lines on which the rule must report."""
+
+    code: str
+
+    @property
+    def text(self) -> str:
+        return textwrap.dedent(self.code).lstrip("\n")
+
+    @property
+    def expected(self) -> tuple[tuple[int, str], ...]:
+        marks = []
+        for number, line in enumerate(self.text.splitlines(), start=1):
+            if mark := _MARK.search(line):
+                marks += [(number, code.strip()) for code in mark["codes"].split(",")]
+        return tuple(marks)
+
+
+class Bad(Example):
+    """A program the rule must report, on exactly the marked lines."""
+
+
+class Good(Example):
+    """A program the rule must not report."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleInfo:
+    """A rule's metadata: what `verify rules` lists and a rule's page shows.
+
+    Args:
+        code: three letters and three digits, unique among all plugins.
+        name: kebab-case, says what is wrong, reads after the word "allow".
+        severity: the usual one; a finding may carry another where the rule says so.
+        summary: one sentence, what is wrong.
+        why: one paragraph, why it matters.
+        mode: whether it is seen in source text, at run time, or both.
+
+    Raises:
+        ValueError: a code or name that is not of this form.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    summary: str
+    why: str
+    mode: Literal["static", "runtime", "both"] = "static"
+    examples: tuple[Bad | Good, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not _CODE.match(self.code):
+            raise ValueError(f"rule code {self.code!r} is not three capital letters and three digits")
+        if not _NAME.match(self.name):
+            raise ValueError(f"rule name {self.name!r} of {self.code} is not kebab-case")

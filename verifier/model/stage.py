@@ -1,0 +1,164 @@
+"""What a stage declares, what it is given, what it returns, and what the core makes of it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from verifier.model.finding import Finding, Json
+    from verifier.model.rule import RuleInfo
+    from verifier.model.task import Config, Task
+    from verifier.sources import SourceTree
+
+T = TypeVar("T")
+
+
+class GateStatus(enum.StrEnum):
+    """The outcome of one requirement."""
+
+    PASS = "PASS"
+    WARN = "WARN"
+    FAIL = "FAIL"
+    DEFERRED = "DEFERRED"
+
+
+class StageStatus(enum.StrEnum):
+    """The outcome of one stage; only PASSED and DEFERRED let a task pass."""
+
+    PASSED = "PASSED"
+    FAILED = "FAILED"
+    ERRORED = "ERRORED"
+    SKIPPED = "SKIPPED"
+    DEFERRED = "DEFERRED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """One requirement and what was seen. `evidence` of a deferred gate is the reason."""
+
+    name: str
+    requirement: str
+    status: GateStatus
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """What a stage asks of an earlier one: only that it comes first, or that it did not fail."""
+
+    stage: str
+    must_pass: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Key(Generic[T]):
+    """A typed name under which one stage leaves something for a later one."""
+
+    name: str
+
+
+class Stash:
+    """What stages of one run hand to each other, by typed key (pytest's idea of the same name)."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, object] = {}
+
+    def put(self, key: Key[T], value: T) -> None:
+        self._items[key.name] = value
+
+    def get(self, key: Key[T]) -> T | None:
+        return cast("T | None", self._items.get(key.name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What the command line decides for one run.
+
+    Args:
+        jobs: worker processes for static work.
+        time_limit_s: wall-clock seconds for each stage that runs code; None: the stage's own default.
+        memory_limit_gib: memory of the whole process tree of each stage that runs code; None: the default.
+        python: interpreter of the verified project; None: the running one.
+        all_facts: keep every fact of a large tree.
+    """
+
+    jobs: int = 1
+    time_limit_s: float | None = None
+    memory_limit_gib: float | None = None
+    python: Path | None = None
+    all_facts: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageContext:
+    """Everything a stage may look at. `progress` takes one short line about what is going on."""
+
+    root: Path
+    task: Task
+    config: Config
+    sources: SourceTree
+    options: RunOptions
+    stash: Stash
+    progress: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageOutcome:
+    """What a stage saw. It holds no verdict: the core judges."""
+
+    checks_run: int
+    findings: tuple[Finding, ...] = ()
+    gates: tuple[Gate, ...] = ()
+    facts: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A stage is a value: easy to build in a test, impossible to half-override.
+
+    Args:
+        gates: name -> requirement of every gate the stage may return; acceptance criteria name them.
+    """
+
+    number: int
+    name: str
+    title: str
+    summary: str
+    runs_code: bool
+    run: Callable[[StageContext], StageOutcome]
+    rules: tuple[RuleInfo, ...] = ()
+    gates: Mapping[str, str] = field(default_factory=dict)
+    needs: tuple[Need, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """A finding as the core judged it. The fingerprint holds no line number, so moved code keeps it."""
+
+    finding: Finding
+    name: str  # of its rule
+    blocking: bool
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageResult:
+    """A judged stage. `reason` says why it is SKIPPED or ERRORED; `internal`: the verifier itself failed."""
+
+    number: int
+    name: str
+    title: str
+    status: StageStatus
+    score: int
+    checks_run: int
+    duration_s: float
+    gates: tuple[Gate, ...] = ()
+    findings: tuple[Reported, ...] = ()
+    facts: Mapping[str, Json] = field(default_factory=dict)
+    reason: str = ""
+    internal: bool = False

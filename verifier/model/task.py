@@ -1,0 +1,49 @@
+"""The configuration and the tasks it declares, already checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from verifier.model.finding import Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Criterion:
+    """One acceptance line and the gates, as `stage:gate`, that prove it."""
+
+    text: str
+    proven_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What is verified together: files by glob, tests, workload factories, acceptance criteria.
+
+    Args:
+        files: globs relative to the root.
+        tests: test files or folders, relative to the root.
+        workloads: `module:factory`.
+    """
+
+    name: str
+    title: str
+    files: tuple[str, ...]
+    tests: tuple[str, ...] = ()
+    workloads: tuple[str, ...] = ()
+    acceptance: tuple[Criterion, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """`[tool.verifier]`. `path` is the file it was read from; None where there is none."""
+
+    root: Path
+    path: Path | None = None
+    source_roots: tuple[str, ...] = (".",)
+    block_at: Severity = Severity.HIGH
+    exclude: tuple[str, ...] = ()
+    python: str | None = None
+    per_file_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    tasks: Mapping[str, Task] = field(default_factory=dict)
