@@ -15,7 +15,7 @@ from verifier.model.report import (
     Suppressed,
     Verdict,
 )
-from verifier.model.rule import Bad, Example, Good, RuleInfo
+from verifier.model.rule import Bad, Example, Good, Rule, RuleInfo
 from verifier.model.stage import (
     Gate,
     GateStatus,
@@ -55,6 +55,7 @@ __all__ = [
     "Related",
     "Renderer",
     "Reported",
+    "Rule",
     "RuleInfo",
     "RunOptions",
     "RunReport",

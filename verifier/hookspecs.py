@@ -9,7 +9,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from verifier.model.report import Renderer, RunReport
-    from verifier.model.rule import RuleInfo
+    from verifier.model.rule import Rule
     from verifier.model.stage import Stage, StageResult
 
 PROJECT = "verifier"
@@ -26,8 +26,8 @@ def verifier_stages() -> Iterable[Stage]:
 
 
 @hookspec
-def verifier_rules() -> Iterable[RuleInfo]:
-    """Return further rules, for stages that look rules up by code prefix; stages list their own themselves."""
+def verifier_rules() -> Iterable[Rule]:
+    """Return rules that join a stage which exists; each names it. Stages declare their own rules themselves."""
     return ()
 
 

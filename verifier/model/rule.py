@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from verifier.model.finding import Severity
+if TYPE_CHECKING:
+    from verifier.model.finding import Finding, Severity
+    from verifier.sources import SourceFile
 
 _CODE = re.compile(r"[A-Z]{3}\d{3}\Z")
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
@@ -70,3 +73,16 @@ class RuleInfo:
             raise ValueError(f"rule code {self.code!r} is not three capital letters and three digits")
         if not _NAME.match(self.name):
             raise ValueError(f"rule name {self.name!r} of {self.code} is not kebab-case")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A rule that a plugin adds to a stage: its metadata and a check of one file.
+
+    The core calls `check` for every Python file of the task once the stage of that name has run; whatever it
+    yields must carry the code of `info`.
+    """
+
+    info: RuleInfo
+    stage: str
+    check: Callable[[SourceFile], Iterable[Finding]]

@@ -39,12 +39,18 @@ class StageStatus(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """One requirement and what was seen. `evidence` of a deferred gate is the reason."""
+    """One requirement and what was seen. `evidence` of a deferred gate is the reason.
+
+    A gate that sums up findings names their codes or families in `sums_up`: the core then decides its status from
+    those that remain after suppression (FAIL if one blocks, WARN if one is above INFO, else the stage's own word,
+    PASS or DEFERRED) and adds their count to the evidence.
+    """
 
     name: str
     requirement: str
     status: GateStatus
     evidence: str
+    sums_up: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,32 @@
+"""Finds the rules of a package: exactly one per module, its code and name those of the file."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING
+
+from verifier.api import RuleInfo
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+def rules_in(package: ModuleType) -> tuple[RuleInfo, ...]:
+    """Import every module of a rules package and return its `RULE`, by code.
+
+    Raises:
+        ImportError: a module has no `RULE`, or one whose code and name are not those of its file. A rule that
+            cannot be found is never a shorter run.
+    """
+    rules = []
+    for module_info in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"{package.__name__}.{module_info.name}")
+        rule = getattr(module, "RULE", None)
+        if not isinstance(rule, RuleInfo):
+            raise ImportError(f"{module.__name__} defines no RULE")
+        expected = f"{rule.code.lower()}_{rule.name.replace('-', '_')}"
+        if module_info.name != expected:
+            raise ImportError(f"{module.__name__} holds {rule.code} {rule.name}; its file should be {expected}.py")
+        rules.append(rule)
+    return tuple(sorted(rules, key=lambda rule: rule.code))

@@ -1,0 +1,158 @@
+"""One run: configuration, task and plugins in; a finished report out."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verifier import __version__
+from verifier.acceptance import deferred_gates, judge_acceptance
+from verifier.errors import UsageError
+from verifier.git import commit_and_dirty
+from verifier.model.report import FileRecord, NotRun, RunReport, Source
+from verifier.model.stage import RunOptions, Stage, StageContext, StageResult, Stash
+from verifier.nearest import suggestion
+from verifier.pipeline import run_stages
+from verifier.scoring import task_score, verdict
+
+if TYPE_CHECKING:
+    from verifier.model.finding import Json
+    from verifier.model.task import Config, Task
+    from verifier.plugins import Plugins
+    from verifier.sources import SourceTree
+
+_CONTEXT_LINES = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The stages to run, and those left out with the reason."""
+
+    stages: tuple[Stage, ...]
+    left_out: tuple[NotRun, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observer:
+    """What the terminal is told while a run goes on. All default to silence."""
+
+    started: Callable[[Stage], None] = lambda _stage: None
+    finished: Callable[[StageResult], None] = lambda _result: None
+    progress: Callable[[str], None] = lambda _line: None
+
+
+def select_stages(plugins: Plugins, wanted: Sequence[str], *, static_only: bool = False) -> Selection:
+    """Return the stages named in `wanted` (by name or number), all of them where it is empty.
+
+    Raises:
+        UsageError: no stage has that name, or a stage that runs code is asked of a static run.
+    """
+    chosen = set()
+    for name in wanted:
+        stage = plugins.stage(name)
+        if stage is None:
+            raise UsageError(f'there is no stage "{name}"{suggestion(name, [s.name for s in plugins.stages])}')
+        if static_only and stage.runs_code:
+            raise UsageError(f'`verify check` runs no code, so it has no stage "{stage.name}"; declare a task for that')
+        chosen.add(stage.name)
+    run, left = [], []
+    for stage in plugins.stages:
+        if static_only and stage.runs_code:
+            left.append(NotRun(number=stage.number, name=stage.name, reason="`verify check` runs no code"))
+        elif chosen and stage.name not in chosen:
+            left.append(NotRun(number=stage.number, name=stage.name, reason="left out by --stage"))
+        else:
+            run.append(stage)
+    return Selection(stages=tuple(run), left_out=tuple(left))
+
+
+def verify(
+    task: Task,
+    config: Config,
+    sources: SourceTree,
+    plugins: Plugins,
+    selection: Selection,
+    options: RunOptions,
+    *,
+    command: Sequence[str],
+    observer: Observer | None = None,
+) -> RunReport:
+    """Run the selected stages over one task and return the judged report. Writes nothing."""
+    observer = observer or Observer()
+    context = StageContext(
+        root=config.root,
+        task=task,
+        config=config,
+        sources=sources,
+        options=options,
+        stash=Stash(),
+        progress=observer.progress,
+    )
+    result = run_stages(selection.stages, context, plugins, started=observer.started, finished=observer.finished)
+    commit, dirty = commit_and_dirty(config.root)
+    report = RunReport(
+        task=task.name,
+        title=task.title,
+        verdict=verdict(result.stages),
+        score=task_score(result.stages),
+        block_at=config.block_at.name,
+        tool={"version": __version__, "plugins": list(plugins.third_party), "command": shlex.join(command)},
+        source=Source(commit=commit, dirty=dirty, files=_records(sources)),
+        environment=_environment(result.stages, options),
+        stages=result.stages,
+        acceptance=judge_acceptance(task.acceptance, result.stages),
+        suppressed=result.suppressed,
+        not_run=selection.left_out,
+        deferred=deferred_gates(result.stages),
+        snippets=_snippets(result.stages, sources),
+    )
+    plugins.manager.hook.verifier_run_finished(report=report)
+    return report
+
+
+def _records(sources: SourceTree) -> tuple[FileRecord, ...]:
+    return tuple(FileRecord(path=file.path, sha256=file.sha256, lines=file.line_count) for file in sources)
+
+
+def _environment(stages: Sequence[StageResult], options: RunOptions) -> dict[str, Json]:
+    """Return what the figures and resolutions of the report depend on. Imports nothing: torch is asked by metadata."""
+    device: Json = next((stage.facts["device"] for stage in stages if "device" in stage.facts), None)
+    environment: dict[str, Json] = {
+        "python": platform.python_version(),
+        "torch": None,
+        "device": device or "none: no code was run",
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+    if options.python is None or Path(options.python).resolve() == Path(sys.executable).resolve():
+        try:
+            environment["torch"] = metadata.version("torch")
+        except metadata.PackageNotFoundError:
+            environment["torch"] = None
+    for stage in stages:
+        told = stage.facts.get("environment")
+        if isinstance(told, dict):
+            environment |= told
+    return environment
+
+
+def _snippets(stages: Sequence[StageResult], sources: SourceTree) -> dict[tuple[str, int], str]:
+    """Return the source lines around every finding, for the formats that people read."""
+    findings = [item.finding for stage in stages for item in stage.findings]
+    locations = [place for item in findings for place in (item.location, *(other.location for other in item.related))]
+    places = {(place.path, place.line) for place in locations}
+    lines: dict[str, list[str]] = {}
+    snippets = {}
+    for path, line in sorted(places):
+        if path not in lines:
+            file = sources.get(path)
+            lines[path] = (file.data or b"").decode("utf-8", "replace").splitlines() if file else []
+        text = lines[path]
+        for number in range(max(1, line - _CONTEXT_LINES), min(len(text), line + _CONTEXT_LINES) + 1):
+            snippets[path, number] = text[number - 1]
+    return snippets

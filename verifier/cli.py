@@ -1,0 +1,179 @@
+"""The command line: options in, one call, an exit code out. Decides nothing itself."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from verifier import __version__
+from verifier.errors import ConfigError, ExitCode, UsageError, VerifierError
+
+# Commands and options that the contract names and a later version brings. They are refused by name, so that
+# `verify fix` is never taken for a task called "fix".
+_NOT_YET_COMMANDS = (
+    *("run", "fix", "analyze", "calibrate", "compare", "mutate", "check-report", "merge", "explain", "init", "doctor"),
+)
+_NOT_YET_OPTIONS = (
+    *("--changed-since", "--baseline", "--update-baseline", "--watch", "--select", "--ignore", "--no-cache"),
+    *("--require-device", "--sandbox", "--require-isolation", "--strict", "--save-baseline", "--executor", "--shard"),
+)
+_HELP = """The pre-merge gate for PyTorch mixed-precision (AMP) training code.
+
+\b
+verify T035 [T036 ...]   run every stage of these tasks and write their reports
+verify --all             every task of the configuration
+verify check PATH...     static stages on files or folders; needs no configuration
+
+Tasks stand in pyproject.toml under [tool.verifier.tasks.NAME]. The exit code is the verdict:
+0 PASS, 1 BLOCK, 2 wrong use or configuration, 3 the verifier itself failed, 130 interrupted.
+"""
+
+
+class _Group(click.Group):
+    """A first word that is no command is a task."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        first = args[0] if args else "--help"
+        if first in _NOT_YET_COMMANDS:
+            raise UsageError(f"`verify {first}` is not built in this version")
+        for word in args[: args.index("--") if "--" in args else None]:
+            if word.split("=", 1)[0] in _NOT_YET_OPTIONS:
+                raise UsageError(f"the option {word.split('=', 1)[0]} is not built in this version")
+        if first not in (*self.commands, "--help", "-h", "--version"):
+            args = ["task", *args]
+        return super().parse_args(ctx, args or ["--help"])
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return ["check", "tasks", "stages", "rules"]
+
+
+_PATH = click.Path(path_type=Path)
+
+
+def _common(function: Any) -> Any:
+    """Add the options that every run takes."""
+    options = (
+        click.option(
+            "--stage", "stage", multiple=True, metavar="NAME", help="Only this stage, by name or number (repeatable)."
+        ),
+        click.option(
+            "--format",
+            "formats",
+            multiple=True,
+            metavar="NAMES",
+            help="Report formats: md, json, concise (repeatable or comma list).",
+        ),
+        click.option("--output", metavar="DIR", help="Folder for the reports; - with one format prints it."),
+        click.option("--config", "config_file", type=_PATH, help="Configuration file; its folder is the root."),
+        click.option("--python", "python", type=_PATH, help="Interpreter of the verified project."),
+        click.option("--jobs", type=click.IntRange(min=1), help="Worker processes for static work."),
+        click.option("--facts", is_flag=True, help="Keep every fact of a large tree in the JSON."),
+        click.option(
+            "--time-limit",
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="S",
+            help="Seconds for each stage that runs code.",
+        ),
+        click.option(
+            "--memory-limit",
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="GIB",
+            help="Memory for each stage that runs code.",
+        ),
+        click.option("-q", "--quiet", is_flag=True, help="No progress and no summary."),
+        click.option("-v", "--verbose", is_flag=True, help="Say more while working."),
+        click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True),
+        click.option("--no-progress", is_flag=True, help="No progress on stderr."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@click.group(cls=_Group, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="verify")
+def cli() -> None:
+    """Entry of the group; `_Group` has decided which command it is."""
+
+
+@cli.command("task", hidden=True, help="Run every stage of these tasks and write their reports.")
+@click.argument("names", nargs=-1, metavar="TASK...")
+@click.option("--all", "every", is_flag=True, help="Every task of the configuration.")
+@_common
+def task_command(names: tuple[str, ...], every: bool, **options: Any) -> None:
+    from verifier.commands import Options, run_tasks  # noqa: PLC0415 - `--help` must not pay for it
+
+    sys.exit(run_tasks(names, every=every, options=Options(**options, command=_command_line())))
+
+
+@cli.command("check", help="Static stages on files or folders. Needs no configuration, runs nothing.")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=_PATH)
+@_common
+def check_command(paths: tuple[Path, ...], **options: Any) -> None:
+    from verifier.commands import Options, run_check  # noqa: PLC0415
+
+    sys.exit(run_check(paths, options=Options(**options, command=_command_line())))
+
+
+@cli.command("tasks", help="List the tasks of the configuration.")
+@click.option("--config", "config_file", type=_PATH, help="Configuration file.")
+def tasks_command(config_file: Path | None) -> None:
+    from verifier.commands import list_tasks  # noqa: PLC0415
+
+    click.echo(list_tasks(config_file))
+
+
+@cli.command("stages", help="List the stages, their gates and where they come from.")
+def stages_command() -> None:
+    from verifier.commands import list_stages  # noqa: PLC0415
+
+    click.echo(list_stages())
+
+
+@cli.command("rules", help="List every rule: code, severity, name, stage.")
+def rules_command() -> None:
+    from verifier.commands import list_rules  # noqa: PLC0415
+
+    click.echo(list_rules())
+
+
+def _command_line() -> tuple[str, ...]:
+    return ("verify", *sys.argv[1:])
+
+
+def main() -> int:
+    """Run the command line and return the exit code."""
+    try:
+        cli.main(standalone_mode=False)
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(f"verify: {problem}", err=True)
+        return ExitCode.USAGE
+    except VerifierError as error:
+        click.echo(f"verify: {error}", err=True)
+        return ExitCode.USAGE
+    except click.ClickException as error:
+        click.echo(f"verify: {error.format_message()}", err=True)
+        return ExitCode.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("verify: interrupted", err=True)
+        return ExitCode.INTERRUPTED
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else ExitCode.PASS
+    except BrokenPipeError:
+        sys.stderr.close()
+        return ExitCode.INTERNAL
+    except Exception:
+        traceback.print_exc()
+        click.echo("verify: the verifier itself failed; nothing is proven", err=True)
+        return ExitCode.INTERNAL
+    return ExitCode.PASS
+
+
+def entry() -> NoReturn:
+    """Console-script entry."""
+    sys.exit(main())

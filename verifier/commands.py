@@ -1,0 +1,215 @@
+"""What each command does, from options to an exit code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from verifier.app import Selection, select_stages, verify
+from verifier.config import find_root, load_config
+from verifier.errors import ExitCode, UsageError
+from verifier.model.report import Renderer, RunReport, Verdict
+from verifier.model.stage import RunOptions
+from verifier.model.task import Config, Task
+from verifier.nearest import suggestion
+from verifier.output import DEFAULT_FORMATS, default_folder, parse_formats, print_document, write_report
+from verifier.plugins import Plugins, load_plugins
+from verifier.selection import check_root, check_sources, task_sources
+from verifier.terminal import Terminal, make_terminal, summary, watching
+
+CHECK_TASK = "check"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options of one command line, by the names that click gives them."""
+
+    stage: tuple[str, ...]
+    formats: tuple[str, ...]
+    output: str | None
+    config_file: Path | None
+    python: Path | None
+    jobs: int | None
+    facts: bool
+    time_limit: float | None
+    memory_limit: float | None
+    quiet: bool
+    verbose: bool
+    color: str
+    no_progress: bool
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Runner:
+    """What the tasks of one command line share."""
+
+    config: Config
+    plugins: Plugins
+    selection: Selection
+    options: Options
+    terminal: Terminal
+
+    def run(self, task: Task, sources: SourceTree) -> RunReport:
+        with watching(self.terminal, task.name) as observer:
+            return verify(
+                task,
+                self.config,
+                sources,
+                self.plugins,
+                self.selection,
+                _run_options(self.options, self.config),
+                command=self.options.command,
+                observer=observer,
+            )
+
+
+def run_tasks(names: Sequence[str], *, every: bool, options: Options) -> int:
+    """Run tasks by name, or every one, and return the exit code: the worst of all."""
+    plugins = load_plugins()
+    config = _project_config(options.config_file, plugins)
+    tasks = _wanted(config, names, every=every)
+    selection = select_stages(plugins, options.stage)
+    formats = parse_formats(options.formats or DEFAULT_FORMATS, plugins.renderers)
+    to_stdout = _to_stdout(options, formats)
+    if to_stdout and len(tasks) > 1:
+        raise UsageError("--output - takes one task; give a folder for several")
+    terminal = _terminal(options)
+    runner = _Runner(config=config, plugins=plugins, selection=selection, options=options, terminal=terminal)
+    codes = []
+    for task in tasks:
+        report = runner.run(task, task_sources(config, task))
+        written: tuple[Path, ...] = ()
+        if to_stdout:
+            print_document(report, formats[0])
+        else:
+            folder = _folder(options.output, config.root, task.name, several=len(tasks) > 1)
+            written = write_report(report, formats, folder, clean=options.output is None)
+        if not terminal.quiet:
+            click.echo(summary(report, terminal, written), err=to_stdout, color=terminal.colour)
+        codes.append(_exit_code(report))
+    return max(codes)
+
+
+def run_check(paths: Sequence[Path], *, options: Options) -> int:
+    """Run the static stages over files and folders, and return the exit code."""
+    plugins = load_plugins()
+    for path in paths:
+        if not path.exists() and not path.is_symlink():
+            raise UsageError(f"{path}: there is no such file or folder")
+    config = _load(check_root(paths), options.config_file, plugins)
+    sources = check_sources(config.root, paths, config.exclude)
+    task = Task(
+        name=CHECK_TASK,
+        title=f"check of {', '.join(map(str, paths))}",
+        files=tuple(file.path for file in sources),
+    )
+    selection = select_stages(plugins, options.stage, static_only=True)
+    silent_default = not options.formats and options.output is None
+    wanted = options.formats or (("concise",) if silent_default else DEFAULT_FORMATS)
+    formats = parse_formats(wanted, plugins.renderers)
+    terminal = _terminal(options)
+    runner = _Runner(config=config, plugins=plugins, selection=selection, options=options, terminal=terminal)
+    report = runner.run(task, sources)
+    if silent_default or _to_stdout(options, formats):
+        print_document(report, formats[0])
+    else:
+        folder = _folder(options.output, config.root, CHECK_TASK, several=False)
+        written = write_report(report, formats, folder, clean=options.output is None)
+        if not terminal.quiet:
+            click.echo(summary(report, terminal, written), color=terminal.colour)
+    return _exit_code(report)
+
+
+def list_tasks(config_file: Path | None) -> str:
+    config = _project_config(config_file, load_plugins())
+    rows = [f"{task.name:12s} {task.title}" for task in config.tasks.values()]
+    return "\n".join(rows) if rows else f"no tasks in {config.path or config.root}"
+
+
+def list_stages() -> str:
+    lines = []
+    for stage in load_plugins().stages:
+        lines.append(
+            f"{stage.number} {stage.name:12s} {'runs the code' if stage.runs_code else 'reads only'}: {stage.summary}"
+        )
+        lines += [f"    {name:18s} {requirement}" for name, requirement in stage.gates.items()]
+    return "\n".join(lines)
+
+
+def list_rules() -> str:
+    plugins = load_plugins()
+    return "\n".join(
+        f"{code}  {rule.severity.name:8s}  {rule.name:32s}  {plugins.rule_stage[code] or 'core':12s}  {rule.mode}"
+        for code, rule in plugins.rules.items()
+    )
+
+
+def _project_config(config_file: Path | None, plugins: Plugins) -> Config:
+    root = find_root(Path.cwd())
+    if config_file is None and root is None:
+        raise UsageError(
+            f"no pyproject.toml or verifier.toml in {Path.cwd()} or above; declare a task there, or use `verify check`"
+        )
+    return _load(root or Path.cwd(), config_file, plugins)
+
+
+def _load(root: Path, config_file: Path | None, plugins: Plugins) -> Config:
+    gates = {stage.name: stage.gates for stage in plugins.stages}
+    codes = {*plugins.rules, *(code[:3] for code in plugins.rules)}
+    return load_config(root, file=config_file, gates=gates, codes=codes)
+
+
+def _wanted(config: Config, names: Sequence[str], *, every: bool) -> tuple[Task, ...]:
+    if every and names:
+        raise UsageError("--all runs every task; name no task beside it")
+    if not every and not names:
+        raise UsageError("name a task, or use --all")
+    if not config.tasks:
+        where = config.path or config.root
+        raise UsageError(f"{where} declares no task; add a table [tool.verifier.tasks.NAME], or use `verify check`")
+    for name in names:
+        if name not in config.tasks:
+            raise UsageError(f'there is no task "{name}"{suggestion(name, config.tasks)}')
+    return tuple(config.tasks[name] for name in (config.tasks if every else dict.fromkeys(names)))
+
+
+def _to_stdout(options: Options, formats: Sequence[Renderer]) -> bool:
+    if options.output != "-":
+        return False
+    if len(formats) != 1:
+        raise UsageError("--output - prints one document; choose one with --format")
+    return True
+
+
+def _folder(output: str | None, root: Path, task: str, *, several: bool) -> Path:
+    if output is None:
+        return default_folder(root, task)
+    return Path(output) / task if several else Path(output)
+
+
+def _run_options(options: Options, config: Config) -> RunOptions:
+    python = options.python or (Path(config.python) if config.python else None)
+    if python is not None and not python.is_file():
+        raise UsageError(f"--python {python}: there is no such interpreter")
+    return RunOptions(
+        jobs=options.jobs or len(os.sched_getaffinity(0)),
+        time_limit_s=options.time_limit,
+        memory_limit_gib=options.memory_limit,
+        python=python.absolute() if python else None,  # never resolved: a virtual environment's python is a link
+        all_facts=options.facts,
+    )
+
+
+def _terminal(options: Options) -> Terminal:
+    return make_terminal(options.color, progress=not options.no_progress, quiet=options.quiet, verbose=options.verbose)
+
+
+def _exit_code(report: RunReport) -> int:
+    if any(stage.internal for stage in report.stages):
+        return ExitCode.INTERNAL
+    return ExitCode.PASS if report.verdict is Verdict.PASS else ExitCode.BLOCK

@@ -1,0 +1,262 @@
+"""Reads `[tool.verifier]`: every problem at once, each with its place and the nearest valid name."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from verifier.discovery import matching, walk
+from verifier.errors import ConfigError, UsageError
+from verifier.model.finding import Severity
+from verifier.model.task import Config, Criterion, Task
+from verifier.nearest import suggestion
+from verifier.toml_places import line_of
+
+_FILE_NAMES = ("verifier.toml", "pyproject.toml")
+_TOP_KEYS = ("source-roots", "block-at", "exclude", "python", "per-file-ignores", "tasks")
+_TASK_KEYS = ("title", "files", "tests", "workloads", "acceptance")
+_CRITERION_KEYS = ("text", "proven-by")
+# Named by the contract, built by a later version: refused, because accepting them would promise a check.
+_NOT_YET = {
+    "scripts": "running training scripts is not built in this version; declare `workloads`",
+    "requirements": "no stage of this version measures performance, so nothing could prove it; remove it",
+}
+
+
+@dataclass(slots=True)
+class _Document:
+    """One configuration file being read, and what is wrong with it so far."""
+
+    path: Path
+    text: str
+    prefix: tuple[str, ...]
+    problems: list[str] = field(default_factory=list)
+
+    def problem(self, keys: tuple[str | int, ...], sentence: str) -> None:
+        line = line_of(self.text, (*self.prefix, *keys))
+        name = ".".join(str(key) for key in keys)
+        self.problems.append(
+            f"{self.path.name}:{line}: {name}: {sentence}" if name else f"{self.path.name}: {sentence}"
+        )
+
+    def unknown_keys(self, keys: tuple[str | int, ...], table: Mapping[str, Any], valid: Sequence[str]) -> None:
+        for key in table:
+            if key not in valid:
+                self.problem((*keys, key), _NOT_YET.get(key) or f"unknown key{suggestion(key, valid)}")
+
+    def strings(self, keys: tuple[str | int, ...], table: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the list of strings under the last of `keys`, or () and a problem."""
+        value = table.get(str(keys[-1]), [])
+        if isinstance(value, list) and all(isinstance(item, str) and item for item in value):
+            return tuple(value)
+        self.problem(keys, "must be a list of non-empty strings")
+        return ()
+
+
+def find_root(start: Path, *, markers: Sequence[str] = _FILE_NAMES) -> Path | None:
+    """Return the nearest folder at or above `start` that holds one of `markers`."""
+    start = start if start.is_dir() else start.parent
+    return next(
+        (folder for folder in (start, *start.parents) if any((folder / name).exists() for name in markers)), None
+    )
+
+
+def load_config(
+    root: Path, *, file: Path | None = None, gates: Mapping[str, Iterable[str]], codes: Iterable[str] = ()
+) -> Config:
+    """Read the configuration of `root`.
+
+    Args:
+        root: the project; also the folder of the configuration file unless `file` is given.
+        file: `--config`; its folder is then the root.
+        gates: stage name -> gate names, which `proven-by` may name.
+        codes: every rule code and family, which `per-file-ignores` may name.
+
+    Raises:
+        ConfigError: with every problem found.
+        UsageError: the file named by `--config` cannot be read.
+    """
+    path = file or _config_file(root)
+    if path is None:
+        return Config(root=root)
+    document, table = _read(path)
+    root = path.parent.resolve()
+    document.unknown_keys((), table, _TOP_KEYS)
+    config = Config(
+        root=root,
+        path=path,
+        source_roots=_source_roots(document, table, root),
+        block_at=_block_at(document, table),
+        exclude=document.strings(("exclude",), table),
+        python=_python(document, table, root),
+        per_file_ignores=_per_file_ignores(document, table, set(codes)),
+        tasks=_tasks(document, table, root, {name: set(names) for name, names in gates.items()}),
+    )
+    if document.problems:
+        raise ConfigError(tuple(document.problems))
+    return config
+
+
+def _config_file(root: Path) -> Path | None:
+    present = [root / name for name in _FILE_NAMES if (root / name).is_file()]
+    ours = [path for path in present if path.name == "verifier.toml" or _has_table(path)]
+    if len(ours) > 1:
+        raise ConfigError((f"verifier.toml and pyproject.toml in {root} both configure verify; keep one of them",))
+    return ours[0] if ours else None
+
+
+def _has_table(path: Path) -> bool:
+    data = _parse(path, _text(path))
+    tool = data.get("tool")
+    return isinstance(tool, dict) and "verifier" in tool
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as UTF-8 text: {error}") from None
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError((f"{path.name}: is not valid TOML: {error}",)) from None
+
+
+def _read(path: Path) -> tuple[_Document, dict[str, Any]]:
+    text = _text(path)
+    data = _parse(path, text)
+    if path.name != "pyproject.toml":
+        return _Document(path, text, ()), data
+    table = data.get("tool", {}).get("verifier", {})
+    document = _Document(path, text, ("tool", "verifier"))
+    if not isinstance(table, dict):
+        raise ConfigError((f"{path.name}: tool.verifier must be a table",))
+    return document, table
+
+
+def _source_roots(document: _Document, table: Mapping[str, Any], root: Path) -> tuple[str, ...]:
+    roots = document.strings(("source-roots",), table) or (".",)
+    for name in roots:
+        if not (root / name).is_dir():
+            document.problem(("source-roots",), f'there is no folder "{name}" below {root}')
+    return roots
+
+
+def _block_at(document: _Document, table: Mapping[str, Any]) -> Severity:
+    value = table.get("block-at", "high")
+    names = [severity.name.lower() for severity in Severity]
+    if isinstance(value, str) and value in names:
+        return Severity[value.upper()]
+    document.problem(("block-at",), f"{value!r} is no severity{suggestion(str(value), names)}")
+    return Severity.HIGH
+
+
+def _python(document: _Document, table: Mapping[str, Any], root: Path) -> str | None:
+    value = table.get("python")
+    if value is None:
+        return None
+    if isinstance(value, str) and (root / value).is_file():
+        return str(root / value)
+    document.problem(("python",), f"there is no interpreter {value!r} below {root}")
+    return None
+
+
+def _per_file_ignores(document: _Document, table: Mapping[str, Any], codes: set[str]) -> dict[str, tuple[str, ...]]:
+    value = table.get("per-file-ignores", {})
+    if not isinstance(value, dict):
+        document.problem(("per-file-ignores",), "must be a table of glob = [codes]")
+        return {}
+    ignores = {}
+    for pattern in value:
+        ignores[pattern] = document.strings(("per-file-ignores", pattern), value)
+        for code in ignores[pattern]:
+            if code not in codes:
+                sentence = f"{code!r} is no rule or family{suggestion(code, codes)}"
+                document.problem(("per-file-ignores", pattern), sentence)
+    return ignores
+
+
+def _tasks(document: _Document, table: Mapping[str, Any], root: Path, gates: Mapping[str, set[str]]) -> dict[str, Task]:
+    value = table.get("tasks", {})
+    if not isinstance(value, dict) or not all(isinstance(task, dict) for task in value.values()):
+        document.problem(("tasks",), "must hold one table per task: [tool.verifier.tasks.NAME]")
+        return {}
+    exclude = table.get("exclude", [])
+    exclude = exclude if isinstance(exclude, list) and all(isinstance(item, str) for item in exclude) else []
+    candidates = [path.relative_to(root).as_posix() for path in walk(root, root=root, exclude=exclude)] if value else []
+    return {name: _task(document, name, task, root, candidates, gates) for name, task in value.items()}
+
+
+def _task(
+    document: _Document,
+    name: str,
+    table: Mapping[str, Any],
+    root: Path,
+    candidates: Sequence[str],
+    gates: Mapping[str, set[str]],
+) -> Task:
+    here = ("tasks", name)
+    document.unknown_keys(here, table, _TASK_KEYS)
+    title = table.get("title", name)
+    if not isinstance(title, str):
+        document.problem((*here, "title"), "must be text")
+        title = name
+    files = document.strings((*here, "files"), table)
+    if not files:
+        document.problem((*here, "files"), "a task needs at least one file or glob")
+    for pattern, paths in matching(root, files, candidates).items():
+        if not paths:
+            document.problem((*here, "files"), f'"{pattern}" matches no file below {root} that is not excluded')
+    tests = document.strings((*here, "tests"), table)
+    for path in tests:
+        if not (root / path).exists():
+            document.problem((*here, "tests"), f'there is no test file or folder "{path}" below {root}')
+    workloads = document.strings((*here, "workloads"), table)
+    for workload in workloads:
+        module, _, factory = workload.partition(":")
+        if not factory.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
+            document.problem((*here, "workloads"), f'"{workload}" is not of the form "package.module:factory"')
+    criteria = _criteria(document, here, table, gates)
+    return Task(name=name, title=title, files=files, tests=tests, workloads=workloads, acceptance=criteria)
+
+
+def _criteria(
+    document: _Document, task: tuple[str, str], table: Mapping[str, Any], gates: Mapping[str, set[str]]
+) -> tuple[Criterion, ...]:
+    value = table.get("acceptance", [])
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        document.problem(
+            (*task, "acceptance"), f"must be an array of tables: [[tool.verifier.{'.'.join(task)}.acceptance]]"
+        )
+        return ()
+    criteria = []
+    for index, item in enumerate(value):
+        here = (*task, "acceptance", index)
+        document.unknown_keys(here, item, _CRITERION_KEYS)
+        text = item.get("text")
+        if not isinstance(text, str) or not text.strip():
+            document.problem((*here, "text"), "an acceptance line needs a text")
+            text = ""
+        proven_by = document.strings((*here, "proven-by"), item)
+        if not proven_by:
+            document.problem((*here, "proven-by"), "an acceptance line must name the gates that prove it")
+        for reference in proven_by:
+            if sentence := _unknown_gate(reference, gates):
+                document.problem((*here, "proven-by"), sentence)
+        criteria.append(Criterion(text=text, proven_by=proven_by))
+    return tuple(criteria)
+
+
+def _unknown_gate(reference: str, gates: Mapping[str, set[str]]) -> str | None:
+    stage, _, gate = reference.partition(":")
+    if stage not in gates:
+        return f'"{reference}" names no stage of this version{suggestion(stage, gates)}'
+    if gate not in gates[stage]:
+        return f'"{reference}" names no gate of stage {stage}{suggestion(gate, gates[stage])}'
+    return None

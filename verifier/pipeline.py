@@ -1,0 +1,237 @@
+"""Orders the stages, runs each one guarded, and judges what it brought: a crash is a verdict, never a gap."""
+
+from __future__ import annotations
+
+import graphlib
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from verifier.errors import StageError
+from verifier.fingerprints import fingerprints
+from verifier.globs import compile_glob
+from verifier.model.finding import Evidence, Finding, Location
+from verifier.model.report import Suppressed
+from verifier.model.stage import Reported, StageOutcome, StageResult, StageStatus
+from verifier.own_rules import RULES, STAGE_CRASHED, STAGE_UNABLE
+from verifier.scoring import settle_gate, stage_score, stage_status
+from verifier.suppress import Allow, bad_suppressions, read_allows, sort_findings, unused_suppressions
+
+if TYPE_CHECKING:
+    from verifier.model.rule import Rule, RuleInfo
+    from verifier.model.stage import Need, Stage, StageContext
+    from verifier.plugins import Plugins
+
+_FAILED = {StageStatus.FAILED, StageStatus.ERRORED, StageStatus.SKIPPED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineResult:
+    """The judged stages in the order of their numbers, and what was suppressed in them."""
+
+    stages: tuple[StageResult, ...]
+    suppressed: tuple[Suppressed, ...]
+
+
+def in_order(stages: Sequence[Stage]) -> tuple[Stage, ...]:
+    """Return the stages so that each comes after those it needs, else by number.
+
+    Raises:
+        StageError: stages need each other in a circle.
+    """
+    by_name = {stage.name: stage for stage in stages}
+    sorter = graphlib.TopologicalSorter(
+        {stage.name: {need.stage for need in stage.needs if need.stage in by_name} for stage in stages}
+    )
+    try:
+        sorter.prepare()
+    except graphlib.CycleError as error:
+        raise StageError(f"stages need each other in a circle: {' -> '.join(error.args[1])}") from None
+    ordered: list[Stage] = []
+    ready: list[str] = []
+    while sorter.is_active():
+        ready = sorted([*ready, *sorter.get_ready()], key=lambda name: by_name[name].number)
+        name = ready.pop(0)
+        ordered.append(by_name[name])
+        sorter.done(name)
+    return tuple(ordered)
+
+
+def run_stages(
+    stages: Sequence[Stage],
+    context: StageContext,
+    plugins: Plugins,
+    *,
+    started: Callable[[Stage], None] = lambda _stage: None,
+    finished: Callable[[StageResult], None] = lambda _result: None,
+) -> PipelineResult:
+    """Run the stages. One that fails never stops the others from being told so."""
+    names = {code: rule.name for code, rule in plugins.rules.items()}
+    judge = _Judge(plugins.rules, context, read_allows(context.sources, names))
+    results: dict[str, StageResult] = {}
+    for stage in in_order(stages):
+        unmet = [need for need in stage.needs if _unmet(need, results)]
+        if unmet:
+            reason = ", ".join(f"{need.stage} is {results[need.stage].status}" for need in unmet)
+            result = judge.skipped(stage, f"needs a stage that did not fail: {reason}")
+        else:
+            started(stage)
+            added = [rule for rule in plugins.added_rules if rule.stage == stage.name]
+            result = judge.ran(stage, added, first=not results)
+        results[stage.name] = result
+        plugins.manager.hook.verifier_stage_finished(result=result)
+        finished(result)
+    ordered = sorted(results.values(), key=lambda result: result.number)
+    return PipelineResult(stages=tuple(ordered), suppressed=tuple(judge.suppressed))
+
+
+def _unmet(need: Need, results: Mapping[str, StageResult]) -> bool:
+    return need.must_pass and need.stage in results and results[need.stage].status in _FAILED
+
+
+class _Judge:
+    """Turns outcomes into results, and keeps the suppressed findings of all stages."""
+
+    def __init__(self, rules: Mapping[str, RuleInfo], context: StageContext, allows: tuple[Allow, ...]) -> None:
+        self._rules = rules
+        self._context = context
+        self._allows = allows
+        self.suppressed: list[Suppressed] = []
+        self._ignores = [(compile_glob(glob), codes) for glob, codes in context.config.per_file_ignores.items()]
+
+    def skipped(self, stage: Stage, reason: str) -> StageResult:
+        return self._result(stage, StageStatus.SKIPPED, 0.0, StageOutcome(checks_run=0), reason=reason)
+
+    def ran(self, stage: Stage, added: Sequence[Rule], *, first: bool) -> StageResult:
+        begin = time.perf_counter()
+        try:
+            outcome = _with_rules(stage.run(self._context), added, self._context)
+            _check_contract(stage, added, outcome)
+        except StageError as error:
+            return self._errored(stage, time.perf_counter() - begin, STAGE_UNABLE, str(error), "")
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            return self._errored(stage, time.perf_counter() - begin, STAGE_CRASHED, text, traceback.format_exc())
+        return self._judged(stage, outcome, time.perf_counter() - begin, first=first)
+
+    def _judged(self, stage: Stage, outcome: StageOutcome, duration_s: float, *, first: bool) -> StageResult:
+        found = [finding for finding in outcome.findings if not self._ignored(finding)]
+        split = sort_findings(found, self._allows)
+        used = {(allow, finding.rule) for finding, allow in split.silenced}
+        codes = {rule.code for rule in stage.rules}
+        own = unused_suppressions(self._allows, used, codes)
+        if first:  # a comment that cannot count is said once, by the stage that came first
+            own = (*bad_suppressions(self._allows), *own)
+        silenced = self._reported([finding for finding, _ in split.silenced])
+        for reported, (_, allow) in zip(silenced, split.silenced, strict=True):
+            self.suppressed.append(Suppressed(stage=stage.name, finding=reported, reason=allow.reason, line=allow.line))
+        findings = (*split.kept, *own)
+        block_at = self._context.config.block_at
+        gates = tuple(settle_gate(gate, findings, block_at) for gate in outcome.gates)
+        outcome = StageOutcome(checks_run=outcome.checks_run, findings=findings, gates=gates, facts=outcome.facts)
+        blocked = any(finding.severity >= block_at for finding in findings)
+        return self._result(stage, stage_status(outcome.gates, blocked=blocked), duration_s, outcome)
+
+    def _ignored(self, finding: Finding) -> bool:
+        return any(
+            pattern.match(finding.location.path) and finding.rule.startswith(codes) for pattern, codes in self._ignores
+        )
+
+    def _errored(self, stage: Stage, duration_s: float, rule: RuleInfo, text: str, trace: str) -> StageResult:
+        evidence = (Evidence(kind="traceback", summary=text, data={"traceback": trace} if trace else {}),)
+        finding = Finding(
+            rule=rule.code,
+            severity=rule.severity,
+            message=f"Stage {stage.name} could not finish: {text}",
+            location=_place(self._context),
+            symbol=stage.name,
+            evidence=evidence,
+            why=rule.why,
+            remediation="This is a fault of the stage: report it with the traceback."
+            if trace
+            else "Remove the cause and run again.",
+        )
+        outcome = StageOutcome(checks_run=0, findings=(finding,))
+        return self._result(stage, StageStatus.ERRORED, duration_s, outcome, reason=text, internal=bool(trace))
+
+    def _reported(self, findings: Sequence[Finding]) -> list[Reported]:
+        block_at = self._context.config.block_at
+        marks = fingerprints(findings, self._context.sources)
+        return [
+            Reported(
+                finding=finding,
+                name=self._rules[finding.rule].name,
+                blocking=finding.severity >= block_at,
+                fingerprint=mark,
+            )
+            for finding, mark in zip(findings, marks, strict=True)
+        ]
+
+    def _result(
+        self,
+        stage: Stage,
+        status: StageStatus,
+        duration_s: float,
+        outcome: StageOutcome,
+        *,
+        reason: str = "",
+        internal: bool = False,
+    ) -> StageResult:
+        findings = sorted(outcome.findings, key=_order)
+        return StageResult(
+            number=stage.number,
+            name=stage.name,
+            title=stage.title,
+            status=status,
+            score=stage_score(finding.severity for finding in findings),
+            checks_run=outcome.checks_run,
+            duration_s=round(duration_s, 3),
+            gates=outcome.gates,
+            findings=tuple(self._reported(findings)),
+            facts=outcome.facts,
+            reason=reason,
+            internal=internal,
+        )
+
+
+def _order(finding: Finding) -> tuple[object, ...]:
+    place = finding.location
+    return (-finding.severity, place.path, place.line, place.column, finding.rule, finding.message)
+
+
+def _place(context: StageContext) -> Location:
+    """Return a place for what belongs to no line: the configuration, else the first file."""
+    if context.config.path is not None:
+        return Location(path=context.config.path.name)
+    return Location(path=context.sources.files[0].path if context.sources.files else ".")
+
+
+def _with_rules(outcome: StageOutcome, rules: Sequence[Rule], context: StageContext) -> StageOutcome:
+    if not isinstance(outcome, StageOutcome):
+        raise TypeError(f"the stage returned {type(outcome).__name__} instead of a StageOutcome")
+    if not rules:
+        return outcome
+    files = context.sources.python()
+    found = tuple(finding for rule in rules for file in files for finding in rule.check(file))
+    return StageOutcome(
+        checks_run=outcome.checks_run + len(rules) * len(files),
+        findings=(*outcome.findings, *found),
+        gates=outcome.gates,
+        facts=outcome.facts,
+    )
+
+
+def _check_contract(stage: Stage, added: Sequence[Rule], outcome: StageOutcome) -> None:
+    if outcome.checks_run < 1:
+        raise StageError("it ran no check, and nothing checked is nothing proven; give the task something to check")
+    declared = {rule.code for rule in stage.rules} | {rule.info.code for rule in added}
+    for finding in outcome.findings:
+        if finding.rule not in declared or finding.rule in {rule.code for rule in RULES}:
+            raise ValueError(f"the stage reported {finding.rule}, a code that it does not declare")
+    for gate in outcome.gates:
+        if gate.name not in stage.gates:
+            raise ValueError(f'the stage returned the gate "{gate.name}", which it does not declare')
+    if len({gate.name for gate in outcome.gates}) < len(outcome.gates):
+        raise ValueError("the stage returned one gate twice")

@@ -1,0 +1,127 @@
+"""Loads every plugin through the entry-point group `verifier.plugins`, or refuses with its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TypeVar
+
+import pluggy
+
+from verifier import hookspecs
+from verifier.errors import PluginError
+from verifier.model.report import Renderer
+from verifier.model.rule import Rule, RuleInfo
+from verifier.model.stage import Stage
+from verifier.own_rules import RULES as OWN_RULES
+
+_OURS = "verify-amp"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Plugins:
+    """What the loaded plugins add, checked: no name, number or code twice."""
+
+    stages: tuple[Stage, ...]  # by number
+    rules: dict[str, RuleInfo]  # by code
+    rule_stage: dict[str, str]  # code -> name of the stage that reports it; "" for the core's own
+    added_rules: tuple[Rule, ...]  # by plugins, to stages of others
+    renderers: dict[str, Renderer]
+    third_party: tuple[str, ...]  # "name version" of distributions other than ours
+    manager: pluggy.PluginManager
+
+    def stage(self, name: str) -> Stage | None:
+        return next((stage for stage in self.stages if name in (stage.name, str(stage.number))), None)
+
+
+def load_plugins(entry_points: Iterable[metadata.EntryPoint] | None = None) -> Plugins:
+    """Load and check all plugins.
+
+    Raises:
+        PluginError: one fails to load, misspells a hook, or repeats a name, number or code of another.
+    """
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    found = metadata.entry_points(group=hookspecs.ENTRY_POINTS) if entry_points is None else entry_points
+    third_party = set()
+    for entry_point in sorted(found, key=lambda item: (item.name, item.value)):
+        _register(manager, entry_point)
+        if entry_point.dist is not None and entry_point.dist.name != _OURS:
+            third_party.add(f"{entry_point.dist.name} {entry_point.dist.version}")
+    _check_hooks(manager)
+    return _collect(manager, tuple(sorted(third_party)))
+
+
+def _register(manager: pluggy.PluginManager, entry_point: metadata.EntryPoint) -> None:
+    owner = f" of {entry_point.dist.name} {entry_point.dist.version}" if entry_point.dist else ""
+    try:
+        plugin = entry_point.load()
+    except Exception as error:
+        raise PluginError(
+            f'plugin "{entry_point.name}"{owner} failed to load ({entry_point.value}): '
+            f"{type(error).__name__}: {error}; reinstall the package that brings it, or uninstall it"
+        ) from error
+    try:
+        manager.register(plugin, name=entry_point.name)
+    except (ValueError, pluggy.PluginValidationError) as error:
+        raise PluginError(f'plugin "{entry_point.name}"{owner} cannot be registered: {error}') from error
+
+
+def _check_hooks(manager: pluggy.PluginManager) -> None:
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise PluginError(f"a plugin implements a hook that does not exist: {error}") from error
+
+
+def _collect(manager: pluggy.PluginManager, third_party: tuple[str, ...]) -> Plugins:
+    stages = sorted(_results(manager, "verifier_stages", Stage), key=lambda stage: stage.number)
+    renderers = _results(manager, "verifier_renderers", Renderer)
+    if not stages or not renderers:
+        raise PluginError(
+            "no stages or report formats are installed; reinstall verify-amp so that its plugins are found"
+        )
+    _unique("stage", (stage.name for stage in stages))
+    _unique("stage number", (str(stage.number) for stage in stages))
+    _unique("report format", (renderer.name for renderer in renderers))
+    owned = [(rule, stage.name) for stage in stages for rule in stage.rules]
+    added = _results(manager, "verifier_rules", Rule)
+    for rule in added:
+        if rule.stage not in {stage.name for stage in stages}:
+            raise PluginError(f'rule {rule.info.code} wants to join the stage "{rule.stage}", which no plugin brings')
+    extra = [(rule.info, rule.stage) for rule in added]
+    pairs = sorted([*owned, *extra, *((rule, "") for rule in OWN_RULES)], key=lambda pair: pair[0].code)
+    _unique("rule code", (rule.code for rule, _ in pairs))
+    _unique("rule name", (rule.name for rule, _ in pairs))
+    return Plugins(
+        stages=tuple(stages),
+        rules={rule.code: rule for rule, _ in pairs},
+        rule_stage={rule.code: stage for rule, stage in pairs},
+        added_rules=tuple(added),
+        renderers={renderer.name: renderer for renderer in sorted(renderers, key=lambda item: item.name)},
+        third_party=third_party,
+        manager=manager,
+    )
+
+
+def _results(manager: pluggy.PluginManager, hook: str, kind: type[T]) -> list[T]:
+    items = []
+    for implementation in getattr(manager.hook, hook).get_hookimpls():
+        for item in implementation.function():
+            if not isinstance(item, kind):
+                raise PluginError(
+                    f'plugin "{implementation.plugin_name}" returned {type(item).__name__} from {hook}, '
+                    f"which takes only {kind.__name__}"
+                )
+            items.append(item)
+    return items
+
+
+def _unique(what: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise PluginError(f'two plugins bring the {what} "{name}"; uninstall one of them')
+        seen.add(name)

@@ -1,0 +1,66 @@
+"""Severities, gates and stages in; statuses, scores and the verdict out. Pure arithmetic of the contract."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from verifier.model.finding import Finding, Severity
+from verifier.model.report import Verdict
+from verifier.model.stage import Gate, GateStatus, StageResult, StageStatus
+
+COST = {
+    Severity.CRITICAL: 35,
+    Severity.HIGH: 15,
+    Severity.MEDIUM: 8,
+    Severity.LOW: 2,
+    Severity.INFO: 0,
+}
+
+
+def stage_score(severities: Iterable[Severity]) -> int:
+    """Return 100 less the cost of every finding, never below 0."""
+    return max(0, 100 - sum(COST[severity] for severity in severities))
+
+
+def settle_gate(gate: Gate, findings: Sequence[Finding], block_at: Severity) -> Gate:
+    """Return a gate that sums up findings with the status that these findings give it; others unchanged."""
+    found = [finding for finding in findings if gate.sums_up and finding.rule.startswith(gate.sums_up)]
+    if not found:
+        return gate
+    worst = max(finding.severity for finding in found)
+    status = gate.status
+    if worst >= block_at:
+        status = GateStatus.FAIL
+    elif worst > Severity.INFO:
+        status = GateStatus.WARN
+    counts = Counter((finding.severity, finding.rule) for finding in found)
+    summary = ", ".join(f"{count} {rule} {level.name}" for (level, rule), count in sorted(counts.items(), reverse=True))
+    return dataclasses.replace(
+        gate, status=status, evidence=f"{gate.evidence}; {summary}" if gate.evidence else summary
+    )
+
+
+def stage_status(gates: Sequence[Gate], *, blocked: bool) -> StageStatus:
+    """Return the status of a stage that ran to its end.
+
+    Args:
+        blocked: an unsuppressed finding of the stage blocks.
+    """
+    if blocked or any(gate.status is GateStatus.FAIL for gate in gates):
+        return StageStatus.FAILED
+    if gates and all(gate.status is GateStatus.DEFERRED for gate in gates):
+        return StageStatus.DEFERRED
+    return StageStatus.PASSED
+
+
+def verdict(stages: Sequence[StageResult]) -> Verdict:
+    """Return PASS only if every stage that was asked for ran and none failed; nothing run is no PASS."""
+    good = {StageStatus.PASSED, StageStatus.DEFERRED}
+    return Verdict.PASS if stages and all(stage.status in good for stage in stages) else Verdict.BLOCK
+
+
+def task_score(stages: Sequence[StageResult]) -> int:
+    """Return the lowest stage score."""
+    return min((stage.score for stage in stages), default=0)

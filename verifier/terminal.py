@@ -1,0 +1,171 @@
+"""What a person sees while `verify` works and when it is done: progress on stderr, the summary on stdout."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from verifier.app import Observer
+from verifier.model.finding import Severity
+from verifier.model.report import RunReport, Verdict
+from verifier.model.stage import StageStatus
+
+if TYPE_CHECKING:
+    from verifier.model.stage import Reported, Stage, StageResult
+
+_SHOWN = 10
+_COLOURS = {
+    "PASS": "green",
+    "PASSED": "green",
+    "BLOCK": "red",
+    "FAILED": "red",
+    "ERRORED": "red",
+    "SKIPPED": "yellow",
+    "DEFERRED": "yellow",
+    "CRITICAL": "red",
+    "HIGH": "red",
+    "MEDIUM": "yellow",
+    "LOW": "cyan",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminal:
+    """How to speak to this terminal."""
+
+    colour: bool
+    progress: bool
+    quiet: bool
+    verbose: bool = False
+
+    def paint(self, text: str, word: str | None = None, *, bold: bool = False) -> str:
+        colour = _COLOURS.get(word or text)
+        return click.style(text, fg=colour, bold=bold) if self.colour and (colour or bold) else text
+
+
+def make_terminal(colour: str, *, progress: bool, quiet: bool, verbose: bool) -> Terminal:
+    """Honour --color, NO_COLOR, and streams that are no terminals."""
+    wanted = colour == "always" or (colour == "auto" and sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
+    return Terminal(colour=wanted, progress=progress, quiet=quiet, verbose=verbose)
+
+
+@contextmanager
+def watching(terminal: Terminal, task: str) -> Iterator[Observer]:
+    """Yield an observer: a live line on a terminal, one plain line per stage elsewhere, nothing when quiet."""
+    if terminal.quiet or not terminal.progress:
+        yield Observer()
+    elif sys.stderr.isatty() and not os.environ.get("CI"):
+        with _live(task) as observer:
+            yield observer
+    else:
+        yield _plain(task, verbose=terminal.verbose)
+
+
+@contextmanager
+def _live(task: str) -> Iterator[Observer]:
+    from rich.console import Console  # noqa: PLC0415 - 37 ms that only a terminal is worth
+
+    console = Console(stderr=True, highlight=False)
+    current = ""
+    with console.status(f"{task}: starting") as status:
+
+        def started(stage: Stage) -> None:
+            nonlocal current
+            current = f"{task}: stage {stage.number} {stage.name}"
+            status.update(current)
+
+        def progress(line: str) -> None:
+            status.update(f"{current}: {line}"[: console.width - 4])
+
+        yield Observer(started=started, progress=progress)
+
+
+def _plain(task: str, *, verbose: bool) -> Observer:
+    begin = time.monotonic()
+
+    def say(line: str) -> None:
+        click.echo(f"verify: {task}: {line}", err=True)
+
+    def finished(result: StageResult) -> None:
+        say(f"{result.name}: {result.status} after {time.monotonic() - begin:.1f} s")
+
+    return Observer(
+        started=lambda stage: say(f"{stage.name}: running"),
+        finished=finished,
+        progress=(say) if verbose else (lambda _line: None),
+    )
+
+
+def summary(report: RunReport, terminal: Terminal, written: tuple[Path, ...]) -> str:
+    """Return the summary of one task for a person: verdict first, then what blocks, then where to read on."""
+    paint = terminal.paint
+    lines = [f"{paint(report.verdict, bold=True)}  {report.task}  {report.score}/100  {report.title}", ""]
+    lines += [_stage_line(stage, paint) for stage in report.stages]
+    blocking = [item for stage in report.stages for item in stage.findings if item.blocking]
+    if blocking:
+        lines += ["", *(_finding_line(item, paint) for item in blocking[:_SHOWN])]
+        if len(blocking) > _SHOWN:
+            lines.append(f"  and {len(blocking) - _SHOWN} more that block")
+    failed = [(stage, gate) for stage in report.stages for gate in stage.gates if gate.status == "FAIL"]
+    if failed:
+        lines += ["", *(f"  gate {stage.name}:{gate.name} FAIL: {gate.evidence}" for stage, gate in failed[:_SHOWN])]
+    lines += ["", _closing(report)]
+    lines += [f"report: {_short(path)}" for path in written]
+    return _safe("\n".join(lines))
+
+
+def _stage_line(stage: StageResult, paint: object) -> str:
+    assert callable(paint)
+    counts = Counter(item.finding.severity for item in stage.findings)
+    found = ", ".join(
+        f"{counts[level]} {level.name.lower()}" for level in sorted(Severity, reverse=True) if counts[level]
+    )
+    score = "  -" if stage.status is StageStatus.SKIPPED else f"{stage.score:3d}"
+    detail = stage.reason.splitlines()[0] if stage.reason else f"{stage.checks_run} checks"
+    status = paint(f"{stage.status:8s}", str(stage.status))
+    return f"  {stage.number} {stage.name:12s} {status} {score}  {stage.duration_s:6.2f} s  {detail}" + (
+        f"; {found}" if found else ""
+    )
+
+
+def _finding_line(item: Reported, paint: object) -> str:
+    assert callable(paint)
+    place = item.finding.location
+    level = paint(item.finding.severity.name, item.finding.severity.name)
+    return f"  {place.path}:{place.line}:{place.column}: {item.finding.rule} {level} {item.finding.message}"
+
+
+def _closing(report: RunReport) -> str:
+    parts = [f"verdict {report.verdict}"]
+    if report.verdict is Verdict.PASS and report.not_run:
+        parts.append(f"of the stages that ran; not run: {', '.join(item.name for item in report.not_run)}")
+    elif report.not_run:
+        parts.append(f"not run: {', '.join(item.name for item in report.not_run)}")
+    if report.deferred:
+        parts.append(
+            f"{len(report.deferred)} gates deferred: {', '.join(f'{d.stage}:{d.gate}' for d in report.deferred)}"
+        )
+    if report.suppressed:
+        parts.append(f"{len(report.suppressed)} findings suppressed")
+    return "; ".join(parts)
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _safe(text: str) -> str:
+    """Make control characters visible, except line breaks and the colours put in by ourselves."""
+    return "".join(
+        character if character in "\n\x1b" or character.isprintable() else f"\\x{ord(character):02x}"
+        for character in text
+    )
