@@ -1,0 +1,161 @@
+"""Loss scaling around `torch.amp.GradScaler`: knows which steps were skipped, and stops when the scale collapses."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from amp_runtime.config import LossScaling
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+_log = logging.getLogger(__name__)
+
+
+class ScaleCollapseError(RuntimeError):
+    """The loss scale fell below 1 and stayed there: gradients are inf or NaN at any scale."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledStep:
+    """What became of one scaled optimizer step.
+
+    Args:
+        scale: the factor that was on the loss, a 0-dim float32 tensor on the training device.
+        overflow: False or True where the host knows; else a 0-dim tensor, non-zero for a skipped step.
+    """
+
+    scale: torch.Tensor
+    overflow: bool | torch.Tensor
+
+    @property
+    def skipped(self) -> bool:
+        """Whether parameters were left alone. May wait for the device, for fused optimizers only."""
+        return self.overflow if isinstance(self.overflow, bool) else bool(self.overflow.item())
+
+
+class LossScaler:
+    """Scale, unscale, step, update, in this order, once each per optimizer step.
+
+    GradScaler returns nothing that says whether it skipped (pytorch#67590). It runs plain optimizers only when all
+    gradients are finite, so a hook on the optimizer knows for free. Fused optimizers always run and skip inside
+    their kernel; for them the flag that the kernel read is kept, and read when somebody asks.
+    """
+
+    def __init__(self, device: torch.device | str, settings: LossScaling | None = None) -> None:
+        self.settings = settings or LossScaling()
+        self.device = torch.device(device)
+        self.steps = 0
+        self._skips = 0
+        self._low_skips = 0
+        self._pending: list[ScaledStep] = []
+        self._one = torch.ones((), device=self.device)
+        self._warned_half_loss = False
+        self._scaler = torch.amp.GradScaler(
+            self.device.type,
+            init_scale=self.settings.init_scale,
+            growth_factor=self.settings.growth_factor,
+            backoff_factor=self.settings.backoff_factor,
+            growth_interval=self.settings.growth_interval,
+        )
+        if not self._scaler.is_enabled():
+            raise ValueError(f"loss scaling does not work on {self.device}: PyTorch disabled the scaler")
+
+    @property
+    def current_scale(self) -> float:
+        """The factor for the next loss. Waits for the device."""
+        return float(self._scaler.get_scale())
+
+    @property
+    def skipped_steps(self) -> int:
+        """How many steps were skipped so far. Waits for the device if fused steps are still unread."""
+        self._settle()
+        return self._skips
+
+    def scale(self, loss: torch.Tensor) -> torch.Tensor:
+        """Return `loss` times the scale.
+
+        Raises:
+            ValueError: a loss that is not one number: in float16 every element would overflow.
+        """
+        if loss.dim() != 0:
+            raise ValueError(f"the loss must be one number (0-dim), not of shape {tuple(loss.shape)}: reduce it first")
+        if loss.dtype is torch.float16 and not self._warned_half_loss:
+            self._warned_half_loss = True
+            _log.warning("the loss is float16, so no scale above 32768 can work; compute it from logits.float()")
+        return self._scaler.scale(loss)
+
+    def unscale(self, optimizer: Optimizer) -> None:
+        """Divide the gradients of `optimizer` by the scale, in place, and note whether all are finite."""
+        self._scaler.unscale_(optimizer)
+
+    def step(self, optimizer: Optimizer) -> ScaledStep:
+        """Step `optimizer` unless a gradient is inf or NaN."""
+        ran: list[torch.Tensor | None] = []
+
+        def note(stepped: Optimizer, _args: Any, _kwargs: Any) -> None:
+            ran.append(getattr(stepped, "found_inf", None))
+
+        # A scaled 1 is a fresh tensor: unlike get_scale() it costs no wait, and update() cannot change it.
+        scale = self._scaler.scale(self._one)
+        handle = optimizer.register_step_post_hook(note)
+        try:
+            self._scaler.step(optimizer)
+        finally:
+            handle.remove()
+        overflow = True if not ran else False if ran[0] is None else ran[0]
+        done = ScaledStep(scale=scale, overflow=overflow)
+        self._pending.append(done)
+        return done
+
+    def update(self) -> None:
+        """Grow or back off the scale. Call it last, once per step.
+
+        Raises:
+            ScaleCollapseError: `collapse_patience` steps were skipped with a scale below 1.
+        """
+        self._scaler.update()
+        self.steps += 1
+        unread = [step for step in self._pending if not isinstance(step.overflow, bool)]
+        # Flags that only the device knows are read in batches, soon enough to stop long before the
+        # scale's reciprocal overflows (144 skips in a row).
+        if len(unread) in (0, 8):
+            self._settle()
+
+    def _settle(self) -> None:
+        pending, self._pending = self._pending, []
+        for step in pending:
+            if step.skipped:
+                self._note_skip(float(step.scale.item()))
+
+    def _note_skip(self, scale: float) -> None:
+        self._skips += 1
+        self._low_skips = self._low_skips + 1 if scale < 1 else 0
+        if self._low_skips == 1:
+            _log.warning("the loss scale fell to %g: gradients overflow although the loss is hardly scaled", scale)
+        if self._low_skips >= self.settings.collapse_patience:
+            raise ScaleCollapseError(
+                f"the loss scale collapsed to {scale:g}: {self._low_skips} steps were skipped with a scale below 1, so "
+                "gradients are inf or NaN whatever the scale. Look for the operation that produces them (a NaN in "
+                "the data, log(0), a division by zero, a learning rate that diverged), or train in bf16."
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Scale, growth tracker and counters, for a checkpoint."""
+        self._settle()
+        return {
+            "scaler": self._scaler.state_dict(),
+            "steps": self.steps,
+            "skips": self._skips,
+            "low_skips": self._low_skips,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned; the saved growth settings win over the constructor's, as in PyTorch."""
+        self._scaler.load_state_dict(state["scaler"])
+        self.steps, self._skips, self._low_skips = state["steps"], state["skips"], state["low_skips"]
+        self._pending.clear()

@@ -1,0 +1,82 @@
+"""What a workload is: a factory `(amp, seed)` and the object it returns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, runtime_checkable
+
+import torch
+
+from amp_runtime.capability import capability_of
+from amp_runtime.config import AmpConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from amp_runtime.step import TrainingStep
+
+Batch = TypeVar("Batch")
+
+
+@runtime_checkable
+class Workload(Protocol):
+    """A training run that somebody else paces.
+
+    The same seed gives the same data, in the same order, and the same first weights, with and without AMP.
+    """
+
+    model: torch.nn.Module
+    precision: str  # "fp32", "bf16" or "fp16": what it really trains in
+
+    def step(self) -> float:
+        """Train on the next batch; returns its loss, taken before the weights changed."""
+        ...
+
+    def evaluate(self) -> dict[str, float]:
+        """Measure the model on data it never trains on; changes nothing."""
+        ...
+
+
+class WorkloadFactory(Protocol):
+    """What a `module:factory` name in a task stands for. Called with keywords."""
+
+    def __call__(self, *, amp: bool, seed: int) -> Workload: ...
+
+
+class PacedWorkload(Generic[Batch]):
+    """A workload made of a training step, an endless stream of batches and an evaluation."""
+
+    def __init__(
+        self, step: TrainingStep[Batch], batches: Iterator[Batch], measure: Callable[[], dict[str, float]]
+    ) -> None:
+        self.model = step.model
+        self.precision = step.policy.precision.value
+        self.training_step = step
+        self._batches = batches
+        self._measure = measure
+
+    def step(self) -> float:
+        return self.training_step.run((next(self._batches),)).loss
+
+    def evaluate(self) -> dict[str, float]:
+        return self._measure()
+
+
+def workload_device() -> str:
+    """Return `"cuda"` where there is one, else `"cpu"`."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def best_config(*, amp: bool) -> AmpConfig:
+    """Return fp32, or with `amp` the best format this machine can train in, emulated ones included."""
+    device = workload_device()
+    if not amp:
+        return AmpConfig(device=device, reason="AMP is off")
+    best = capability_of(device).best_amp()
+    return AmpConfig(precision=best.precision, device=device, reason=best.reason)
+
+
+def seeded(build: Callable[[], torch.nn.Module], seed: int) -> torch.nn.Module:
+    """Build a model whose first weights depend on `seed` alone; leaves the global generator as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return build()

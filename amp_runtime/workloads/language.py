@@ -1,0 +1,114 @@
+"""A small causal transformer that learns Python's own help texts, character by character."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn
+
+from amp_runtime.metrics import evaluate
+from amp_runtime.objective import classification
+from amp_runtime.policy import policy_for
+from amp_runtime.step import StepOptions, TrainingStep
+from amp_runtime.workloads.contract import PacedWorkload, best_config, seeded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Tokens = tuple[torch.Tensor, torch.Tensor]
+
+VOCABULARY = 97  # newline, the 95 printable ASCII characters, and one for all others
+_CONTEXT = 64
+_BATCH = 32
+_WIDTH = 64
+_HEADS = 4
+_LAYERS = 2
+_VALIDATION_BATCHES = 4
+
+
+def char_lm(*, amp: bool, seed: int) -> PacedWorkload[Tokens]:
+    """Train in fp32, or under `amp` in the best format of this machine."""
+    config = best_config(amp=amp)
+    tokens = encode(help_text())
+    held_out = len(tokens) // 10
+    validation = list(_validation_batches(tokens[-held_out:], config.device))
+    model = seeded(CharTransformer, seed).to(config.device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.01)
+    policy = policy_for(config)
+    step = TrainingStep(model, optimizer, policy, classification, options=StepOptions(clip_norm=1.0))
+
+    def measure() -> dict[str, float]:
+        seen = evaluate(model, validation, policy, classification)
+        return {"perplexity": seen.perplexity, "loss": seen.loss, "accuracy": seen.accuracy or 0.0}
+
+    return PacedWorkload(step, _stream(tokens[:-held_out], seed, config.device), measure)
+
+
+def help_text() -> str:
+    """Return the texts behind `help("if")` and its like, in alphabetical order: about 450,000 characters."""
+    topics: dict[str, str] = importlib.import_module("pydoc_data.topics").topics
+    return "\n".join(topics[name] for name in sorted(topics))
+
+
+def encode(text: str) -> torch.Tensor:
+    """Map characters to int64 numbers below `VOCABULARY`."""
+    codes = torch.frombuffer(bytearray(text.encode("utf-32-le")), dtype=torch.int32).long()
+    printable = (codes >= 32) & (codes < 127)
+    return torch.where(printable, codes - 31, torch.where(codes == 10, 0, VOCABULARY - 1))
+
+
+class _Block(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(_WIDTH)
+        self.qkv = nn.Linear(_WIDTH, 3 * _WIDTH)
+        self.project = nn.Linear(_WIDTH, _WIDTH)
+        self.norm_mlp = nn.LayerNorm(_WIDTH)
+        self.mlp = nn.Sequential(nn.Linear(_WIDTH, 4 * _WIDTH), nn.GELU(), nn.Linear(4 * _WIDTH, _WIDTH))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        batch, length, _ = x.shape
+        qkv = self.qkv(self.norm_attention(x)).view(batch, length, 3, _HEADS, _WIDTH // _HEADS)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        x = x + self.project(mixed.transpose(1, 2).reshape(batch, length, _WIDTH))
+        mlp: torch.Tensor = self.mlp(self.norm_mlp(x))
+        return x + mlp
+
+
+class CharTransformer(nn.Module):
+    """Pre-norm decoder, about 110,000 weights: int64 `(batch, length)` in, logits `(batch, length, VOCABULARY)` out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(VOCABULARY, _WIDTH)
+        self.positions = nn.Embedding(_CONTEXT, _WIDTH)
+        self.blocks = nn.Sequential(*(_Block() for _ in range(_LAYERS)))
+        self.norm = nn.LayerNorm(_WIDTH)
+        self.head = nn.Linear(_WIDTH, VOCABULARY)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        places = torch.arange(tokens.shape[1], device=tokens.device)
+        hidden = self.blocks(self.tokens(tokens) + self.positions(places))
+        logits: torch.Tensor = self.head(self.norm(hidden))
+        return logits
+
+
+def _cut(tokens: torch.Tensor, starts: torch.Tensor, device: str) -> Tokens:
+    spans = tokens[starts.unsqueeze(1) + torch.arange(_CONTEXT + 1)].to(device)
+    return spans[:, :-1], spans[:, 1:]
+
+
+def _stream(tokens: torch.Tensor, seed: int, device: str) -> Iterator[Tokens]:
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        yield _cut(tokens, torch.randint(len(tokens) - _CONTEXT, (_BATCH,), generator=generator), device)
+
+
+def _validation_batches(tokens: torch.Tensor, device: str) -> Iterator[Tokens]:
+    starts = torch.linspace(0, len(tokens) - _CONTEXT - 1, _BATCH * _VALIDATION_BATCHES).long()
+    for group in starts.reshape(_VALIDATION_BATCHES, _BATCH):
+        yield _cut(tokens, group, device)

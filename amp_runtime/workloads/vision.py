@@ -1,0 +1,98 @@
+"""A small convolutional classifier of scikit-learn's handwritten digits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from amp_runtime.config import AmpConfig, LossScaling
+from amp_runtime.metrics import evaluate
+from amp_runtime.objective import classification
+from amp_runtime.policy import policy_for
+from amp_runtime.precision import Precision
+from amp_runtime.step import StepOptions, TrainingStep
+from amp_runtime.workloads.contract import PacedWorkload, best_config, seeded, workload_device
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Images = tuple[torch.Tensor, torch.Tensor]
+
+_BATCH = 64
+_VALIDATION = 360  # of 1797 images: always the last ones
+
+
+def digits(*, amp: bool, seed: int) -> PacedWorkload[Images]:
+    """Train in fp32, or under `amp` in the best format of this machine (bf16 on a CPU).
+
+    Plain SGD with momentum, not Adam: Adam divides gradients by their size and so hides wrong loss scaling.
+    """
+    return _workload(best_config(amp=amp), seed)
+
+
+def digits_fp16(*, amp: bool, seed: int) -> PacedWorkload[Images]:
+    """Train in fp32, or under `amp` in float16 with a loss scaler on any device.
+
+    Clipping is on and usually active, so clipping scaled gradients stops the learning at once.
+    """
+    device = workload_device()
+    if not amp:
+        return _workload(AmpConfig(device=device, reason="AMP is off"), seed)
+    # A smaller first scale than usual: no overflow in a healthy run, so it can be compared with fp32 step by step.
+    scaling = LossScaling(init_scale=4096.0, growth_interval=20)
+    reason = "this workload exists to exercise loss scaling"
+    return _workload(AmpConfig(precision=Precision.FP16, device=device, reason=reason, loss_scaling=scaling), seed)
+
+
+def _workload(config: AmpConfig, seed: int) -> PacedWorkload[Images]:
+    train, validation = load_digits(config.device)
+    model = seeded(_classifier, seed).to(config.device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.2, total_iters=5)
+    policy = policy_for(config)
+    step = TrainingStep(
+        model, optimizer, policy, classification, scheduler=scheduler, options=StepOptions(clip_norm=1.0)
+    )
+
+    def measure() -> dict[str, float]:
+        seen = evaluate(model, [validation], policy, classification)
+        return {"accuracy": seen.accuracy or 0.0, "loss": seen.loss}
+
+    return PacedWorkload(step, _stream(train, seed), measure)
+
+
+def _classifier() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(32 * 4 * 4, 10),
+    )
+
+
+def load_digits(device: str) -> tuple[Images, Images]:
+    """Return training and validation images as float32 `(n, 1, 8, 8)` from 0 to 1, with int64 labels `(n,)`.
+
+    Raises:
+        ModuleNotFoundError: scikit-learn is not installed (extra `workloads`).
+    """
+    from sklearn import datasets  # noqa: PLC0415 - an extra, and slow to import
+
+    data = datasets.load_digits()
+    images = torch.tensor(data.images, dtype=torch.float32, device=device).unsqueeze(1) / 16
+    labels = torch.tensor(data.target, dtype=torch.int64, device=device)
+    return (images[:-_VALIDATION], labels[:-_VALIDATION]), (images[-_VALIDATION:], labels[-_VALIDATION:])
+
+
+def _stream(data: Images, seed: int) -> Iterator[Images]:
+    images, labels = data
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        order = torch.randperm(len(labels), generator=generator).to(labels.device)
+        for start in range(0, len(order) - _BATCH + 1, _BATCH):
+            chosen = order[start : start + _BATCH]
+            yield images[chosen], labels[chosen]
