@@ -1,0 +1,33 @@
+# The commands that README names. Everything is installed into a virtual environment inside the clone.
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: verify test lint benchmark gpu clean
+
+verify: $(STAMP)
+	$(BIN)/verify T035
+
+test: $(STAMP)
+	$(BIN)/pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+benchmark: $(STAMP)
+	$(BIN)/pytest -m benchmark -s tests/benchmarks
+
+gpu: $(STAMP)
+	$(BIN)/pytest -m gpu
+
+$(STAMP): pyproject.toml constraints.txt
+	python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "verify needs Python 3.11 or newer")'
+	test -x $(BIN)/python || python3 -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable ".[all]"
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) .verify build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

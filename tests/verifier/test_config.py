@@ -1,0 +1,135 @@
+"""The configuration is read whole, or every mistake in it is said at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from verifier.config import load_config
+from verifier.errors import ConfigError, UsageError
+from verifier.model.finding import Severity
+
+GATES = {"syntax": {"scope": "", "imports": ""}, "integration": {"tests": ""}}
+GOOD = """
+[tool.verifier]
+source-roots = [".", "src"]
+block-at = "medium"
+exclude = ["build/**"]
+per-file-ignores = { "scripts/*" = ["SCP"] }
+
+[tool.verifier.tasks.T035]
+title = "Mixed precision"
+files = ["pkg/**/*.py"]
+tests = ["tests"]
+workloads = ["pkg.work:load"]
+
+[[tool.verifier.tasks.T035.acceptance]]
+text = "names resolve"
+proven-by = ["syntax:scope", "integration:tests"]
+"""
+
+
+def _project(root: Path, text: str, name: str = "pyproject.toml") -> Path:
+    for folder in ("src", "pkg", "tests"):
+        (root / folder).mkdir()
+    (root / "pkg/a.py").write_text("x = 1\n")
+    (root / name).write_text(text)
+    return root
+
+
+def _problems(root: Path, text: str) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        load_config(_project(root, text), gates=GATES, codes={"SCP", "SCP001"})
+    return caught.value.problems
+
+
+def test_every_key_of_the_contract_is_read(tmp_path: Path) -> None:
+    config = load_config(_project(tmp_path, GOOD), gates=GATES, codes={"SCP"})
+    task = config.tasks["T035"]
+    assert config.block_at is Severity.MEDIUM
+    assert (config.source_roots, config.exclude) == ((".", "src"), ("build/**",))
+    assert config.per_file_ignores == {"scripts/*": ("SCP",)}
+    assert (task.title, task.files, task.workloads) == ("Mixed precision", ("pkg/**/*.py",), ("pkg.work:load",))
+    assert task.acceptance[0].proven_by == ("syntax:scope", "integration:tests")
+
+
+def test_verifier_toml_has_the_same_tables_without_the_prefix(tmp_path: Path) -> None:
+    text = GOOD.replace("tool.verifier.", "").replace("[tool.verifier]\n", "")
+    config = load_config(_project(tmp_path, text, "verifier.toml"), gates=GATES, codes={"SCP"})
+    assert list(config.tasks) == ["T035"]
+
+
+def test_all_mistakes_are_said_at_once_each_with_its_line_and_the_nearest_name(tmp_path: Path) -> None:
+    problems = _problems(
+        tmp_path,
+        """
+[tool.verifier]
+block_at = "high"
+block-at = "hihg"
+source-roots = ["lib"]
+
+[tool.verifier.tasks.T035]
+files = ["nothing/**/*.py"]
+tests = ["test"]
+workload = ["x:y"]
+workloads = ["no-colon"]
+
+[[tool.verifier.tasks.T035.acceptance]]
+text = "a"
+proven-by = ["syntx:scope", "syntax:scop"]
+""",
+    )
+    text = "\n".join(problems)
+    assert len(problems) == 9
+    for part in (
+        'pyproject.toml:3: block_at: unknown key; did you mean "block-at"?',
+        "pyproject.toml:4: block-at: 'hihg' is no severity; did you mean \"high\"?",
+        "pyproject.toml:5: source-roots: there is no folder",
+        'pyproject.toml:8: tasks.T035.files: "nothing/**/*.py" matches no file',
+        "pyproject.toml:9: tasks.T035.tests: there is no test file or folder",
+        'pyproject.toml:10: tasks.T035.workload: unknown key; did you mean "workloads"?',
+        'pyproject.toml:11: tasks.T035.workloads: "no-colon" is not of the form',
+        'names no stage of this version; did you mean "syntax"?',
+        'names no gate of stage syntax; did you mean "scope"?',
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize("key", ["scripts", "requirements"])
+def test_what_no_stage_can_prove_yet_is_refused(tmp_path: Path, key: str) -> None:
+    value = "[]" if key == "scripts" else '{ speedup = ">=1.5" }'
+    (problem,) = _problems(tmp_path, f'[tool.verifier.tasks.T035]\nfiles = ["pkg/*.py"]\n{key} = {value}\n')
+    assert problem.startswith(f"pyproject.toml:3: tasks.T035.{key}: ")
+    assert "this version" in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("[tool.verifier", "is not valid TOML"),
+        ("[tool]\nverifier = 3\n", "must be a table"),
+        ("[tool.verifier]\ntasks = 3\n", "must hold one table per task"),
+        ('[tool.verifier.tasks.T035]\nfiles = "pkg/a.py"\n', "must be a list of non-empty strings"),
+        ("[tool.verifier]\nper-file-ignores = { '*' = ['XYZ'] }\n", "is no rule or family"),
+    ],
+)
+def test_a_wrong_value_names_its_place(tmp_path: Path, text: str, part: str) -> None:
+    assert any(part in problem for problem in _problems(tmp_path, text))
+
+
+def test_two_configurations_in_one_folder_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "verifier.toml").write_text("")
+    with pytest.raises(ConfigError, match="keep one of them"):
+        load_config(_project(tmp_path, GOOD), gates=GATES)
+
+
+def test_a_pyproject_without_our_table_is_no_configuration(tmp_path: Path) -> None:
+    config = load_config(_project(tmp_path, "[project]\nname = 'x'\n"), gates=GATES)
+    assert config.path is None
+
+
+def test_a_configuration_that_is_not_text_is_an_error_of_use(tmp_path: Path) -> None:
+    (tmp_path / "verifier.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="cannot be read as UTF-8"):
+        load_config(tmp_path, file=tmp_path / "verifier.toml", gates=GATES)
