@@ -4,6 +4,7 @@ from verifier.errors import StageError, VerifierError
 from verifier.hookspecs import hookimpl
 from verifier.model.finding import Evidence, Finding, Json, Location, Related, Severity
 from verifier.model.report import (
+    SCHEMA,
     Acceptance,
     Deferred,
     FileRecord,
@@ -34,6 +35,7 @@ from verifier.model.task import Config, Criterion, Task
 from verifier.sources import SourceFile, SourceTree
 
 __all__ = [
+    "SCHEMA",
     "Acceptance",
     "Bad",
     "Config",

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from verifier import __version__
-from verifier.errors import ConfigError, ExitCode, UsageError, VerifierError
+from verifier.errors import ConfigError, ExitCode, OutputError, UsageError, VerifierError
 
 # Commands and options that the contract names and a later version brings. They are refused by name, so that
 # `verify fix` is never taken for a task called "fix".
@@ -155,7 +155,7 @@ def main() -> int:
         return ExitCode.USAGE
     except VerifierError as error:
         click.echo(f"verify: {error}", err=True)
-        return ExitCode.USAGE
+        return ExitCode.INTERNAL if isinstance(error, OutputError) else ExitCode.USAGE
     except click.ClickException as error:
         click.echo(f"verify: {error.format_message()}", err=True)
         return ExitCode.USAGE

@@ -19,6 +19,7 @@ from verifier.nearest import suggestion
 from verifier.output import DEFAULT_FORMATS, default_folder, parse_formats, print_document, write_report
 from verifier.plugins import Plugins, load_plugins
 from verifier.selection import check_root, check_sources, task_sources
+from verifier.sources import SourceTree
 from verifier.terminal import Terminal, make_terminal, summary, watching
 
 CHECK_TASK = "check"

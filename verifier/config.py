@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,11 @@ from verifier.model.task import Config, Criterion, Task
 from verifier.nearest import suggestion
 from verifier.toml_places import line_of
 
+COMMANDS = (
+    *("check", "run", "fix", "analyze", "calibrate", "compare", "mutate", "check-report", "merge"),
+    *("tasks", "stages", "rules", "explain", "init", "doctor", "task"),
+)
+_TASK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _FILE_NAMES = ("verifier.toml", "pyproject.toml")
 _TOP_KEYS = ("source-roots", "block-at", "exclude", "python", "per-file-ignores", "tasks")
 _TASK_KEYS = ("title", "files", "tests", "workloads", "acceptance")
@@ -203,6 +209,8 @@ def _task(
 ) -> Task:
     here = ("tasks", name)
     document.unknown_keys(here, table, _TASK_KEYS)
+    if not _TASK_NAME.match(name) or name in COMMANDS:
+        document.problem(here, "a task name is letters, digits, `_`, `.` and `-`, and not the name of a command")
     title = table.get("title", name)
     if not isinstance(title, str):
         document.problem((*here, "title"), "must be text")

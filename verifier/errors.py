@@ -40,3 +40,7 @@ class StageError(VerifierError):
 
     The stage ends ERRORED and the task is BLOCKed, but it is not a fault of the verifier.
     """
+
+
+class OutputError(VerifierError):
+    """A report could not be written. The run has no report, so it ends with ExitCode.INTERNAL."""

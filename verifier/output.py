@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verifier.errors import UsageError
+from verifier.errors import OutputError, UsageError
 from verifier.nearest import suggestion
 
 if TYPE_CHECKING:
@@ -42,18 +42,28 @@ def write_report(report: RunReport, formats: Sequence[Renderer], folder: Path, *
 
     Args:
         clean: remove what an earlier run left there; only for the folder that is ours alone.
+
+    Raises:
+        OutputError: the folder or a file cannot be written.
     """
     main = {renderer.filename: renderer.render(report) for renderer in formats}
     files = dict(main)
     for renderer in formats:
         files.update(renderer.extras(report))
+    try:
+        _write_all(files, folder, clean=clean)
+    except OSError as error:
+        raise OutputError(f"the report cannot be written to {folder}: {error.strerror or error}") from error
+    return tuple(folder / name for name in main)
+
+
+def _write_all(files: Mapping[str, str], folder: Path, *, clean: bool) -> None:
     stale = {path for path in folder.rglob("*") if path.is_file()} if clean and folder.is_dir() else set()
     for name, text in files.items():
         _write(folder / name, text)
         stale.discard(folder / name)
     for path in stale:
         path.unlink(missing_ok=True)
-    return tuple(folder / name for name in main)
 
 
 def print_document(report: RunReport, renderer: Renderer) -> None:
