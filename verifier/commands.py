@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,8 +20,10 @@ from verifier.nearest import suggestion
 from verifier.output import DEFAULT_FORMATS, default_folder, parse_formats, print_document, write_report
 from verifier.plugins import Plugins, load_plugins
 from verifier.selection import check_root, check_sources, task_sources
-from verifier.sources import SourceTree
 from verifier.terminal import Terminal, make_terminal, summary, watching
+
+if TYPE_CHECKING:
+    from verifier.sources import SourceTree
 
 CHECK_TASK = "check"
 

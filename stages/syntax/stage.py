@@ -1,0 +1,35 @@
+"""Stage 1: runs the fast pass, resolves imports and names, and hands over facts. Never runs what it reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stages._source.discovery import rules_in
+from stages.syntax import rules
+from stages.syntax.run import run_syntax
+from verifier.api import Stage, hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+STAGE = Stage(
+    number=1,
+    name="syntax",
+    title="Syntax & Build",
+    summary="Does the code parse, compile, resolve its names and imports, and load without a failing cycle?",
+    runs_code=False,
+    rules=rules_in(rules),
+    gates={
+        "compilation": "every file parses and compiles",
+        "scope": "every name is in scope",
+        "imports": "every import of project code resolves",
+        "dependencies": "every other import is installed or declared",
+        "cycles": "no import cycle fails",
+    },
+    run=run_syntax,
+)
+
+
+@hookimpl
+def verifier_stages() -> Iterable[Stage]:
+    return (STAGE,)
