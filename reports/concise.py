@@ -1,0 +1,61 @@
+"""Decides what a report says on a terminal or in a log: one line a finding, the verdict last."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reports.escape import one_line
+from reports.figures import plural
+from reports.findings import Judged, counted, ranked
+from verifier.api import GateStatus, StageStatus
+
+if TYPE_CHECKING:
+    from verifier.api import RunReport, StageResult
+
+_PATH_LIMIT = 400
+
+
+def render(report: RunReport) -> str:
+    judged = sorted(ranked(report.stages), key=_by_place)
+    lines = [_line(item) for item in judged]
+    lines += [f"{_name(report)}: {line}" for stage in report.stages for line in _without_finding(stage)]
+    return "\n".join([*lines, _last(report, judged)]) + "\n"
+
+
+def _by_place(item: Judged) -> tuple[str, int, int, str, str]:
+    finding = item.reported.finding
+    return (finding.location.path, finding.location.line, finding.location.column, finding.rule, finding.message)
+
+
+def _line(item: Judged) -> str:
+    finding = item.reported.finding
+    where = finding.location
+    path = one_line(where.path, _PATH_LIMIT)
+    return f"{path}:{where.line}:{where.column}: {finding.rule} [{finding.severity.name}] {one_line(finding.message)}"
+
+
+def _without_finding(stage: StageResult) -> list[str]:
+    """Say what blocks though no finding says it."""
+    if stage.status in (StageStatus.ERRORED, StageStatus.SKIPPED):
+        return [f"stage {one_line(stage.name)} {stage.status.value}: {one_line(stage.reason) or 'no reason given'}"]
+    if any(item.blocking for item in stage.findings):
+        return []
+    return [
+        f"gate {one_line(stage.name)}:{one_line(gate.name)} FAIL: {one_line(gate.evidence)}"
+        for gate in stage.gates
+        if gate.status is GateStatus.FAIL
+    ]
+
+
+def _last(report: RunReport, judged: list[Judged]) -> str:
+    blocking = sum(item.reported.blocking for item in judged)
+    found = f"{plural(len(judged), 'finding')}"
+    if judged:
+        found += f" ({counted(judged)}; {blocking} blocking)"
+    deferred = f", {plural(len(report.deferred), 'gate')} deferred" if report.deferred else ""
+    silenced = f", {len(report.suppressed)} suppressed" if report.suppressed else ""
+    return f"{_name(report)}: {report.verdict.value} {report.score}/100, {found}{silenced}{deferred}"
+
+
+def _name(report: RunReport) -> str:
+    return one_line(report.task, 80)

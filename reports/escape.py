@@ -1,0 +1,137 @@
+"""Decides how text from outside is written so that it can never change a document's structure."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from markupsafe import Markup
+
+PROSE_LIMIT = 600
+CODE_LIMIT = 200
+LINE_LIMIT = 160
+BLOCK_LIMIT = 40
+
+# Words that read as code and hold characters that Markdown or a code host would act on (emphasis, links,
+# mentions, shortcodes): written as code they need no backslash and cannot be acted on.
+_CODE_WORD = re.compile(
+    r"""
+    \w+://[\w./:?=&%\#@+~,-]*[\w/]          # a URL
+    | www\.[\w./:?=&%\#@+~,-]*[\w/]
+    | :[a-z0-9_+-]+:                        # an emoji shortcode
+    | <\w+>                                 # <module>, <lambda>
+    | \*{1,2}[A-Za-z]\w*                    # *args, **kwargs
+    | [\w.]+\[[\w.,\ \[\]]*\]               # dict[str, int]
+    | [\w./-]*[_@][\w./@-]*\w(?:\(\))?      # snake_case, a/path_to/file.py, @decorator
+    | \w*_+(?:\(\))?                        # _ and trailing_
+    """,
+    re.VERBOSE,
+)
+_SPECIAL = re.compile(r"[\\`*_\[\]#|~$]|<(?=[A-Za-z/!?])|&(?=[#\w])")
+_BLOCK_START = re.compile(r"[-+=>]|\d{1,9}(?=[.)](?:\s|$))")
+_SPACE = re.compile(r"[ \t\r\n]+")
+_TICKS = re.compile(r"`+")
+_ITEM = re.compile(r"(?:[-*+]|\d{1,9}[.)])\s+(?P<text>\S.*)")
+
+
+def visible(text: str) -> str:
+    """Write what does not print (controls, ANSI, bidi overrides, lone surrogates) as Python escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def cut(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    return f"{text[:limit]}… ({len(text) - limit:,} more characters)"
+
+
+def one_line(text: str, limit: int = PROSE_LIMIT) -> str:
+    """Return printable text without line breaks, for formats that need no further escaping."""
+    return visible(cut(_SPACE.sub(" ", text).strip(), limit))
+
+
+def prose(text: str, *, limit: int = PROSE_LIMIT, cell: bool = False) -> Markup:
+    """Write text for a paragraph, heading or list item, or with `cell` for a table cell."""
+    parts = one_line(text, limit).split("`")
+    if len(parts) % 2 == 0:  # a backtick without a partner is a character like any other
+        parts = ["`".join(parts)]
+    pieces = [
+        str(code(part, cell=cell)) if index % 2 and part.strip() else _plain(part) for index, part in enumerate(parts)
+    ]
+    joined = "".join(pieces)
+    if start := _BLOCK_START.match(joined):
+        joined = f"\\{joined}" if start[0] in "-+=>" else f"{start[0]}\\{joined[start.end() :]}"
+    return Markup(joined)
+
+
+def code(text: str, *, limit: int = CODE_LIMIT, cell: bool = False) -> Markup:
+    """Write text as a code span that its own backticks cannot close."""
+    shown = visible(cut(text, limit))
+    if not shown.strip():
+        return Markup("(empty)")
+    ticks = "`" * (max((len(run) for run in _TICKS.findall(shown)), default=0) + 1)
+    if shown[0] in "` " or shown[-1] in "` ":
+        shown = f" {shown} "
+    if cell:
+        shown = shown.replace("|", "\\|")
+    return Markup(f"{ticks}{shown}{ticks}")
+
+
+def fence(text: str, language: str = "text", *, limit: int = BLOCK_LIMIT, tail: bool = False) -> Markup:
+    """Write text as a fenced block longer than any fence in it. `tail` keeps the last lines of a long text."""
+    lines = [visible(cut(line.expandtabs(4).rstrip(), LINE_LIMIT)) for line in text.split("\n")]
+    while lines and not lines[-1]:
+        lines.pop()
+    if len(lines) > limit:
+        note = f"… ({len(lines) - limit:,} more lines)"
+        lines = [note, *lines[-limit:]] if tail else [*lines[:limit], note]
+    body = "\n".join(lines)
+    ticks = "`" * max(3, max((len(run) for run in _TICKS.findall(body)), default=0) + 1)
+    return Markup(f"{ticks}{language}\n{body}\n{ticks}")
+
+
+def paragraphs(text: str, language: str = "python") -> Markup:
+    """Write text of several lines: blank lines part paragraphs, `- ` begins an item, four spaces begin code."""
+    blocks: list[tuple[str, list[str]]] = []
+    for line in text.replace("\r\n", "\n").split("\n"):
+        kind, content = _classify(line)
+        if kind == "blank" and not (blocks and blocks[-1][0] == "code"):
+            blocks.append((kind, []))
+        elif blocks and (blocks[-1][0] == kind or (kind == "blank" and blocks[-1][0] == "code")):
+            blocks[-1][1].append(content)
+        else:
+            blocks.append((kind, [content]))
+    return Markup("\n\n".join(_block(kind, lines, language) for kind, lines in blocks if any(lines)))
+
+
+def html_text(text: str, limit: int = CODE_LIMIT) -> Markup:
+    """Write text for an HTML element that stands in Markdown."""
+    return Markup(html.escape(one_line(text, limit)))
+
+
+def _classify(line: str) -> tuple[str, str]:
+    if not line.strip():
+        return "blank", ""
+    if line.startswith(("    ", "\t")):
+        return "code", line.expandtabs(4)[4:]
+    if item := _ITEM.fullmatch(line.strip()):
+        return "items", item["text"]
+    return "text", line
+
+
+def _block(kind: str, lines: list[str], language: str) -> str:
+    if kind == "code":
+        return str(fence("\n".join(lines), language))
+    if kind == "items":
+        return "\n".join(f"- {prose(line)}" for line in lines[:BLOCK_LIMIT])
+    return str(prose(" ".join(lines)))
+
+
+def _plain(text: str) -> str:
+    written, position = [], 0
+    for word in _CODE_WORD.finditer(text):
+        written += [_SPECIAL.sub(r"\\\g<0>", text[position : word.start()]), str(code(word[0]))]
+        position = word.end()
+    return "".join([*written, _SPECIAL.sub(r"\\\g<0>", text[position:])])

@@ -1,0 +1,158 @@
+"""Decides how a finding is ranked and what is shown of it: place, source lines, evidence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from reports.escape import BLOCK_LIMIT, code, fence, paragraphs, prose, visible
+from reports.figures import figure, listed
+
+if TYPE_CHECKING:
+    from verifier.api import Evidence, Json, Location, Related, Reported, StageResult
+
+_CONTEXT = 2
+_RELATED_LIMIT = 12
+_EVIDENCE_LIMIT = 6
+_LONG = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A finding and the stage it came from."""
+
+    stage: str
+    number: int
+    reported: Reported
+
+
+@dataclass(frozen=True, slots=True)
+class FindingView:
+    """A finding, ready for display."""
+
+    code: str
+    name: str
+    severity: str
+    message: str
+    place: str
+    symbol: str
+    context: Markup
+    related: tuple[Markup, ...]
+    more_related: int
+    why: Markup
+    impact: Markup
+    remediation: Markup
+    fix: str
+    evidence: tuple[Markup, ...]
+    blocks: tuple[Markup, ...]
+
+
+def ranked(stages: Iterable[StageResult]) -> list[Judged]:
+    """Return every finding: what blocks first, then by severity, stage and place."""
+    judged = [Judged(stage.name, stage.number, item) for stage in stages for item in stage.findings]
+    return sorted(judged, key=_rank)
+
+
+def counted(judged: Iterable[Judged]) -> str:
+    """Return counts by severity, worst first: `1 CRITICAL, 2 HIGH`."""
+    counts = Counter(item.reported.finding.severity for item in judged)
+    return ", ".join(f"{counts[severity]:,} {severity.name}" for severity in sorted(counts, reverse=True))
+
+
+def place(location: Location) -> str:
+    return f"{location.path}:{location.line}"
+
+
+def view(item: Judged, snippets: Mapping[tuple[str, int], str]) -> FindingView:
+    finding = item.reported.finding
+    return FindingView(
+        code=finding.rule,
+        name=item.reported.name,
+        severity=finding.severity.name,
+        message=finding.message,
+        place=place(finding.location),
+        symbol=finding.symbol or "",
+        context=code_context(finding.location, snippets),
+        related=tuple(_related(one, snippets) for one in finding.related[:_RELATED_LIMIT]),
+        more_related=max(0, len(finding.related) - _RELATED_LIMIT),
+        why=paragraphs(finding.why),
+        impact=paragraphs(finding.impact),
+        remediation=paragraphs(finding.remediation),
+        fix=finding.fix or "",
+        evidence=tuple(_evidence(one) for one in finding.evidence[:_EVIDENCE_LIMIT]),
+        blocks=tuple(block for one in finding.evidence[:_EVIDENCE_LIMIT] for block in _texts(one)),
+    )
+
+
+def code_context(location: Location, snippets: Mapping[tuple[str, int], str]) -> Markup:
+    """Return the source lines around a place, its own lines marked and its column pointed at."""
+    last = max(location.line, location.end_line or location.line)
+    known = [
+        (line, snippets[location.path, line])
+        for line in range(location.line - _CONTEXT, min(last, location.line + BLOCK_LIMIT) + _CONTEXT + 1)
+        if (location.path, line) in snippets
+    ]
+    if not any(line == location.line for line, _ in known):
+        return Markup("")
+    width = len(str(known[-1][0]))
+    lines = []
+    for number, source in known:
+        mark = ">" if location.line <= number <= last else " "
+        lines.append(f"{mark} {number:>{width}} | {_shown(source).rstrip()}".rstrip())
+        if number == location.line and last == location.line and 1 < location.column <= len(source):
+            lines.append(f"  {' ' * width} | {' ' * len(_shown(source[: location.column - 1]))}^")
+    language = "python" if location.path.endswith((".py", ".pyi", ".pyw")) else "text"
+    return fence("\n".join(lines), language)
+
+
+def _rank(item: Judged) -> tuple[bool, int, int, str, int, int, str, str]:
+    finding, where = item.reported.finding, item.reported.finding.location
+    blocks_last = not item.reported.blocking
+    return (blocks_last, -finding.severity, item.number, *_spot(where), finding.rule, finding.message)
+
+
+def _spot(where: Location) -> tuple[str, int, int]:
+    return where.path, where.line, where.column
+
+
+def _shown(source: str) -> str:
+    return visible(source.rstrip("\r\n").expandtabs(4))
+
+
+def _related(related: Related, snippets: Mapping[tuple[str, int], str]) -> Markup:
+    where = code(place(related.location))
+    source = snippets.get((related.location.path, related.location.line), "").strip()
+    quoted = f": {code(source, limit=120)}" if source else ""
+    return Markup(f"{where} {prose(related.message)}{quoted}")
+
+
+def _evidence(evidence: Evidence) -> Markup:
+    """Return kind, summary and the plain values behind it; source lines are shown as code context already."""
+    values = {} if evidence.kind == "source" else evidence.data
+    shown = [f"{key}: {written}" for key, value in values.items() if (written := _value(value))]
+    behind = f" ({prose('; '.join(shown))})" if shown else ""
+    return Markup(f"{evidence.kind.capitalize()}: {prose(evidence.summary)}{behind}")
+
+
+def _value(value: Json) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return figure(value) if isinstance(value, float) else str(value)
+    if isinstance(value, str):
+        return value if value.strip() and "\n" not in value.strip() and len(value) <= _LONG else ""
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        return listed(str(item) for item in value)
+    return ""
+
+
+def _texts(evidence: Evidence) -> list[Markup]:
+    """Return texts of several lines in the evidence (a traceback, an output), the end of each."""
+    if evidence.kind == "source":
+        return []
+    long = (value for value in evidence.data.values() if isinstance(value, str) and "\n" in value.strip())
+    return [fence(value, tail=True) for value in long]

@@ -1,0 +1,52 @@
+"""Decides which Markdown documents a report becomes: one for the task, one for each stage that ran."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from reports import plots
+from reports.environment import environment
+from reports.facts import rows
+from reports.integration_view import IntegrationView, integration_view
+from reports.syntax_view import SyntaxView, syntax_view
+from reports.view import stage_page, stage_pages, task_page
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from verifier.api import RunReport, StageResult
+
+_BLANK_LINES = re.compile(r"\n{3,}")
+
+
+def render(report: RunReport) -> str:
+    return _document("report.md.j2", page=task_page(report))
+
+
+def extras(report: RunReport) -> dict[str, str]:
+    """Return the stage pages and the plots they link to."""
+    drawn = plots.loss_plots(report) if _has_workloads(report) and plots.available() else None
+    names = None if drawn is None else {workload: file for workload, (file, _) in drawn.items()}
+    pages = stage_pages(report)
+    documents = {pages[stage.name]: _page(report, stage, names) for stage in report.stages if stage.name in pages}
+    return documents | dict((drawn or {}).values())
+
+
+def _has_workloads(report: RunReport) -> bool:
+    return any(rows(stage.facts, "workloads") for stage in report.stages)
+
+
+def _page(report: RunReport, stage: StageResult, plot_names: Mapping[str, str] | None) -> str:
+    """Write a stage's page; a stage of someone else's plugin has the common sections only."""
+    details: SyntaxView | IntegrationView | None = None
+    if stage.name == "syntax":
+        details = syntax_view(stage.facts)
+    elif stage.name == "integration":
+        details = integration_view(stage.facts, plot_names)
+    return _document("stage.md.j2", page=stage_page(report, stage), stage=stage, details=details)
+
+
+def _document(template: str, **values: object) -> str:
+    text = environment().get_template(template).render(**values)
+    return _BLANK_LINES.sub("\n\n", text).strip() + "\n"

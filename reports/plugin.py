@@ -1,0 +1,54 @@
+"""Decides which report formats are built in. Each is loaded only when a run asks for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verifier.api import Renderer, hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from verifier.api import RunReport
+
+
+def _markdown(report: RunReport) -> str:
+    from reports import markdown  # noqa: PLC0415 - only when it is asked for
+
+    return markdown.render(report)
+
+
+def _markdown_pages(report: RunReport) -> Mapping[str, str]:
+    from reports import markdown  # noqa: PLC0415 - only when it is asked for
+
+    return markdown.extras(report)
+
+
+def _json(report: RunReport) -> str:
+    from reports import json_report  # noqa: PLC0415 - only when it is asked for
+
+    return json_report.render(report)
+
+
+def _concise(report: RunReport) -> str:
+    from reports import concise  # noqa: PLC0415 - only when it is asked for
+
+    return concise.render(report)
+
+
+RENDERERS = (
+    Renderer(
+        name="md",
+        filename="report.md",
+        summary="for people: what blocks first, a page for each stage, plots beside them",
+        render=_markdown,
+        extras=_markdown_pages,
+    ),
+    Renderer(name="json", filename="report.json", summary="the whole report, for tools", render=_json),
+    Renderer(name="concise", filename="report.txt", summary="one line a finding", render=_concise),
+)
+
+
+@hookimpl
+def verifier_renderers() -> tuple[Renderer, ...]:
+    return RENDERERS

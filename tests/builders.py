@@ -1,0 +1,83 @@
+"""Decides how a test makes a finding, a stage result or a report in one line."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from verifier.api import (
+    FileRecord,
+    Finding,
+    Location,
+    Related,
+    Reported,
+    RunReport,
+    Severity,
+    Source,
+    StageResult,
+    StageStatus,
+    Verdict,
+)
+
+
+def location(place: str) -> Location:
+    """Read `path`, `path:line` or `path:line:column`."""
+    path, *numbers = place.rsplit(":", 2) if place.count(":") > 1 else place.rsplit(":", 1)
+    line, column = [*map(int, numbers), 1, 1][:2]
+    return Location(path=path, line=line, column=column)
+
+
+def finding(
+    rule: str = "SCP001", at: str = "pkg/a.py:1", severity: str = "CRITICAL", message: str = "", **fields: Any
+) -> Finding:
+    related = tuple(Related(location=location(place), message=text) for place, text in fields.pop("related", ()))
+    return Finding(
+        rule=rule,
+        severity=Severity[severity],
+        message=message or f"{rule} happened",
+        location=fields.pop("location", None) or location(at),
+        related=related,
+        **fields,
+    )
+
+
+def reported(item: Finding | None = None, name: str = "undefined-name", **fields: Any) -> Reported:
+    made = item or finding()
+    blocking = fields.pop("blocking", made.severity >= Severity.HIGH)
+    text = f"{made.rule} {made.location.path} {made.message}".encode("utf-8", "backslashreplace")
+    return Reported(finding=made, name=name, blocking=blocking, fingerprint=hashlib.sha256(text).hexdigest()[:16])
+
+
+def stage_result(*findings: Reported, number: int = 1, name: str = "syntax", **fields: Any) -> StageResult:
+    fails = any(item.blocking for item in findings)
+    defaults: dict[str, Any] = {
+        "title": name.capitalize(),
+        "status": StageStatus.FAILED if fails else StageStatus.PASSED,
+        "score": 42 if fails else 100,
+        "checks_run": 10,
+        "duration_s": 0.25,
+    }
+    return StageResult(number=number, name=name, findings=findings, **(defaults | fields))
+
+
+def run_report(*stages: StageResult, **fields: Any) -> RunReport:
+    passes = all(stage.status in (StageStatus.PASSED, StageStatus.DEFERRED) for stage in stages)
+    files = fields.pop("files", {"pkg/a.py": 10})
+    defaults: dict[str, Any] = {
+        "task": "T035",
+        "title": "Mixed precision training (AMP)",
+        "verdict": Verdict.PASS if passes else Verdict.BLOCK,
+        "score": min((stage.score for stage in stages), default=100),
+        "block_at": "high",
+        "tool": {"version": "0.1.0", "plugins": [], "command": "verify T035"},
+        "source": Source(commit="0123abc", dirty=False, files=file_records(files)),
+        "environment": {"python": "3.11.9", "torch": "2.13.0", "device": "cpu"},
+    }
+    return RunReport(stages=stages, **(defaults | fields))
+
+
+def file_records(lines: dict[str, int]) -> tuple[FileRecord, ...]:
+    return tuple(
+        FileRecord(path=path, sha256=hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest(), lines=count)
+        for path, count in lines.items()
+    )
