@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+from stages.syntax.inventory import inventory
 from verifier.api import (
+    Config,
     FileRecord,
     Finding,
     Location,
     Related,
     Reported,
+    RunOptions,
     RunReport,
     Severity,
     Source,
+    SourceFile,
+    SourceTree,
+    Stage,
+    StageContext,
+    StageOutcome,
     StageResult,
     StageStatus,
+    Stash,
+    Task,
     Verdict,
 )
 
@@ -81,3 +94,28 @@ def file_records(lines: dict[str, int]) -> tuple[FileRecord, ...]:
         FileRecord(path=path, sha256=hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest(), lines=count)
         for path, count in lines.items()
     )
+
+
+def syntax_facts(files: Mapping[str, str]) -> dict[str, Any]:
+    """Read the inventory of a small task: sources by path without the suffix, a leading line break dropped."""
+    sources = {f"{path}.py": text.removeprefix("\n") for path, text in files.items()}
+    return inventory([(path, ast.parse(text), text.splitlines()) for path, text in sorted(sources.items())])
+
+
+def stage_context(root: Path, paths: Iterable[str], *, config: Config | None = None, **task: Any) -> StageContext:
+    """A context over files that exist below `root`."""
+    sources = SourceTree(root, [SourceFile(path, root / path) for path in paths])
+    return StageContext(
+        root=root,
+        task=Task(name="T", title="T", files=tuple(file.path for file in sources), **task),
+        config=config or Config(root=root),
+        sources=sources,
+        options=RunOptions(),
+        stash=Stash(),
+        progress=lambda _line: None,
+    )
+
+
+def run_stage(stage: Stage, root: Path, paths: Iterable[str], **context: Any) -> StageOutcome:
+    """Run one stage over files that exist below `root`, without the core around it."""
+    return stage.run(stage_context(root, paths, **context))

@@ -14,26 +14,37 @@ if TYPE_CHECKING:
 
 _CODE = re.compile(r"[A-Z]{3}\d{3}\Z")
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
+_FILE = re.compile(r"^# --- (?P<path>\S+)[ \t]*$", re.MULTILINE)
 _MARK = re.compile(r"# expect: (?P<codes>[A-Z0-9, ]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A small program. `# expect: CODE[, CODE]` marks the lines on which the rule must report."""
+    """A small program. `# expect: CODE[, CODE]` marks the lines on which rules must report.
+
+    A line `# --- path.py` begins the next file of an example with several files.
+    """
 
     code: str
 
     @property
-    def text(self) -> str:
-        return textwrap.dedent(self.code).lstrip("\n")
+    def files(self) -> dict[str, str]:
+        """Return path -> text; a single file is called example.py."""
+        text = textwrap.dedent(self.code).lstrip("\n")
+        parts = _FILE.split(text)
+        files = {"example.py": parts[0]} if parts[0].strip() else {}
+        return files | {path.strip(): body.lstrip("\n") for path, body in zip(parts[1::2], parts[2::2], strict=True)}
 
     @property
-    def expected(self) -> tuple[tuple[int, str], ...]:
-        marks = []
-        for number, line in enumerate(self.text.splitlines(), start=1):
-            if mark := _MARK.search(line):
-                marks += [(number, code.strip()) for code in mark["codes"].split(",")]
-        return tuple(marks)
+    def expected(self) -> tuple[tuple[str, int, str], ...]:
+        """Return (path, line, code) of every mark."""
+        return tuple(
+            (path, number, code.strip())
+            for path, text in self.files.items()
+            for number, line in enumerate(text.splitlines(), start=1)
+            if (mark := _MARK.search(line))
+            for code in mark["codes"].split(",")
+        )
 
 
 class Bad(Example):

@@ -1,0 +1,35 @@
+"""Every rule's examples are its tests: Bad is reported on exactly the marked lines, Good is silent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stages.syntax.stage import STAGE
+from tests.builders import run_stage
+from verifier.api import Bad, Example, RuleInfo
+
+EXAMPLES = [
+    pytest.param(rule, example, id=f"{rule.code}-{type(example).__name__.lower()}{number}")
+    for rule in STAGE.rules
+    for number, example in enumerate(rule.examples)
+]
+
+
+@pytest.mark.parametrize(("rule", "example"), EXAMPLES)
+def test_example_reports_exactly_the_marked_lines(rule: RuleInfo, example: Example, tmp_path: Path) -> None:
+    for path, text in example.files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text, "utf-8")
+    outcome = run_stage(STAGE, tmp_path, list(example.files))
+    places = {
+        (item.location.path, item.location.line, item.rule) for item in outcome.findings if item.rule == rule.code
+    }
+    assert places == {place for place in example.expected if place[2] == rule.code}
+    assert bool(example.expected) is isinstance(example, Bad)
+
+
+@pytest.mark.parametrize("rule", STAGE.rules, ids=lambda rule: rule.code)
+def test_every_rule_shows_what_is_wrong_and_what_is_right(rule: RuleInfo) -> None:
+    assert {type(example).__name__ for example in rule.examples} == {"Bad", "Good"}
