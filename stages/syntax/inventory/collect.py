@@ -1,0 +1,45 @@
+"""Decides which facts a report shows about a task's files: AMP points and switch, signatures, tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stages.syntax.inventory.amp_points import amp_points
+from stages.syntax.inventory.amp_switch import amp_switch
+from stages.syntax.inventory.kinds import Kinds
+from stages.syntax.inventory.project import read_project
+from stages.syntax.inventory.signatures import signatures
+from stages.syntax.inventory.test_modules import is_test_module, misnamed_tests
+from stages.syntax.inventory.tests_inventory import read_fixtures, tests_of
+
+if TYPE_CHECKING:
+    import ast
+    from collections.abc import Sequence
+
+    from verifier.api import Json
+
+
+def inventory(files: Sequence[tuple[str, ast.Module, list[str]]]) -> dict[str, Json]:
+    """Return the facts of a small task. `files`: path, tree and source lines of each file that parses."""
+    project = read_project(files)
+    kinds = Kinds(project)
+    fixtures = read_fixtures(project)
+    points: list[Json] = []
+    switch: list[Json] = []
+    offered: list[Json] = []
+    tests: list[Json] = []
+    misnamed: list[Json] = []
+    for module in project.modules:
+        points += amp_points(project, kinds, module)
+        switch += amp_switch(project, module)
+        if not is_test_module(module.path):
+            offered += signatures(project, module)
+        tests += tests_of(project, module, fixtures)
+        misnamed += misnamed_tests(project, module)
+    return {
+        "amp_points": points,
+        "amp_switch": switch,
+        "signatures": offered,
+        "tests": tests,
+        "misnamed_tests": misnamed,
+    }
