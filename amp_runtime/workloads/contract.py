@@ -12,6 +12,7 @@ from amp_runtime.config import AmpConfig
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from amp_runtime.metrics import Metrics
     from amp_runtime.step import TrainingStep
 
 Batch = TypeVar("Batch")
@@ -73,6 +74,14 @@ def best_config(*, amp: bool) -> AmpConfig:
         return AmpConfig(device=device, reason="AMP is off")
     best = capability_of(device).best_amp()
     return AmpConfig(precision=best.precision, device=device, reason=best.reason)
+
+
+def figures(metrics: Metrics) -> dict[str, float]:
+    """Put metrics in the form `Workload.evaluate` returns; what was not counted is left out."""
+    found = {"loss": metrics.loss}
+    if metrics.accuracy is not None:
+        found["accuracy"] = metrics.accuracy
+    return found
 
 
 def seeded(build: Callable[[], torch.nn.Module], seed: int) -> torch.nn.Module:

@@ -13,7 +13,7 @@ from amp_runtime.metrics import evaluate
 from amp_runtime.objective import classification
 from amp_runtime.policy import policy_for
 from amp_runtime.step import StepOptions, TrainingStep
-from amp_runtime.workloads.contract import PacedWorkload, best_config, seeded
+from amp_runtime.workloads.contract import PacedWorkload, best_config, figures, seeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ def char_lm(*, amp: bool, seed: int) -> PacedWorkload[Tokens]:
 
     def measure() -> dict[str, float]:
         seen = evaluate(model, validation, policy, classification)
-        return {"perplexity": seen.perplexity, "loss": seen.loss, "accuracy": seen.accuracy or 0.0}
+        return {"perplexity": seen.perplexity, **figures(seen)}
 
     return PacedWorkload(step, _stream(tokens[:-held_out], seed, config.device), measure)
 

@@ -13,7 +13,7 @@ from amp_runtime.objective import classification
 from amp_runtime.policy import policy_for
 from amp_runtime.precision import Precision
 from amp_runtime.step import StepOptions, TrainingStep
-from amp_runtime.workloads.contract import PacedWorkload, best_config, seeded, workload_device
+from amp_runtime.workloads.contract import PacedWorkload, best_config, figures, seeded, workload_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,8 +57,7 @@ def _workload(config: AmpConfig, seed: int) -> PacedWorkload[Images]:
     )
 
     def measure() -> dict[str, float]:
-        seen = evaluate(model, [validation], policy, classification)
-        return {"accuracy": seen.accuracy or 0.0, "loss": seen.loss}
+        return figures(evaluate(model, [validation], policy, classification))
 
     return PacedWorkload(step, _stream(train, seed), measure)
 

@@ -1,0 +1,77 @@
+import pytest
+import torch
+from torch import nn
+
+from amp_runtime.config import AmpConfig, LossScaling
+from amp_runtime.policy import Bf16Policy, Fp16Policy, Fp32Policy, policy_for, trained_parameters
+from amp_runtime.precision import Precision
+from tests.amp_runtime.problems import POLICIES
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def sgd(model):
+    return torch.optim.SGD(model.parameters(), lr=0.1)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_forward_runs_in_the_policys_format_and_weights_stay_float32(name):
+    model = nn.Linear(4, 4)
+    with POLICIES[name]("cpu").autocast():
+        assert model(torch.randn(2, 4)).dtype is DTYPES[name]
+    assert model.weight.dtype is torch.float32
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_configuration_gives_its_policy(name):
+    policy = policy_for(AmpConfig(precision=Precision(name)))
+    assert type(policy) is type(POLICIES[name]())
+    assert policy.precision == name
+
+
+def test_the_configurations_scaling_reaches_the_scaler():
+    policy = policy_for(AmpConfig(precision=Precision.FP16, loss_scaling=LossScaling(init_scale=32.0)))
+    assert policy.scaler.current_scale == 32
+
+
+@pytest.mark.parametrize("policy", [Fp32Policy(), Bf16Policy()])
+def test_only_fp16_scales(policy):
+    loss = torch.tensor(2.0)
+    assert policy.scaler is None
+    assert policy.scale(loss) is loss
+
+
+@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_weights_are_refused(name, dtype):
+    with pytest.raises(ValueError, match=r"is torch\.\w+; \w+ training keeps its weights in float32"):
+        POLICIES[name]().check(sgd(nn.Linear(2, 2).to(dtype)))
+
+
+def test_double_weights_are_fine_without_autocast_only():
+    optimizer = sgd(nn.Linear(2, 2).double())
+    Fp32Policy().check(optimizer)
+    with pytest.raises(ValueError, match=r"torch\.float64"):
+        Bf16Policy().check(optimizer)
+
+
+def test_frozen_half_weights_are_fine():
+    model = nn.Sequential(nn.Linear(2, 2).half().requires_grad_(False), nn.Linear(2, 2))
+    Fp16Policy().check(sgd(model))
+    assert len(trained_parameters(sgd(model))) == 2
+
+
+def test_fp16_refuses_an_optimizer_that_needs_a_closure():
+    with pytest.raises(ValueError, match="LBFGS"):
+        Fp16Policy().check(torch.optim.LBFGS(nn.Linear(2, 2).parameters()))
+
+
+def test_a_device_without_autocast_is_refused():
+    with pytest.raises(ValueError, match="no autocast for device type 'meta'"):
+        Fp32Policy("meta")
+
+
+@pytest.mark.parametrize(("saved", "loaded"), [("fp16", "fp32"), ("fp32", "bf16"), ("bf16", "fp16")])
+def test_a_state_of_another_precision_is_refused(saved, loaded):
+    with pytest.raises(ValueError, match=f"saved by a {saved} run; this one trains in {loaded}"):
+        POLICIES[loaded]().load_state_dict(POLICIES[saved]().state_dict())

@@ -1,0 +1,29 @@
+import logging
+import random
+
+import torch
+
+from amp_runtime import rng
+
+
+def test_the_generators_repeat_themselves_after_a_restore():
+    state = rng.capture()
+    drawn = torch.rand(4).tolist(), random.random()
+    rng.restore(state)
+    assert (torch.rand(4).tolist(), random.random()) == drawn
+
+
+def test_a_state_from_a_machine_with_other_gpus_restores_the_rest_and_says_so(caplog):
+    state = {**rng.capture(), "cuda": [torch.zeros(16, dtype=torch.uint8)] * 99}
+    drawn = torch.rand(4).tolist()
+    with caplog.at_level(logging.WARNING):
+        rng.restore(state)
+    assert torch.rand(4).tolist() == drawn
+    assert "99 GPUs when saved" in caplog.text
+
+
+def test_a_run_without_numpy_restores_without_it():
+    state = {**rng.capture(), "numpy": None}
+    drawn = torch.rand(2).tolist()
+    rng.restore(state)
+    assert torch.rand(2).tolist() == drawn
