@@ -1,0 +1,1 @@
+"""Utilities for validating a model in three tiers."""

@@ -1,0 +1,1 @@
+"""What the third tier needs to train: metrics, precision, benchmarks."""
