@@ -1,0 +1,63 @@
+"""`verify check` beside pyflakes on real source trees, in one run: medians and their ratio. Asserts no time."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(1800)]
+REPETITIONS = 3
+TREES = {"lightning": "lightning", "transformers": "transformers"}
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sources: a folder named by VERIFY_CORPUS, else installed without their dependencies into a scratch folder."""
+    if "VERIFY_CORPUS" in os.environ:
+        return Path(os.environ["VERIFY_CORPUS"])
+    folder = tmp_path_factory.mktemp("corpus")
+    names = sorted(TREES.values())
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *names]
+    subprocess.run(command, check=True)
+    return folder
+
+
+def _seconds(command: list[str], cwd: Path) -> float:
+    begin = time.perf_counter()
+    subprocess.run(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    return time.perf_counter() - begin
+
+
+@pytest.mark.parametrize("tree", sorted(TREES))
+def test_check_beside_pyflakes(tree: str, corpus: Path) -> None:
+    files = list((corpus / tree).rglob("*.py"))
+    lines = sum(path.read_bytes().count(b"\n") for path in files)
+    ours = [sys.executable, "-m", "verifier", "check", tree, "-q"]
+    peer = [sys.executable, "-m", "pyflakes", tree]
+    times: dict[str, list[float]] = {"verify check": [], "pyflakes": []}
+    for _ in range(REPETITIONS):  # interleaved, so that a busy minute hits both
+        times["verify check"].append(_seconds(ours, corpus))
+        times["pyflakes"].append(_seconds(peer, corpus))
+    medians = {name: statistics.median(series) for name, series in times.items()}
+    print(f"\n{tree}: {len(files)} files, {lines} lines, {os.cpu_count()} cores")
+    for name, series in times.items():
+        print(f"  {name:14s} median {medians[name]:7.2f} s  of {', '.join(f'{value:.2f}' for value in series)}")
+    print(f"  pyflakes / verify check = {medians['pyflakes'] / medians['verify check']:.2f}")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["check", "."]], ids=["help", "five-file-check"])
+def test_start_up(arguments: list[str], tmp_path: Path) -> None:
+    for number in range(5):
+        (tmp_path / f"module{number}.py").write_text(
+            f"import math\n\n\ndef f{number}(x):\n    return math.sin(x)\n" * 20
+        )
+    command = [sys.executable, "-m", "verifier", *arguments]
+    series = sorted(_seconds(command, tmp_path) for _ in range(15))
+    bare = sorted(_seconds([sys.executable, "-c", "pass"], tmp_path) for _ in range(15))
+    print(f"\n{' '.join(arguments)}: median {series[7]:.3f} s, of which interpreter start {bare[7]:.3f} s")
