@@ -1,0 +1,84 @@
+"""The harness process: reads its request, preloads, opens the project's paths, runs every unit, and says so."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import platform
+import resource
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from ..wire import Hello, Request, from_json
+from . import guard, imports, process_tree, suite, workloads
+from .emit import Writer, decode
+from .failure import Project, safe_text
+from .supervise import Supervisor, VerifierGoneError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .child import Unit
+
+_PROBES: dict[str, Callable[[Request, frozenset[str]], Iterable[Unit]]] = {
+    "imports": imports.units,
+    "tests": suite.units,
+    "workloads": workloads.units,
+}
+
+
+def run(request_path: str, startup: frozenset[str]) -> int:
+    with open(request_path, encoding="ascii") as file:
+        request = from_json(Request, decode(file.read()))
+    os.unlink(request_path)
+    os.set_inheritable(request.channel_fd, False)
+    os.set_inheritable(request.lifeline_fd, False)
+    layers = _harden()
+    channel = Writer(request.channel_fd, request.nonce)
+    preloaded, missing = _preload(request.preload)
+    missing |= {name: "not installed" for name in request.needs if name not in missing and find_spec(name) is None}
+    channel.send(
+        "hello",
+        value=Hello(python=platform.python_version(), preloaded=preloaded, missing=missing, layers=layers),
+    )
+    sys.path[:0] = list(request.paths)
+    guard.install(request.root, request.installation, request.paths)
+    importlib.invalidate_caches()
+    process_tree.die_with_parent(0)  # from here on the lifeline says so, and leaves time to end the children first
+    supervisor = Supervisor(request, channel, Project(request.root))
+    try:
+        for unit in _PROBES[request.probe](request, startup):
+            if supervisor.out_of_time():  # what was not begun is missing from the evidence, and counts as such
+                break
+            supervisor.run(unit)
+    except VerifierGoneError:
+        process_tree.kill_descendants()
+        return 1
+    channel.send("end")
+    return 0
+
+
+def _harden() -> dict[str, bool]:
+    layers = {
+        "orphans-adopted": process_tree.adopt_orphans(),
+        "dies-with-parent": process_tree.die_with_parent(),
+        "core-dumps-off": False,
+    }
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        layers["core-dumps-off"] = True
+    return layers
+
+
+def _preload(names: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Import site-packages that every child would import anyway; no project path is known yet."""
+    preloaded, missing = {}, {}
+    for name in names:
+        try:
+            module = importlib.import_module(name)
+            preloaded[name] = str(getattr(module, "__version__", "unknown"))
+        except Exception as error:
+            missing[name] = f"{type(error).__name__}: {safe_text(error)}"
+    return preloaded, missing

@@ -1,0 +1,102 @@
+"""Find and end every process that descends from the harness; on Linux orphans included, for it is their reaper."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_LINUX = sys.platform.startswith("linux")
+
+
+def _prctl(option: int, value: int) -> bool:
+    if not _LINUX:
+        return False
+    try:
+        return bool(ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) == 0)
+    except (OSError, AttributeError):
+        return False
+
+
+def adopt_orphans() -> bool:
+    return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent(number: int = signal.SIGKILL) -> bool:
+    return _prctl(_PR_SET_PDEATHSIG, number)
+
+
+def parents() -> dict[int, int]:
+    """Return pid -> parent pid of every living process; empty where /proc is not to be had."""
+    found: dict[int, int] = {}
+    if not _LINUX:
+        return found
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    state, parent = file.read().rpartition(b")")[2].split()[:2]
+                if state not in (b"Z", b"X"):
+                    found[int(name)] = int(parent)
+    return found
+
+
+def descendants(of: int) -> list[int]:
+    """Return living descendants, nearest first; zombies count as gone."""
+    known = parents()
+    found, frontier = [], {of}
+    while frontier:
+        frontier = {pid for pid, parent in known.items() if parent in frontier and pid not in found}
+        found += sorted(frontier)
+    return found
+
+
+def command_line(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read(400).split(b"\0")
+    except OSError:
+        return f"process {pid}"
+    return b" ".join(words).decode("utf-8", "backslashreplace").strip() or f"process {pid}"
+
+
+def reap() -> None:
+    """Collect every child that has ended."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def kill_group(leader: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def kill_descendants(limit_s: float = 5.0) -> bool:
+    """SIGKILL all descendants of this process until none is left. False: one of them could not be killed in time."""
+    end = time.monotonic() + limit_s
+    while left := descendants(os.getpid()):
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        reap()
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.005)
+    reap()
+    return True
+
+
+def printed_to_file(pid: int) -> int:
+    """Return how many bytes the process has on stdout and stderr where these are files (pytest's capture)."""
+    sizes = {}
+    for descriptor in (1, 2):
+        with contextlib.suppress(OSError):
+            status = os.stat(f"/proc/{pid}/fd/{descriptor}")
+            sizes[status.st_dev, status.st_ino] = status.st_size
+    return sum(sizes.values())

@@ -1,0 +1,285 @@
+"""What crosses the line between the verifier and the process that runs the code: frozen facts, JSON in and out.
+
+Standard library only, and no torch: it is loaded on both sides, in the child under a private name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+T = TypeVar("T")
+
+Status = Literal["ok", "raised", "exited", "signal", "timeout", "memory", "flood", "lost"]
+Outcome = Literal["passed", "failed", "error", "skipped", "xfailed"]
+
+STATUSES: tuple[Status, ...] = typing.get_args(Status)
+CHANNEL_LOST = 113  # exit code of a child that can no longer report: something closed its result channel
+
+
+class WireError(ValueError):
+    """A record that is not of the shape both sides agreed on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One line of the project on a call stack. `path` is relative to the root."""
+
+    path: str
+    line: int
+    function: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """An exception: `frames` are those inside the project, outermost first; `text` is the end of the traceback."""
+
+    type: str
+    message: str
+    frames: tuple[Frame, ...] = ()
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModuleUnit:
+    """A module to import first in a fresh process. `file` is relative to the root, `paths` extend sys.path."""
+
+    name: str
+    file: str
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadUnit:
+    """One training run: `factory` is `module:name`."""
+
+    factory: str
+    amp: bool
+    steps: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Everything the child needs. The file that carries it is deleted as soon as it is read.
+
+    Args:
+        nonce: proves that a record was written by the harness of this run.
+        installation: the folder that holds our packages; hidden from the project unless it is the project.
+        paths: project folders for the front of sys.path, in order.
+        needs: packages whose absence is reported, whether or not they are preloaded.
+        preload: site-packages imported once, before any project path is known; children fork from there.
+        phase_limit_s: wall-clock seconds for one import, one test, one step.
+        limit_s: wall-clock seconds for the whole probe.
+        flood_bytes: how much a child may print.
+        channel_fd: where records are written. lifeline_fd: reads end-of-file when the verifier is gone.
+    """
+
+    probe: Literal["imports", "tests", "workloads"]
+    nonce: str
+    root: str
+    installation: str
+    scratch: str
+    paths: tuple[str, ...]
+    preload: tuple[str, ...]
+    needs: tuple[str, ...]
+    phase_limit_s: float
+    limit_s: float
+    flood_bytes: int
+    channel_fd: int
+    lifeline_fd: int
+    modules: tuple[ModuleUnit, ...] = ()
+    tests: tuple[str, ...] = ()
+    workloads: tuple[WorkloadUnit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello:
+    """The harness runs: in which interpreter, what could not be preloaded and why, which layers hold."""
+
+    python: str
+    preloaded: dict[str, str]
+    missing: dict[str, str]
+    layers: dict[str, bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitResult:
+    """How one forked process ended.
+
+    Args:
+        phase: what it was doing last.
+        code: exit code or signal number, by status.
+        stack: for a time-out or a fatal signal, the project's lines that were executing, outermost first.
+        survivors: command lines of processes it left behind; they have been killed.
+        forged: records in its result channel that the harness did not write.
+    """
+
+    unit: str
+    status: Status
+    phase: str
+    duration_s: float
+    code: int = 0
+    failure: Failure | None = None
+    stack: tuple[Frame, ...] = ()
+    stack_text: str = ""
+    survivors: tuple[str, ...] = ()
+    forged: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """Where an imported module really came from; None where that cannot be told."""
+
+    origin: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """How many tests pytest selected and how many it left out by the project's own options."""
+
+    selected: int
+    deselected: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectProblem:
+    """A file pytest could not collect, or that skipped itself as a whole (`skipped`)."""
+
+    id: str
+    skipped: bool
+    message: str
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestDone:
+    """One test. `path` and `line` say where it is defined."""
+
+    __test__ = False  # the name is not an invitation to pytest
+
+    id: str
+    outcome: Outcome
+    duration_s: float
+    path: str
+    line: int
+    reason: str = ""
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteEnd:
+    """pytest came to its own end, with this exit code."""
+
+    exit_code: int
+    pytest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A workload was built. `path` and `line` say where its factory is defined."""
+
+    precision: str | None
+    device: str
+    path: str | None
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stepped:
+    """One training step and its loss."""
+
+    step: int
+    loss: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated:
+    """What the workload's own `evaluate()` said after training."""
+
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """The workload does not keep its contract; `message` says which part."""
+
+    message: str
+    path: str | None = None
+    line: int = 1
+
+
+Item = Imported | Collected | CollectProblem | TestDone | SuiteEnd | Made | Stepped | Evaluated | Rejected
+ITEMS: dict[str, type] = {kind.__name__: kind for kind in typing.get_args(Item)}
+
+
+def to_json(record: object) -> object:
+    """Turn a record into plain JSON values."""
+    if dataclasses.is_dataclass(record) and not isinstance(record, type):
+        return {field.name: to_json(getattr(record, field.name)) for field in dataclasses.fields(record)}
+    if isinstance(record, (tuple, list)):
+        return [to_json(value) for value in record]
+    if isinstance(record, dict):
+        return {str(key): to_json(value) for key, value in record.items()}
+    return record
+
+
+def from_json(kind: type[T], data: object) -> T:
+    """Rebuild a record.
+
+    Raises:
+        WireError: a key is missing or unknown, or a value has the wrong type.
+    """
+    return typing.cast("T", _decode(kind, data, kind.__name__))
+
+
+def _decode(kind: object, data: object, where: str) -> object:
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return _decode_record(kind, data, where)
+    origin = typing.get_origin(kind)
+    if origin is tuple:
+        if not isinstance(data, list):
+            raise WireError(f"{where}: expected a list")
+        return tuple(_decode(typing.get_args(kind)[0], value, f"{where}[{n}]") for n, value in enumerate(data))
+    if origin is dict:
+        if not isinstance(data, dict):
+            raise WireError(f"{where}: expected an object")
+        return {str(key): _decode(typing.get_args(kind)[1], value, f"{where}.{key}") for key, value in data.items()}
+    if origin is Literal:
+        if data not in typing.get_args(kind):
+            raise WireError(f"{where}: {data!r} is not one of {typing.get_args(kind)}")
+        return data
+    if origin is types.UnionType or origin is typing.Union:
+        return _decode_optional(typing.get_args(kind), data, where)
+    return _decode_plain(kind, data, where)
+
+
+def _decode_record(kind: type, data: object, where: str) -> object:
+    if not isinstance(data, dict):
+        raise WireError(f"{where}: expected an object")
+    hints = typing.get_type_hints(kind)
+    names = {field.name for field in dataclasses.fields(kind)}
+    if unknown := sorted(set(data) - names):
+        raise WireError(f"{where}: unknown key {unknown[0]!r}")
+    try:
+        return kind(**{name: _decode(hints[name], value, f"{where}.{name}") for name, value in data.items()})
+    except TypeError as error:
+        raise WireError(f"{where}: {error}") from None
+
+
+def _decode_optional(options: tuple[object, ...], data: object, where: str) -> object:
+    if data is None and types.NoneType in options:
+        return None
+    (kind,) = [option for option in options if option is not types.NoneType]
+    return _decode(kind, data, where)
+
+
+def _decode_plain(kind: object, data: object, where: str) -> object:
+    if kind is float and isinstance(data, int) and not isinstance(data, bool):
+        return float(data)
+    if isinstance(kind, type) and type(data) is kind:
+        return data
+    raise WireError(f"{where}: expected {getattr(kind, '__name__', kind)}, got {type(data).__name__}")

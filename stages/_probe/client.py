@@ -1,0 +1,290 @@
+"""One probe, one process tree, hard limits: start it, watch it, end it, and return only what was proven."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import selectors
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from amp_runtime import wire
+from amp_runtime.wire import Request, to_json
+from stages._probe.limits import Limits, clean_environment
+from stages._probe.processes import Tree
+from stages._probe.records import Ending, ProbeReport, Receiver
+from verifier.api import StageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from amp_runtime.wire import ModuleUnit, WorkloadUnit
+    from verifier.api import Json
+
+_TICK_S = 0.05
+_MEMORY_EVERY_S = 0.1
+_BACKSTOP_S = 3.0  # the harness keeps the time limit itself, and names what was running; this is for when it cannot
+_TAIL_BYTES = 64 << 10
+_MARKER = "VERIFY_PROBE_RUN"
+HARNESS = Path(wire.__file__).resolve().parent / "probes" / "bootstrap.py"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What to run: one probe and its units."""
+
+    probe: Literal["imports", "tests", "workloads"]
+    root: Path
+    python: Path
+    paths: tuple[str, ...]
+    preload: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    modules: tuple[ModuleUnit, ...] = ()
+    tests: tuple[str, ...] = ()
+    workloads: tuple[WorkloadUnit, ...] = ()
+
+
+def run_probe(work: Work, limits: Limits, progress: Callable[[str], None] = lambda _line: None) -> ProbeReport:
+    """Run a probe to its end or to a limit. Nothing of it is alive afterwards.
+
+    Raises:
+        StageError: the harness itself could not start in the given interpreter.
+    """
+    if not hasattr(os, "fork"):
+        raise StageError("running code needs Linux or macOS; on this platform only the static stages work")
+    with _scratch() as scratch:
+        return _Run(work, limits, scratch, progress).to_the_end()
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="verify-"))
+    try:
+        for name in ("home", "tmp"):
+            (folder / name).mkdir()
+        yield folder
+    finally:
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Delete the scratch folder, also where the code under test has taken rights away."""
+    for current, folders, _files in os.walk(folder):
+        for name in folders:
+            with contextlib.suppress(OSError):
+                Path(current, name).chmod(0o700, follow_symlinks=False) if not Path(
+                    current, name
+                ).is_symlink() else None
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Tail:
+    """The end of what was printed, and how much it was in all."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._kept = bytearray()
+
+    def add(self, data: bytes) -> None:
+        self.total += len(data)
+        self._kept += data
+        del self._kept[:-_TAIL_BYTES]
+
+    def text(self) -> str:
+        return self._kept.decode("utf-8", "backslashreplace")
+
+
+class _Run:
+    """One child process from start to end."""
+
+    def __init__(self, work: Work, limits: Limits, scratch: Path, progress: Callable[[str], None]) -> None:
+        self._work = work
+        self._limits = limits
+        self._scratch = scratch
+        self._progress = progress
+        self._nonce = secrets.token_hex(16)
+        self._receiver = Receiver(self._nonce)
+        self._output = _Tail()
+        self._peak = 0
+        self._memory_due = 0.0
+
+    def to_the_end(self) -> ProbeReport:
+        started = time.monotonic()
+        channel, channel_write = os.pipe()
+        lifeline_read, lifeline = os.pipe()
+        try:
+            process = self._start(channel_write, lifeline_read)
+        except OSError as error:
+            raise StageError(f"cannot start {self._work.python}: {error.strerror or error}") from None
+        finally:
+            os.close(channel_write)
+            os.close(lifeline_read)
+        tree = Tree(process.pid, f"{_MARKER}={self._nonce_of_environment}")
+        try:
+            ending, code = self._watch(process, channel, tree, started)
+        finally:
+            os.close(lifeline)  # the harness ends its children and itself
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(2.0)
+            survivors = tree.kill()
+            process.wait()
+            self._drain_all(process, channel)
+        return self._report(ending, code, tuple(survivors), time.monotonic() - started)
+
+    def _start(self, channel_fd: int, lifeline_fd: int) -> subprocess.Popen[bytes]:
+        work, limits = self._work, self._limits
+        request = Request(
+            probe=work.probe,
+            nonce=self._nonce,
+            root=str(work.root),
+            installation=str(HARNESS.parent.parent.parent),
+            scratch=str(self._scratch),
+            paths=work.paths,
+            preload=work.preload,
+            needs=work.needs,
+            phase_limit_s=limits.phase_s,
+            limit_s=limits.time_s,
+            flood_bytes=limits.flood_bytes,
+            channel_fd=channel_fd,
+            lifeline_fd=lifeline_fd,
+            modules=work.modules,
+            tests=work.tests,
+            workloads=work.workloads,
+        )
+        path = self._scratch / f"request-{secrets.token_hex(8)}.json"
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(to_json(request)), encoding="ascii")
+        self._nonce_of_environment = secrets.token_hex(8)
+        environment = clean_environment(os.environ, self._scratch) | {_MARKER: self._nonce_of_environment}
+        return subprocess.Popen(
+            [str(work.python), "-P", str(HARNESS), str(path)],
+            cwd=work.root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=(channel_fd, lifeline_fd),
+        )
+
+    def _watch(self, process: subprocess.Popen[bytes], channel: int, tree: Tree, started: float) -> tuple[Ending, int]:
+        assert process.stdout is not None
+        running = None
+        with selectors.DefaultSelector() as selector:
+            for descriptor in (channel, process.stdout.fileno()):
+                os.set_blocking(descriptor, False)
+                selector.register(descriptor, selectors.EVENT_READ)
+            while process.poll() is None:
+                for key, _events in selector.select(_TICK_S):
+                    if not self._read(key.fd, channel):
+                        selector.unregister(key.fd)
+                if self._receiver.running != running:
+                    running = self._receiver.running
+                    self._progress(running or self._work.probe)
+                if ending := self._limit_passed(tree, time.monotonic() - started):
+                    return ending, 0
+        self._drain_all(process, channel, close=False)
+        if process.returncode == 0 and self._receiver.ended:
+            return "complete", 0
+        return ("signal", -process.returncode) if process.returncode < 0 else ("exited", process.returncode)
+
+    def _limit_passed(self, tree: Tree, elapsed_s: float) -> Ending | None:
+        if elapsed_s > self._limits.time_s + _BACKSTOP_S:
+            return "timeout"
+        if self._output.total > self._limits.flood_bytes:
+            return "flood"
+        if elapsed_s >= self._memory_due:
+            used = tree.memory(self._limits.memory_bytes)
+            self._peak = max(self._peak, used)
+            self._memory_due = elapsed_s + _MEMORY_EVERY_S
+            if used > self._limits.memory_bytes:
+                return "memory"
+        return None
+
+    def _read(self, descriptor: int, channel: int) -> bool:
+        """Take in what is there, at most a part of a flood at a time. False: the other end is closed."""
+        for _ in range(64):
+            try:
+                data = os.read(descriptor, 1 << 16)
+            except BlockingIOError:
+                return True
+            if not data:
+                return False
+            if descriptor == channel:
+                self._receiver.feed(data)
+            else:
+                self._output.add(data)
+        return True
+
+    def _drain_all(self, process: subprocess.Popen[bytes], channel: int, *, close: bool = True) -> None:
+        assert process.stdout is not None
+        if process.stdout.closed:
+            return
+        for descriptor in (channel, process.stdout.fileno()):
+            self._read(descriptor, channel)
+        if close:
+            process.stdout.close()
+            os.close(channel)
+
+    def _report(self, ending: Ending, code: int, survivors: tuple[int, ...], duration_s: float) -> ProbeReport:
+        hello = self._receiver.hello
+        if hello is None:
+            raise StageError(self._no_start(ending, code))
+        units = self._receiver.finish(ending, code)
+        return ProbeReport(
+            hello=hello,
+            units=units,
+            ending=ending,
+            code=code,
+            output_tail=self._output.text(),
+            peak_bytes=self._peak,
+            duration_s=duration_s,
+            layers=self._layers(hello.layers),
+            survivors=survivors,
+            foreign=self._receiver.foreign,
+        )
+
+    def _no_start(self, ending: Ending, code: int) -> str:
+        last = self._output.text().strip().splitlines()[-3:]
+        said = f"; it said: {' | '.join(last)}" if last else ""
+        return (
+            f"the harness did not start in {self._work.python} (Python 3.11 or newer is needed): {ending} {code}{said}"
+        )
+
+    def _layers(self, child: dict[str, bool]) -> dict[str, Json]:
+        return {
+            "own-session": True,
+            "stdin-closed": True,
+            "descriptors-closed": True,
+            "scratch-home-and-tmp": True,
+            "environment": "allow-list",
+            "memory-limit-bytes": self._limits.memory_bytes,
+            "memory-limit-by": "polling the process tree every 0.1 s",
+            "time-limit-s": round(self._limits.time_s, 1),
+            "output-limit-bytes": self._limits.flood_bytes,
+            "network": "not restricted",
+            "file-writes": "not restricted",
+            **child,
+        }
+
+
+def interpreter(configured: str | Path | None, root: Path) -> Path:
+    """Return the project's interpreter: the configured one, a relative path from the root, else the running one.
+
+    Raises:
+        StageError: there is no such file.
+    """
+    if configured is None:
+        return Path(sys.executable)
+    path = root / configured
+    if not path.is_file():
+        raise StageError(f"the interpreter {configured} does not exist; give --python or `python` in the configuration")
+    return path

@@ -1,0 +1,139 @@
+"""See and end a whole tree of processes from outside: members, memory, survivors."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from verifier.api import StageError
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """One line of the process table. `started` tells a process from a later one of the same number."""
+
+    pid: int
+    parent: int
+    session: int
+    started: float
+    resident: int
+
+
+def table() -> dict[int, Process]:
+    """Return every living process; zombies count as gone.
+
+    Raises:
+        StageError: the platform has no /proc and psutil is not installed.
+    """
+    if not sys.platform.startswith("linux"):
+        return _table_by_psutil()
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                fields = (entry / "stat").read_bytes().rpartition(b")")[2].split()
+                if fields[0] not in (b"Z", b"X"):
+                    found[int(entry.name)] = Process(
+                        pid=int(entry.name),
+                        parent=int(fields[1]),
+                        session=int(fields[3]),
+                        started=float(fields[19]),
+                        resident=int(fields[21]) * _PAGE,
+                    )
+    return found
+
+
+def _table_by_psutil() -> dict[int, Process]:
+    try:
+        import psutil  # noqa: PLC0415  only where there is no /proc
+    except ImportError:
+        raise StageError(
+            "running code needs psutil on this platform, to hold the memory limit: pip install psutil"
+        ) from None
+    found = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found[process.pid] = Process(
+                    pid=process.pid,
+                    parent=process.ppid(),
+                    session=os.getsid(process.pid),
+                    started=process.create_time(),
+                    resident=process.memory_info().rss,
+                )
+    return found
+
+
+class Tree:
+    """All processes that came from one, remembered even after they have cut every tie to it."""
+
+    def __init__(self, leader: int, marker: str) -> None:
+        self._leader = leader
+        self._marker = marker.encode()
+        self._known: dict[int, float] = {}
+
+    def members(self) -> list[Process]:
+        """Return the living members: descendants of a member, the leader's session, and whoever was one before."""
+        now = table()
+        members = {
+            pid
+            for pid, process in now.items()
+            if self._leader in (pid, process.session) or self._known.get(pid) == process.started
+        }
+        frontier = members
+        while frontier:
+            frontier = {pid for pid, process in now.items() if process.parent in frontier and pid not in members}
+            members = members | frontier
+        self._known = {pid: now[pid].started for pid in members}
+        return [now[pid] for pid in sorted(members)]
+
+    def memory(self, limit: int) -> int:
+        """Return bytes in use. Pages shared by several members are counted once where that decides about the limit."""
+        members = self.members()
+        resident = sum(process.resident for process in members)
+        return resident if resident <= limit else sum(_proportional(process) for process in members)
+
+    def kill(self, limit_s: float = 5.0) -> list[int]:
+        """SIGKILL every member until none is left; return the numbers of those that would not die."""
+        end = time.monotonic() + limit_s
+        while left := self._with_strays():
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self._leader, os.WNOHANG)
+            if time.monotonic() > end:
+                return left
+            time.sleep(0.01)
+        return []
+
+    def _with_strays(self) -> list[int]:
+        members = {process.pid for process in self.members()}
+        return sorted(members | self._strays())
+
+    def _strays(self) -> set[int]:
+        """Return processes that carry our marker in their environment, wherever they now hang in the tree."""
+        if not sys.platform.startswith("linux"):
+            return set()
+        found = set()
+        for pid in table():
+            with contextlib.suppress(OSError):
+                if pid != os.getpid() and self._marker in Path(f"/proc/{pid}/environ").read_bytes():
+                    found.add(pid)
+        return found
+
+
+def _proportional(process: Process) -> int:
+    """Return resident bytes with each shared page divided among those who share it."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return process.resident

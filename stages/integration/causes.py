@@ -1,0 +1,98 @@
+"""Turn what went wrong into findings: one cause is one finding, at the project's own line, with everything it hit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from verifier.api import Evidence, Finding, Location, Related
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from amp_runtime.wire import Failure, Frame
+    from verifier.api import RuleInfo
+
+_SEVERAL = 12  # related places that are listed; the rest is counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What was being done when something went wrong: "importing pkg.a", and where that is written."""
+
+    name: str
+    doing: str
+    location: Location
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """One thing that went wrong for one subject. Causes with the same rule and key are one finding."""
+
+    rule: RuleInfo
+    subject: Subject
+    key: tuple[object, ...]
+    message: str
+    location: Location
+    remediation: str
+    impact: str = ""
+    evidence: tuple[Evidence, ...] = ()
+
+
+def findings_of(causes: Iterable[Cause]) -> tuple[Finding, ...]:
+    """Merge causes into findings, in order of place."""
+    groups: dict[tuple[object, ...], list[Cause]] = {}
+    for cause in causes:
+        groups.setdefault((cause.rule.code, *cause.key), []).append(cause)
+    merged = [_merged(group) for group in groups.values()]
+    return tuple(sorted(merged, key=lambda finding: (finding.location, finding.rule, finding.message)))
+
+
+def _merged(group: Sequence[Cause]) -> Finding:
+    """Let the cause that lies nearest to its subject speak for all: the module that holds the line, not its users."""
+    first = min(group, key=lambda cause: (cause.location.path != cause.subject.location.path,))
+    others = [cause for cause in group if cause is not first]
+    related = [
+        Related(location=cause.subject.location, message=f"{cause.subject.name} fails for the same reason")
+        for cause in others[:_SEVERAL]
+    ]
+    also = ""
+    if others:
+        names = ", ".join(cause.subject.name for cause in others[:3]) + (" and more" if len(others) > 3 else "")
+        also = f" The same cause fails {len(others)} more: {names}."
+    return Finding(
+        rule=first.rule.code,
+        severity=first.rule.severity,
+        message=first.message + also,
+        location=first.location,
+        symbol=first.subject.name,
+        related=tuple(related),
+        evidence=first.evidence,
+        why=first.rule.why,
+        impact=first.impact,
+        remediation=first.remediation,
+    )
+
+
+def place(frames: Sequence[Frame], otherwise: Location) -> Location:
+    """Return the innermost line of the project."""
+    return Location(path=frames[-1].path, line=max(1, frames[-1].line)) if frames else otherwise
+
+
+def traceback_evidence(failure: Failure) -> Evidence:
+    at = f" at {failure.frames[-1].path}:{failure.frames[-1].line}" if failure.frames else ""
+    return Evidence(
+        kind="traceback",
+        summary=f"{failure.type} was raised{at}",
+        data={"traceback": failure.text, "type": failure.type},
+    )
+
+
+def first_line(text: str, limit: int = 200) -> str:
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def raised_text(failure: Failure) -> str:
+    message = first_line(failure.message)
+    return f"{failure.type}: {message}" if message else failure.type

@@ -1,0 +1,140 @@
+"""What stage 3 runs: which files are modules and under which names, and which folders Python searches."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from amp_runtime.wire import ModuleUnit
+from stages._source.testfiles import is_test_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from verifier.api import SourceFile, StageContext
+
+_IMPORTS_TORCH = re.compile(rb"^[ \t]*(?:import|from)[ \t]+torch\b", re.MULTILINE)
+_SETTING_UP = re.compile(
+    r"(^|\.)(filterwarnings|simplefilter|basicConfig|insert|append|extend|setdefault|update|register\w*|manual_seed|seed|"
+    r"set_\w+|add_\w+|use|load_dotenv|enable\w*|install\w*)$"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What will be run.
+
+    Args:
+        paths: project folders for sys.path, in order.
+        not_imported: sentences about files that are no modules.
+        uses_torch: some file of the task or its tests imports torch.
+    """
+
+    modules: tuple[ModuleUnit, ...]
+    paths: tuple[str, ...]
+    not_imported: tuple[str, ...]
+    uses_torch: bool
+
+
+def plan(context: StageContext) -> Plan:
+    sources = context.sources.python()
+    files = [file for file in sources if file.path.endswith(".py") and not _is_test(file.path, context.task.tests)]
+    folders = search_folders(context.config.source_roots)
+    packages = _packages(context)
+    modules, scripts, unnamed = [], [], []
+    for file in files:
+        unit = _unit(file, context, folders, packages)
+        if PurePosixPath(file.path).name == "__main__.py" or (unit and not unit.package and is_script(file)):
+            scripts.append(file.path)
+        elif unit is None:
+            unnamed.append(file.path)
+        else:
+            modules.append(unit.module)
+    return Plan(
+        modules=tuple(modules),
+        paths=tuple(str(context.root / folder) for folder in folders if (context.root / folder).is_dir()),
+        not_imported=(
+            *_sentence("programs that start work when imported, so they were not imported", scripts),
+            *_sentence("files whose names no import statement can spell, so they were not imported", unnamed),
+        ),
+        uses_torch=any(_IMPORTS_TORCH.search(file.data or b"") for file in sources),
+    )
+
+
+def search_folders(source_roots: Iterable[str]) -> tuple[str, ...]:
+    """Return the folders of the project that Python searches, relative to the root, in order."""
+    return tuple(dict.fromkeys(PurePosixPath(folder).as_posix() for folder in (".", *source_roots, "src")))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Named:
+    module: ModuleUnit
+    package: bool  # it lies in a package
+
+
+def _unit(file: SourceFile, context: StageContext, folders: tuple[str, ...], packages: frozenset[str]) -> _Named | None:
+    """Return the module a file is: named from the folder above its top-most package, else from its search folder."""
+    path = PurePosixPath(file.path)
+    base = path.parent
+    while base.as_posix() in packages:
+        base = base.parent
+    in_package = base != path.parent
+    if not in_package:
+        holders = [folder for folder in folders if folder == "." or path.is_relative_to(folder)]
+        base = PurePosixPath(max(holders, key=len, default=".") if holders else ".")
+    parts = path.relative_to(base).with_suffix("").parts
+    if parts[-1] == "__init__":
+        parts = parts[:-1]
+    if not parts or not all(part.isidentifier() for part in parts):
+        return None
+    own = base if in_package else path.parent
+    extra = () if own.as_posix() in folders else (str(context.root / own),)
+    return _Named(module=ModuleUnit(name=".".join(parts), file=file.path, paths=extra), package=in_package)
+
+
+def _packages(context: StageContext) -> frozenset[str]:
+    """Return every folder on the way to a file that has an `__init__.py`, selected by the task or not."""
+    folders = {folder for file in context.sources.python() for folder in PurePosixPath(file.path).parents}
+    return frozenset(
+        folder.as_posix()
+        for folder in folders
+        if folder.as_posix() != "." and (context.root / folder / "__init__.py").is_file()
+    )
+
+
+def _is_test(path: str, tests: tuple[str, ...]) -> bool:
+    declared = any(PurePosixPath(path).is_relative_to(PurePosixPath(test)) for test in tests)
+    return declared or is_test_file(path)
+
+
+def is_script(file: SourceFile) -> bool:
+    """Say whether importing the file would start a program: it works at module level, and no guard holds it back."""
+    try:
+        body = ast.parse(file.data or b"").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False  # importing it will say what is wrong with it
+    return not any(_is_main_guard(node) for node in body) and any(_works(node) for node in body)
+
+
+def _is_main_guard(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and any(
+        isinstance(name, ast.Name) and name.id == "__name__" for name in ast.walk(node.test)
+    )
+
+
+def _works(node: ast.stmt) -> bool:
+    if isinstance(node, (ast.For, ast.While, ast.With)):
+        return True
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        return not _SETTING_UP.search(ast.unparse(node.value.func))
+    return False
+
+
+def _sentence(what: str, paths: list[str]) -> tuple[str, ...]:
+    if not paths:
+        return ()
+    listed = ", ".join(paths[:10]) + (f" and {len(paths) - 10} more" if len(paths) > 10 else "")
+    return (f"{what}: {listed}",)

@@ -1,0 +1,1 @@
+"""The RUN family: one file per rule, each seen while the code runs."""
