@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from stages.syntax.inventory import vocabulary
 from stages.syntax.inventory.kinds import Kinds, last_name
-from stages.syntax.inventory.project import origins
+from stages.syntax.inventory.origins import origins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

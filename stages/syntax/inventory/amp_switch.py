@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stages.syntax.inventory import vocabulary
-from stages.syntax.inventory.project import functions, origins
+from stages.syntax.inventory.origins import functions, origins
 from stages.syntax.inventory.scopes import Function, parameters, self_class
 from stages.syntax.inventory.text import literal, text_of
 

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 from stages.syntax.inventory import vocabulary
-from stages.syntax.inventory.project import classes, functions, origins, resolve_bindings
+from stages.syntax.inventory.origins import classes, functions, named_classes, origins, resolve_bindings
 from stages.syntax.inventory.scopes import own_nodes
 
 if TYPE_CHECKING:
@@ -140,20 +140,10 @@ class Kinds:
         return NOTHING
 
     def _annotated(self, annotation: ast.expr, scope: Scope) -> frozenset[Kind]:
-        if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
-            try:
-                annotation = ast.parse(annotation.value, mode="eval").body
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
-                return NOTHING
-        if isinstance(annotation, ast.Subscript) and last_name(annotation.value) not in ("Optional", "Union"):
-            return NOTHING  # a list of optimizers is no optimizer
-        found: set[Kind] = set()
-        for node in ast.walk(annotation):
-            if isinstance(node, ast.Name | ast.Attribute):
-                found |= _kinds_of_class(origins(self.project, node, scope))
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node is not annotation:
-                found |= self._annotated(node, scope)
-        return frozenset(found)
+        found: frozenset[Kind] = NOTHING
+        for name in named_classes(annotation):  # a list of optimizers is no optimizer
+            found |= _kinds_of_class(origins(self.project, name, scope))
+        return found
 
     def _of_call(self, call: ast.Call, scope: Scope, depth: int) -> frozenset[Kind]:
         called = origins(self.project, call.func, scope)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from stages.syntax.inventory.project import functions, origins, resolve_bindings
+from stages.syntax.inventory.origins import functions, origins, resolve_bindings
 from stages.syntax.inventory.text import literal, text_of
 
 if TYPE_CHECKING:

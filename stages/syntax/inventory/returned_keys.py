@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from stages.syntax.inventory.project import functions, origins
+from stages.syntax.inventory.origins import functions, origins
 from stages.syntax.inventory.scopes import own_nodes
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from stages.syntax.inventory.kinds import last_name
-from stages.syntax.inventory.project import origins
+from stages.syntax.inventory.origins import origins
 from stages.syntax.inventory.returned_keys import returned_keys
 from stages.syntax.inventory.scopes import Function, parameters
 from stages.syntax.inventory.text import text_of

@@ -8,8 +8,8 @@ from math import prod
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from stages.syntax.inventory.origins import classes, origins
 from stages.syntax.inventory.parametrize import Mark, combinations, count, parametrized_names, skip_reasons, unfold
-from stages.syntax.inventory.project import classes, origins
 from stages.syntax.inventory.scopes import Function, own_nodes, parameters
 from stages.syntax.inventory.test_modules import is_test_module
 from stages.syntax.inventory.text import literal, text_of

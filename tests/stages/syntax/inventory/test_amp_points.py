@@ -291,3 +291,41 @@ def test_names_bound_from_each_other_do_not_hang():
 def test_nesting_is_never_too_deep():
     source = "import torch\nx = " + "+".join(["1"] * 400) + "\nwith torch.autocast('cpu'): pass"
     assert whats(source) == [(3, "autocast")]
+
+
+POLICIES = """
+import torch
+class Policy:
+    def scale(self, loss): return loss
+    def context(self): return torch.no_grad()
+class Fp16(Policy):
+    def __init__(self):
+        self.s = torch.GradScaler()
+    def scale(self, loss): return self.s.scale(loss)
+    def context(self): return torch.autocast("cuda")
+"""
+
+
+def test_a_method_is_followed_into_the_subclasses_that_override_it():
+    source = """
+from policies import Policy
+class Step:
+    policy: Policy | None
+    def run(self, loss):
+        with self.policy.context():
+            self.policy.scale(loss).backward()
+"""
+    found = [point for point in points(policies=POLICIES, step=source) if point[2] == "Step.run"]
+    assert found == [("autocast", 5, "Step.run"), ("backward", 6, "Step.run")]
+
+
+def test_an_instance_is_known_by_what_it_was_made_from():
+    source = "from policies import Fp16, Policy\nwith Fp16().context(): pass\np = Fp16()\nwith p.context(): pass\n"
+    source += "def f(q: list[Policy]):\n    with q.context(): pass"
+    assert [line for what, line, _ in points(policies=POLICIES, use=source) if what == "autocast"][1:] == [2, 4]
+
+
+def test_classes_that_derive_from_themselves_do_not_hang():
+    source = "class A(A, A, A): pass\nclass B(C): pass\nclass C(B, A): pass\n"
+    source += "def f(x: C, opt: A):\n    x.y.z.scale(1)\n    opt.step()\n    x.step()"
+    assert whats(f"import torch\n{source}") == [(7, "step")]
