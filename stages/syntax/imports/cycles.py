@@ -1,0 +1,288 @@
+"""Decides which import cycles fail, from which modules, and which work only by luck or because they are lazy."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from stages.syntax.imports.graph import Edge, adjacency, components, reaching, shortest_path
+from stages.syntax.imports.simulate import Failed, Simulation
+from stages.syntax.imports.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from stages.syntax.imports.conditions import Conditions
+    from stages.syntax.imports.exports import Exports
+    from stages.syntax.imports.names import ModuleNames
+    from stages.syntax.imports.places import Locator
+    from stages.syntax.imports.statements import ImportRecord
+
+_EAGER = frozenset({"eager"})
+_ALL = frozenset({"eager", "lazy", "type-only"})
+_PROMOTE_BYTES = 3_000_000  # of modules read to see which functions run on import
+_TRIED_EDGES = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cycle:
+    """One cycle, judged.
+
+    Args:
+        members: all files that are tied together; `ring` is one shortest way round, in import order.
+        edges: one edge for each step of the ring.
+        failed: what happens, for a cycle that fails; from `fails_from`, in the order of names.
+    """
+
+    kind: Literal["failing", "fragile", "lazy"]
+    members: tuple[str, ...]
+    ring: tuple[str, ...]
+    edges: tuple[Edge, ...]
+    failed: Failed | None = None
+    fails_from: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """What the judgement rests on: the graph of all files, and how to look closer."""
+
+    edges: tuple[Edge, ...]
+    names: ModuleNames
+    locator: Locator
+    exports: Exports
+    conditions: Conditions
+    tree_of: Callable[[str], ast.Module | None]
+    records_of: Callable[[str], tuple[ImportRecord, ...]]
+
+    def tree(self, path: str) -> ast.Module | None:
+        return self.tree_of(self.locator.layout.absolute(path))
+
+
+def precise_edges(project: Project) -> tuple[Edge, ...]:
+    """Return the edges with those inside eager cycles checked against syntax trees: some are type-only after all."""
+    edges = project.edges
+    while True:
+        inside = {path for members in components(adjacency(edges, _EAGER)) for path in members}
+        kinds = {path: {record.line: record for record in project.records_of(path)} for path in inside}
+        refined = tuple(_refined(edge, kinds.get(edge.source)) for edge in edges)
+        kept = tuple(edge for edge in refined if edge is not None)
+        if kept == edges:
+            return edges
+        edges = kept
+
+
+def _refined(edge: Edge, records: Mapping[int, ImportRecord] | None) -> Edge | None:
+    record = records.get(edge.line) if records else None
+    if record is None or edge.kind != "eager":
+        return edge
+    if not record.applies:
+        return None
+    if record.kind == "type-only":
+        return Edge(edge.source, edge.target, edge.line, "type-only", edge.implied)
+    return edge
+
+
+def promoted_edges(project: Project, edges: Sequence[Edge]) -> tuple[Edge, ...]:
+    """Return lazy edges as eager ones where a call at module level may run the function that holds them."""
+    tied = {path for members in components(adjacency(edges, frozenset({"eager", "lazy"}))) for path in members}
+    lazy = [edge for edge in edges if edge.kind == "lazy" and edge.source in tied and edge.target in tied]
+    if not lazy:
+        return ()
+    data = {path: project.locator.bytes_of(project.locator.layout.absolute(path)) for path in tied}
+    if sum(map(len, data.values())) > _PROMOTE_BYTES:
+        return ()
+    trees = [tree for path in sorted(tied) if (tree := project.tree(path)) is not None]
+    called = _called_on_import(trees)
+    found = []
+    for edge in lazy:
+        scopes = [record.scope for record in project.records_of(edge.source) if record.line == edge.line]
+        if any(not called.isdisjoint(scope.split(".")) for scope in scopes):
+            found.append(Edge(edge.source, edge.target, edge.line, "eager", edge.implied))
+    return tuple(found)
+
+
+def _called_on_import(trees: Iterable[ast.Module]) -> set[str]:
+    """Return names of functions and classes that module-level code may call, directly or through others."""
+    by_function: dict[str, set[str]] = {}
+    called: set[str] = set()
+    for tree in trees:
+        pending: list[tuple[ast.AST, str]] = [(tree, "")]
+        while pending:
+            node, function = pending.pop()
+            if isinstance(node, ast.Call):
+                name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+                (by_function.setdefault(function, set()) if function else called).add(name)
+            inner = node.name if isinstance(node, ast.FunctionDef) and not function else function
+            for child in ast.iter_child_nodes(node):
+                decorators = node.decorator_list if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
+                pending.append((child, function if child in decorators else inner))
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                tails = (getattr(item, "id", getattr(item, "attr", "")) for item in node.decorator_list)
+                called.update(tail for tail in tails if tail)
+    pending_names = list(called)
+    while pending_names:
+        for name in by_function.get(pending_names.pop(), set()) - called:
+            called.add(name)
+            pending_names.append(name)
+    return called
+
+
+class Simulations:
+    """Runs entries, each in its own interpreter; what importing a parent package does is done once."""
+
+    def __init__(self, project: Project, world: World) -> None:
+        self._project = project
+        self._world = world
+        self._parents: dict[tuple[str, tuple[str, ...]], Simulation | Failed] = {}
+
+    def enter(self, path: str) -> Failed | None:
+        """Return what importing this file's module first raises, or None."""
+        search = self._project.names.search_path(path)
+        if search is None:
+            return None
+        name = self._project.names.of(path)
+        state = self._after(name.rpartition(".")[0], search)
+        if isinstance(state, Failed):
+            return state
+        if name in state.modules:
+            return None
+        return state.copy().enter(name)
+
+    def _after(self, name: str, search: tuple[str, ...]) -> Simulation | Failed:
+        if not name:
+            return Simulation(self._world, self._project.conditions, search)
+        key = (name, search)
+        if key not in self._parents:
+            before = self._after(name.rpartition(".")[0], search)
+            if isinstance(before, Simulation) and name not in before.modules:
+                before = before.copy()
+                failed = before.enter(name)
+                self._parents[key] = failed or before
+            else:
+                self._parents[key] = before
+        return self._parents[key]
+
+
+def failing_entries(project: Project, edges: Sequence[Edge], entries: Iterable[str] | None) -> dict[str, Failed]:
+    """Simulate entries (all files that lead into a cycle, where None) and return those that fail for a cycle."""
+    eager = adjacency([*edges, *promoted_edges(project, edges)], _EAGER)
+    tied = {path for members in components(eager) for path in members}
+    if not tied:
+        return {}
+    upstream = reaching(eager, tied)
+    backwards = adjacency(
+        [Edge(edge.target, edge.source, edge.line, "eager") for edge in edges if edge.kind == "eager"], _EAGER
+    )
+    followed = upstream if entries is None else upstream & reaching(backwards, tied) | tied
+    world = World(project.locator, project.exports, project.conditions, project.tree_of, eager, followed)
+    runs = Simulations(project, world)
+    failures = {}
+    for path in sorted(upstream if entries is None else tied):
+        failed = runs.enter(path)
+        if failed is not None and failed.ring:
+            failures[path] = failed
+    return failures
+
+
+def failing_cycles(project: Project, edges: Sequence[Edge], failures: Mapping[str, Failed]) -> list[Cycle]:
+    """Group failing entries by the shortest cycle that holds the import which raises."""
+    eager = adjacency([*edges, *promoted_edges(project, edges)], _EAGER)
+    groups: dict[tuple[str, ...], list[tuple[str, Failed]]] = {}
+    rings: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for path, failed in sorted(failures.items(), key=lambda item: project.names.of(item[0])):
+        needed, needing = failed.ring[0], failed.ring[-1]
+        ring = (needed,) if needed == needing else tuple(shortest_path(eager, needed, needing)) or failed.ring
+        key = tuple(sorted(set(ring)))
+        rings.setdefault(key, ring)
+        groups.setdefault(key, []).append((path, failed))
+    cycles = []
+    for key, found in sorted(groups.items()):
+        on_ring = [failed for path, failed in found if path in key]
+        cycles.append(
+            Cycle(
+                kind="failing",
+                members=key,
+                ring=rings[key],
+                edges=_steps(edges, rings[key], _ALL),
+                failed=(on_ring or [failed for _, failed in found])[0],
+                fails_from=tuple(sorted(project.names.of(path) for path, _ in found)),
+            )
+        )
+    return cycles
+
+
+def fragile_cycles(edges: Sequence[Edge], failing: Iterable[Cycle]) -> list[Cycle]:
+    """Return the eager cycles in which no failing one lies."""
+    eager = adjacency(edges, _EAGER)
+    broken = {path for cycle in failing for path in cycle.members}
+    cycles = []
+    for members in components(eager):
+        if broken.isdisjoint(members):
+            ring = _shortest_ring(eager, members)
+            cycles.append(Cycle(kind="fragile", members=members, ring=ring, edges=_steps(edges, ring, _EAGER)))
+    return cycles
+
+
+def lazy_cycles(edges: Sequence[Edge]) -> list[Cycle]:
+    """Return the cycles that exist only when lazy and type-only imports count too."""
+    counted = [edge for edge in edges if edge.kind == "eager" or not edge.implied]
+    whole = adjacency(counted, _ALL)
+    eager = {path: members for members in components(adjacency(edges, _EAGER)) for path in members}
+    cycles = []
+    for members in components(whole):
+        if members == eager.get(members[0]):
+            continue
+        ring = _lazy_ring(counted, whole, members, eager)
+        if len(ring) > 1:
+            cycles.append(Cycle(kind="lazy", members=members, ring=ring, edges=_steps(edges, ring, _ALL)))
+    return cycles
+
+
+def _lazy_ring(
+    edges: Sequence[Edge],
+    whole: Mapping[str, Sequence[str]],
+    members: tuple[str, ...],
+    eager: Mapping[str, tuple[str, ...]],
+) -> tuple[str, ...]:
+    """Return a short cycle through an import that is not eager, starting with the module it is in."""
+    inside = set(members)
+    graph = {path: [target for target in whole.get(path, ()) if target in inside] for path in members}
+    best: tuple[str, ...] = ()
+    tried = 0
+    for edge in sorted(edges, key=lambda edge: (edge.source, edge.line, edge.target)):
+        if edge.kind == "eager" or edge.source not in inside or edge.target not in inside:
+            continue
+        if eager.get(edge.source) == eager.get(edge.target, ()):
+            continue
+        path = shortest_path(graph, edge.target, edge.source)
+        if path and (not best or len(path) < len(best)):
+            best = (path[-1], *path[:-1])
+        tried += 1
+        if tried >= _TRIED_EDGES or len(best) == 2:
+            break
+    return best
+
+
+def _shortest_ring(eager: Mapping[str, Sequence[str]], members: tuple[str, ...]) -> tuple[str, ...]:
+    inside = set(members)
+    graph = {path: [target for target in eager.get(path, ()) if target in inside] for path in members}
+    best: tuple[str, ...] = ()
+    for path in members[:_TRIED_EDGES]:
+        way = shortest_path(graph, path, path)
+        if way and (not best or len(way) - 1 < len(best)):
+            best = tuple(way[:-1])
+        if len(best) == 1:
+            break
+    return best
+
+
+def _steps(edges: Sequence[Edge], ring: tuple[str, ...], kinds: frozenset[str]) -> tuple[Edge, ...]:
+    """Return for each step of a ring the first import that makes it, eager before lazy."""
+    steps = []
+    for number, source in enumerate(ring):
+        target = ring[(number + 1) % len(ring)]
+        fitting = [edge for edge in edges if edge.source == source and edge.target == target and edge.kind in kinds]
+        if fitting:
+            steps.append(min(fitting, key=lambda edge: (edge.kind != "eager", edge.implied, edge.line)))
+    return tuple(steps)

@@ -1,0 +1,156 @@
+"""Decides which file an import means: the folders it is looked up in, and what they hold."""
+
+from __future__ import annotations
+
+import ast
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stages._source.folders import FolderIndex, Found
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages", "venv", "env"})
+_WALK_LIMIT = 20_000  # folders looked at for a name that is on no import path
+
+
+class Layout:
+    """The project's folders as import paths. Paths are absolute POSIX text; files of the project are also relative."""
+
+    def __init__(self, root: Path, source_roots: Sequence[str]) -> None:
+        self.root = root.as_posix()
+        self.folders = FolderIndex()
+        declared = [*source_roots, "src", *_declared_roots(root)]
+        roots = [self.root] + [os.path.normpath(f"{self.root}/{name}") for name in declared]
+        self.roots = tuple(dict.fromkeys(folder for folder in roots if Path(folder).is_dir()))
+        self._local: dict[str, str] = {}
+        self._search: dict[str, tuple[str, ...]] = {}
+        self._found: dict[tuple[str, tuple[str, ...]], Found | None] = {}
+        self._anywhere: dict[str, tuple[str, ...]] | None = None
+
+    def absolute(self, path: str) -> str:
+        return f"{self.root}/{path}"
+
+    def relative(self, file: str) -> str | None:
+        """Return a file's path below the root, or None for one outside it."""
+        prefix = f"{self.root}/"
+        return file[len(prefix) :] if file.startswith(prefix) else None
+
+    def local_root(self, folder: str) -> str:
+        """Return the folder above the top-most package that the folder belongs to; itself if it is no package."""
+        known = self._local.get(folder)
+        if known is None:
+            parent = folder.rpartition("/")[0]
+            inside = "__init__.py" in self.folders.listing(folder).files and parent
+            known = self._local[folder] = self.local_root(parent) if inside else folder
+        return known
+
+    def search_path(self, path: str) -> tuple[str, ...]:
+        """Return where a project file's absolute imports are looked up, first match first."""
+        folder = self.absolute(path).rpartition("/")[0]
+        known = self._search.get(folder)
+        if known is None:
+            order = [self.local_root(folder), *self.roots, *self._conftest_folders(folder)]
+            known = self._search[folder] = tuple(dict.fromkeys(order))
+        return known
+
+    def _conftest_folders(self, folder: str) -> Iterator[str]:
+        """Yield the folders above that pytest puts on the import path because they hold a conftest.py."""
+        while folder.startswith(self.root):
+            if "conftest.py" in self.folders.listing(folder).files:
+                yield self.local_root(folder)
+            folder = folder.rpartition("/")[0]
+
+    def find(self, name: str, search: tuple[str, ...]) -> Found | None:
+        """Find a module by dotted name, as CPython would with the given path."""
+        key = (name, search)
+        if key in self._found:
+            return self._found[key]
+        parent, _, last = name.rpartition(".")
+        if not parent:
+            found = self.folders.child(last, "", search)
+            if (
+                found is not None
+                and found.kind == "namespace"
+                and not any(map(self.folders.holds_python, found.folders))
+            ):
+                found = None  # a folder of data or outputs is no module
+        else:
+            above = self.find(parent, search)
+            found = self.folders.child(last, parent, above.folders) if above and above.folders else None
+        self._found[key] = found
+        return found
+
+    def package_folder(self, path: str, level: int) -> str | None:
+        """Return the folder that `level` leading dots mean in a file; None where that is above every package."""
+        folder = self.absolute(path).rpartition("/")[0]
+        start = folder
+        for _ in range(level - 1):
+            folder = folder.rpartition("/")[0]
+        tops = {self.local_root(start), *self.roots}
+        return folder if any(folder != top and folder.startswith(f"{top}/") for top in tops) else None
+
+    def anywhere(self, top: str) -> tuple[str, ...]:
+        """Return the folders of the project that hold a module or package of this name, on an import path or not."""
+        if self._anywhere is None:
+            self._anywhere = self._walk()
+        return self._anywhere.get(top, ())
+
+    def _walk(self) -> dict[str, tuple[str, ...]]:
+        places: dict[str, list[str]] = {}
+        for count, (folder, below, files) in enumerate(os.walk(self.root)):
+            below[:] = sorted(name for name in below if not name.startswith(".") and name not in _SKIPPED)
+            for name in [*below, *(file[:-3] for file in files if file.endswith(".py"))]:
+                places.setdefault(name, []).append(folder)
+            if count >= _WALK_LIMIT:
+                break
+        return {name: tuple(folders) for name, folders in places.items()}
+
+
+def _declared_roots(root: Path) -> Iterator[str]:
+    """Yield the source folders that build and test settings name."""
+    try:
+        data = tomllib.loads((root / "pyproject.toml").read_text("utf-8", errors="replace"))
+    except (OSError, tomllib.TOMLDecodeError, RecursionError):
+        data = {}
+    tool = _table(data, "tool")
+    setuptools = _table(tool, "setuptools")
+    lists = [
+        _table(_table(tool, "pytest"), "ini_options").get("pythonpath"),
+        _table(_table(setuptools, "packages"), "find").get("where"),
+        list(_table(setuptools, "package-dir").values()),
+        [_table(tool, "maturin").get("python-source")],
+        [item.get("from") for item in _list(_table(tool, "poetry").get("packages")) if isinstance(item, dict)],
+        [os.path.dirname(str(item)) for item in _list(_wheel(tool).get("packages"))],  # noqa: PTH120
+    ]
+    for items in lists:
+        yield from (item for item in _list(items) if isinstance(item, str) and item)
+    yield from _package_dir(root / "setup.py")
+
+
+def _wheel(tool: dict[str, Any]) -> dict[str, Any]:
+    return _table(_table(_table(_table(tool, "hatch"), "build"), "targets"), "wheel")
+
+
+def _table(data: dict[str, Any], key: str) -> dict[str, Any]:
+    value = data.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    if isinstance(value, str):
+        return value.split()
+    return value if isinstance(value, list) else []
+
+
+def _package_dir(setup: Path) -> Iterator[str]:
+    try:
+        tree = ast.parse(setup.read_text("utf-8", errors="replace"))
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg == "package_dir" and isinstance(node.value, ast.Dict):
+            yield from (str(value.value) for value in node.value.values if isinstance(value, ast.Constant))

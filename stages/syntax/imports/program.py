@@ -1,0 +1,146 @@
+"""Decides nothing: the few things a module does that matter to its initialisation, as data for the simulation."""
+
+from __future__ import annotations
+
+import ast  # noqa: TC003  (dataclass fields)
+from dataclasses import dataclass, field
+
+Chain = tuple[str, ...]  # ("a", "b", "c") for a.b.c
+
+
+@dataclass(frozen=True, slots=True)
+class ImportModule:
+    """`import a.b.c [as alias]`."""
+
+    line: int
+    text: str
+    name: str
+    alias: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportNames:
+    """`from ..a import b as c, d`; a star is the name "*"."""
+
+    line: int
+    text: str
+    module: str
+    level: int
+    names: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """Names get values that we do not follow."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """`name = a.b`: the value is followed."""
+
+    name: str
+    chain: Chain
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendAll:
+    """`__all__ = [...]` (or `+=`); None where the list is computed."""
+
+    names: tuple[str, ...] | None
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A name is read, attributes of it are read, and it may be called."""
+
+    line: int
+    text: str
+    chain: Chain
+    call: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """`del name`."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Define:
+    """A function that can be followed when it is called."""
+
+    name: str
+    function: Function
+
+
+@dataclass(frozen=True, slots=True)
+class DefineClass:
+    """A class: its body runs at once."""
+
+    name: str
+    body: Block
+    initialiser: Function | None
+    followed: bool  # False where a decorator may replace it
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """One of the blocks runs, and we cannot know which; none of them proves a failure."""
+
+    blocks: tuple[Block, ...]
+    binds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """One except clause; `types` is None for a bare one."""
+
+    types: frozenset[str] | None
+    name: str | None
+    body: Block
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """`try`: `binds` are the names that its body binds when nothing fails."""
+
+    body: Block
+    handlers: tuple[Handler, ...]
+    otherwise: Block
+    final: Block
+    binds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """`return`, or `raise` (of the named exception; "" re-raises)."""
+
+    raises: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Obscure:
+    """From here on the module's namespace may hold anything."""
+
+
+Instruction = (
+    ImportModule | ImportNames | Bind | Alias | ExtendAll | Use | Delete | Define | DefineClass | Either | Attempt
+    | Leave | Obscure
+)  # fmt: skip
+Block = tuple[Instruction, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Function:
+    """A function's syntax tree; its block is made when it is first called."""
+
+    node: ast.FunctionDef
+    globals: frozenset[str] = frozenset()
+    locals: frozenset[str] = frozenset()
+    block: Block | None = field(default=None)

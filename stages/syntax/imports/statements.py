@@ -1,0 +1,199 @@
+"""Decides, from a syntax tree, what every import statement is: eager, lazy, guarded, type-only or conditional."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from stages.syntax.imports.conditions import Conditions
+
+Kind = Literal["eager", "lazy", "guarded", "type-only", "conditional"]
+
+CATCHES_IMPORT_ERROR = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+_AVAILABILITY = re.compile(
+    r"(?i)avail|find_spec|install|\bhas_|_has\b|\bhave_|_exists|importorskip|support|_version|requires_"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRecord:
+    """One import statement (one record per module of `import a, b`).
+
+    Args:
+        module: as written; "" in `from . import x`.
+        level: leading dots.
+        names: imported name -> name it is bound to, in order; None for `import a.b`.
+        alias: of `import a.b as alias`.
+        kind: what decides whether it runs when the module is imported.
+        guarded: a failing import is caught here, or only tried where something says that the module is there.
+        applies: False where the target's version or platform never takes this branch.
+        scope: qualified name of the enclosing function or class, "" at module level.
+    """
+
+    line: int
+    column: int
+    end_line: int
+    statement: str
+    module: str
+    level: int
+    names: tuple[tuple[str, str], ...] | None
+    alias: str | None
+    kind: Kind
+    guarded: bool
+    applies: bool
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    function: bool = False
+    guarded: bool = False
+    optional: bool = False
+    type_only: bool = False
+    conditional: bool = False
+    applies: bool = True
+    scope: str = ""
+
+    def kind(self) -> Kind:
+        if self.type_only:
+            return "type-only"
+        if self.function:
+            return "lazy"
+        if self.guarded:
+            return "guarded"
+        return "conditional" if self.conditional else "eager"
+
+
+def import_records(tree: ast.Module, conditions: Conditions) -> tuple[ImportRecord, ...]:
+    """Return every import statement of a module, in source order."""
+    return tuple(_in_block(tree.body, _Place(), conditions))
+
+
+def _in_block(body: Iterable[ast.stmt], place: _Place, conditions: Conditions) -> Iterator[ImportRecord]:
+    for node in body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from _records(node, place)
+        elif isinstance(node, ast.If):
+            yield from _in_branch(node, place, conditions)
+            if _leaves(node.body) and not node.orelse and _mentions_availability(node.test):
+                place = replace(place, optional=True)  # if not is_x_available(): raise
+        elif isinstance(node, ast.Try | ast.TryStar):
+            yield from _in_try(node, place, conditions)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield from _in_definition(node, place, conditions)
+        elif isinstance(node, ast.With | ast.AsyncWith):
+            inner = replace(place, guarded=True) if any(_suppresses(item) for item in node.items) else place
+            yield from _in_block(node.body, inner, conditions)
+        elif isinstance(node, ast.For | ast.AsyncFor | ast.While):
+            yield from _in_block([*node.body, *node.orelse], replace(place, conditional=True), conditions)
+        elif isinstance(node, ast.Match):
+            for case in node.cases:
+                yield from _in_block(case.body, replace(place, conditional=True), conditions)
+        elif isinstance(node, ast.Expr | ast.Assign) and isinstance(node.value, ast.Call):
+            if _mentions_availability(node.value.func):  # pytest.importorskip("x"), requires_backends(...)
+                place = replace(place, optional=True)
+
+
+def _in_branch(node: ast.If, place: _Place, conditions: Conditions) -> Iterator[ImportRecord]:
+    outcome = conditions.decide(node.test)
+    optional = place.optional or _mentions_availability(node.test)
+    inside = replace(place, conditional=True, optional=optional)
+    main_guard = _is_main_guard(node.test)
+    if _is_type_checking(node.test):
+        yield from _in_block(node.body, replace(inside, type_only=True), conditions)
+    else:
+        taken = outcome is not False or main_guard
+        yield from _in_block(node.body, replace(inside, applies=place.applies and taken), conditions)
+    otherwise = outcome is not True
+    yield from _in_block(node.orelse, replace(inside, applies=place.applies and otherwise), conditions)
+
+
+def _in_try(node: ast.Try | ast.TryStar, place: _Place, conditions: Conditions) -> Iterator[ImportRecord]:
+    guarded = place.guarded or any(catches(handler, CATCHES_IMPORT_ERROR) for handler in node.handlers)
+    yield from _in_block(node.body, replace(place, guarded=guarded), conditions)
+    fallback = replace(place, conditional=True, optional=place.optional)
+    for handler in node.handlers:
+        yield from _in_block(handler.body, fallback, conditions)
+    # `else` runs only where what was tried is there
+    yield from _in_block(node.orelse, replace(fallback, optional=guarded or place.optional), conditions)
+    yield from _in_block(node.finalbody, place, conditions)
+
+
+def _in_definition(
+    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, place: _Place, conditions: Conditions
+) -> Iterator[ImportRecord]:
+    scope = f"{place.scope}.{node.name}" if place.scope else node.name
+    if isinstance(node, ast.ClassDef):
+        yield from _in_block(node.body, replace(place, scope=scope), conditions)
+        return
+    optional = place.optional or any(_mentions_availability(item) for item in node.decorator_list)
+    # whoever guards the definition does not guard the call
+    inner = replace(place, function=True, guarded=False, optional=optional or place.guarded, scope=scope)
+    yield from _in_block(node.body, inner, conditions)
+
+
+def _records(node: ast.Import | ast.ImportFrom, place: _Place) -> Iterator[ImportRecord]:
+    kind = place.kind()
+    guarded = place.guarded or place.optional
+    end_line = node.end_lineno or node.lineno
+    if isinstance(node, ast.ImportFrom):
+        names = tuple((alias.name, alias.asname or alias.name) for alias in node.names)
+        yield ImportRecord(
+            line=node.lineno, column=node.col_offset + 1, end_line=end_line, statement=ast.unparse(node),
+            module=node.module or "", level=node.level, names=names, alias=None,
+            kind=kind, guarded=guarded, applies=place.applies, scope=place.scope,
+        )  # fmt: skip
+        return
+    for alias in node.names:
+        yield ImportRecord(
+            line=node.lineno, column=node.col_offset + 1, end_line=end_line,
+            statement=f"import {alias.name}" + (f" as {alias.asname}" if alias.asname else ""),
+            module=alias.name, level=0, names=None, alias=alias.asname,
+            kind=kind, guarded=guarded, applies=place.applies, scope=place.scope,
+        )  # fmt: skip
+
+
+def catches(handler: ast.ExceptHandler, names: frozenset[str]) -> bool:
+    """Say whether an except clause catches one of the named exceptions; a bare one catches all."""
+    if handler.type is None:
+        return True
+    types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(_tail(item) in names for item in types)
+
+
+def _tail(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _suppresses(item: ast.withitem) -> bool:
+    call = item.context_expr
+    if not isinstance(call, ast.Call) or _tail(call.func) not in {"suppress", "raises"}:
+        return False
+    return any(_tail(argument) in CATCHES_IMPORT_ERROR for argument in call.args)
+
+
+def _is_type_checking(test: ast.expr) -> bool:
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+        return any(_is_type_checking(value) for value in test.values)
+    if isinstance(test, ast.Constant):
+        return not test.value
+    return _tail(test) == "TYPE_CHECKING"
+
+
+def _is_main_guard(test: ast.expr) -> bool:
+    return isinstance(test, ast.Compare) and isinstance(test.left, ast.Name) and test.left.id == "__name__"
+
+
+def _mentions_availability(node: ast.expr) -> bool:
+    return _AVAILABILITY.search(ast.unparse(node)) is not None
+
+
+def _leaves(body: list[ast.stmt]) -> bool:
+    return isinstance(body[-1], ast.Raise | ast.Return | ast.Continue | ast.Expr)

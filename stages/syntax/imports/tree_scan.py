@@ -1,0 +1,106 @@
+"""Decides the coarse facts of a module from its syntax tree, for files that the fast pass did not read."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from stages._source.records import FileScan, ImportSite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NAMESPACE_CALLS = frozenset({"globals", "vars", "locals", "exec", "eval", "setattr"})
+
+
+def scan_tree(path: str, tree: ast.Module | None) -> FileScan:
+    """Return imports, module-level bindings and whether the namespace may hold unseen names.
+
+    A module without a tree could not be read: its namespace is unknown, which is what `dynamic` says.
+    """
+    if tree is None:
+        return FileScan(path, dynamic=True)
+    collector = _Collector()
+    collector.block(tree.body, eager=True, top=True)
+    dynamic = _is_dynamic(tree) or "__getattr__" in collector.bindings
+    return FileScan(path, imports=tuple(collector.sites), bindings=frozenset(collector.bindings), dynamic=dynamic)
+
+
+class _Collector:
+    def __init__(self) -> None:
+        self.sites: list[ImportSite] = []
+        self.bindings: set[str] = set()
+
+    def block(self, body: list[ast.stmt], *, eager: bool, top: bool) -> None:
+        for node in body:
+            self.statement(node, eager=eager, top=top)
+
+    def statement(self, node: ast.stmt, *, eager: bool, top: bool) -> None:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            if top:
+                self.bindings.add(node.name)
+            self.block(node.body, eager=eager and isinstance(node, ast.ClassDef), top=False)
+            return
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                self.sites.append(ImportSite(node.lineno, alias.name, 0, None, eager))
+                if top:
+                    self.bindings.add(alias.asname or alias.name.partition(".")[0])
+        elif isinstance(node, ast.ImportFrom):
+            names = tuple(alias.name for alias in node.names)
+            self.sites.append(ImportSite(node.lineno, node.module or "", node.level, names, eager))
+            if top:
+                self.bindings |= {alias.asname or alias.name for alias in node.names} - {"*"}
+        elif isinstance(node, ast.Global):
+            self.bindings |= set(node.names)
+        if top:
+            self.bindings |= set(_names_bound(node))
+        for body in _blocks(node):
+            self.block(body, eager=eager, top=top)
+
+
+def _blocks(node: ast.stmt) -> Iterator[list[ast.stmt]]:
+    for field in ("body", "orelse", "finalbody"):
+        inner = getattr(node, field, None)
+        if isinstance(inner, list):
+            yield inner
+    for handler in getattr(node, "handlers", ()):
+        yield handler.body
+    for case in getattr(node, "cases", ()):
+        yield case.body
+
+
+def _names_bound(node: ast.stmt) -> Iterator[str]:
+    """Yield the names a statement binds itself, not those of the blocks within it."""
+    stack: list[ast.AST] = [node]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store):
+            yield item.id
+        elif isinstance(item, ast.MatchAs | ast.MatchStar) and item.name:
+            yield item.name
+        elif isinstance(item, ast.MatchMapping) and item.rest:
+            yield item.rest
+        elif isinstance(item, ast.ExceptHandler) and item.name:
+            yield item.name
+        if isinstance(item, ast.comprehension):  # its target stays inside
+            stack += [item.iter, *item.ifs]
+        elif not isinstance(item, ast.Lambda | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            stack += [child for child in ast.iter_child_nodes(item) if not isinstance(child, ast.stmt)]
+
+
+def _is_dynamic(tree: ast.Module) -> bool:
+    """Say whether something may put names into the module's namespace that no statement shows."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            if node.func.id in {"globals", "exec"}:
+                return True
+        elif isinstance(node, ast.Attribute) and node.attr == "modules":
+            if isinstance(node.value, ast.Name) and node.value.id == "sys":
+                return True
+    return any(
+        isinstance(node, ast.Name) and node.id in _NAMESPACE_CALLS | {"__path__"}
+        for statement in tree.body
+        if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        for node in ast.walk(statement)
+    )

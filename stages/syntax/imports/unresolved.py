@@ -1,0 +1,296 @@
+"""Decides which unresolved imports are findings, and how bad: IMP001 for the project's own, IMP002 for all others."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stages._source.dependencies import is_known_distribution
+from verifier.api import Evidence, Finding, Location, Related, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from stages._source.dependencies import Dependencies
+    from stages._source.records import ImportSite
+    from stages.syntax.imports.built import BuiltModules
+    from stages.syntax.imports.exports import Exports
+    from stages.syntax.imports.graph import Suspect
+    from stages.syntax.imports.places import Locator
+    from stages.syntax.imports.statements import ImportRecord
+
+_MAX_RELATED = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """One suspect import that is a finding: the missing target, where, how bad and why not worse."""
+
+    code: str
+    target: str
+    severity: Severity
+    message: str
+    reason: str
+    location: Location
+
+
+class Unresolved:
+    """Looks at suspects one by one, with syntax trees, then joins them by missing target."""
+
+    def __init__(
+        self,
+        locator: Locator,
+        exports: Exports,
+        dependencies: Dependencies,
+        built: BuiltModules,
+        records_of: Callable[[str], tuple[ImportRecord, ...]],
+        is_test: Callable[[str], bool],
+        texts: Mapping[str, bytes],
+    ) -> None:
+        self._locator = locator
+        self._exports = exports
+        self._dependencies = dependencies
+        self._built = built
+        self._records_of = records_of
+        self._is_test = is_test
+        self._texts = texts
+        self._assigned: dict[str, bool] = {}
+
+    def findings(self, suspects: Iterable[Suspect]) -> tuple[Finding, ...]:
+        """Return one finding per missing target, with every place that asks for it."""
+        groups: dict[tuple[str, str], list[Judged]] = {}
+        for suspect in suspects:
+            judged = self._judge(suspect)
+            if judged is not None:
+                groups.setdefault((judged.code, judged.target), []).append(judged)
+        return tuple(_join(places) for _, places in sorted(groups.items()))
+
+    def _judge(self, suspect: Suspect) -> Judged | None:
+        record = self._record(suspect.path, suspect.site)
+        if record is not None and not record.applies:
+            return None
+        if suspect.name is not None:
+            return self._missing_name(suspect, record)
+        if suspect.place.group == "project":
+            return self._missing_module(suspect, record)
+        return self._missing_external(suspect, record)
+
+    def _record(self, path: str, site: ImportSite) -> ImportRecord | None:
+        for record in self._records_of(path):
+            if record.line <= site.line <= record.end_line and record.module == site.module:
+                return record
+        return None
+
+    def _missing_name(self, suspect: Suspect, record: ImportRecord | None) -> Judged | None:
+        found, name = suspect.place.found, suspect.name
+        assert found is not None
+        assert name is not None
+        if found.file is not None and self._exports.changes_itself(found.file):
+            return None
+        if found.file is None and self._outside_or_elsewhere(suspect.path, found.name, name):
+            return None
+        if self._built.makes(found.folders, name) or self._offered_elsewhere(suspect, name):
+            return None
+        if self._is_assigned_from_outside(name):
+            return None
+        where = self._locator.layout.relative(found.file) if found.file else None
+        message = f"cannot import name '{name}' from '{found.name}'" + (
+            f": {where} binds no such name and there is no such submodule"
+            if where
+            else ": the package has no __init__.py, and no submodule of that name"
+        )
+        return self._project(suspect, record, f"{found.name}:{name}", message)
+
+    def _missing_module(self, suspect: Suspect, record: ImportRecord | None) -> Judged | None:
+        place = suspect.place
+        if place.problem == "beyond-top":
+            message = f"attempted relative import beyond top-level package: '{place.missing}' leads above every package"
+            return self._project(suspect, record, f"{suspect.path}:{place.missing}", message)
+        above = place.found
+        last = place.missing.rpartition(".")[2]
+        if above is not None:
+            if self._built.makes(above.folders, last):
+                return None
+            if above.file is not None and self._exports.changes_itself(above.file):
+                return None
+            if above.kind == "namespace" and self._outside_or_elsewhere(suspect.path, above.name, last):
+                return None
+        if place.problem == "not-a-package" and above is not None:
+            message = f"No module named '{place.missing}': '{above.name}' is a module, not a package"
+        else:
+            message = f"No module named '{place.missing}'"
+        return self._project(suspect, record, place.missing, message)
+
+    def _outside_or_elsewhere(self, path: str, package: str, name: str) -> bool:
+        """Say whether a folder without __init__.py shares its name with something that may really be meant."""
+        top = package.partition(".")[0]
+        declared = self._dependencies.declared_for(path)
+        if "." not in package and (declared.brings(top) or is_known_distribution(top)):
+            return True
+        return self._resolves_anywhere(f"{package}.{name}")
+
+    def _offered_elsewhere(self, suspect: Suspect, name: str) -> bool:
+        """Say whether another module of the same name, further down the path, has what is asked for."""
+        module = suspect.site.module
+        if suspect.site.level or suspect.place.found is None:
+            return False
+        if self._locator.environment.source_of(module) is not None:
+            return True
+        for folder in self._locator.layout.search_path(suspect.path):
+            other = self._locator.layout.find(module, (folder,))
+            if other is None or other.file == suspect.place.found.file:
+                continue
+            if other.file is None or self._locator.submodule(other, name):
+                return True
+            every = self._exports.every(other.file)
+            if not every.known or name in every.names:
+                return True
+        return False
+
+    def _is_assigned_from_outside(self, name: str) -> bool:
+        """Say whether some file sets an attribute of this name on a module: `module.name = ...`, `setattr(...)`."""
+        if name not in self._assigned:
+            escaped = re.escape(name.encode())
+            pattern = re.compile(rb"(?:\.%s\s*=[^=])|(?:setattr\([^\n]*['\"]%s['\"])" % (escaped, escaped))
+            self._assigned[name] = any(
+                not _only_on_self(text, escaped) for text in self._texts.values() if pattern.search(text)
+            )
+        return self._assigned[name]
+
+    def _resolves_anywhere(self, module: str) -> bool:
+        """Say whether a module exists somewhere in the project, on no import path that we know of."""
+        layout = self._locator.layout
+        return any(layout.find(module, (folder,)) for folder in layout.anywhere(module.partition(".")[0]))
+
+    def _project(self, suspect: Suspect, record: ImportRecord | None, target: str, message: str) -> Judged:
+        severity, reason = Severity.CRITICAL, "the import raises whenever this code runs"
+        if record is not None and record.kind == "type-only":
+            severity, reason = Severity.LOW, "it is imported for type checking only"
+        elif record is not None and record.guarded:
+            severity, reason = Severity.LOW, "the failing import is caught, so what it brings is silently missing"
+        elif self._path_is_changed(suspect.path):
+            severity, reason = Severity.LOW, "sys.path is changed here, so it may exist elsewhere"
+        elif self._is_test(suspect.path):
+            severity, reason = Severity.MEDIUM, "the test module cannot be collected"
+        return self._judged("IMP001", suspect, record, target, severity, message, reason)
+
+    def _missing_external(self, suspect: Suspect, record: ImportRecord | None) -> Judged | None:
+        place = suspect.place
+        top = place.missing.partition(".")[0]
+        if self._resolves_anywhere(place.name) or self._built.makes(self._locator.layout.roots, top):
+            return None
+        data = self._texts.get(suspect.path, b"")
+        declared = self._dependencies.declared_for(suspect.path, data.decode("utf-8", "replace"))
+        severity, reason = self._external_severity(suspect, record, declared.brings(place.missing), declared.complete)
+        if not declared.names and severity > Severity.LOW:
+            severity, reason = Severity.LOW, "not installed here; the project declares no dependencies at all"
+        message = f"No module named '{place.missing}'"
+        return self._judged("IMP002", suspect, record, place.missing, severity, message, reason)
+
+    def _external_severity(
+        self, suspect: Suspect, record: ImportRecord | None, is_declared: bool, is_complete: bool
+    ) -> tuple[Severity, str]:
+        place = suspect.place
+        if record is not None and (record.guarded or record.kind == "type-only"):
+            return Severity.INFO, "not installed here; the import is optional"
+        if "." in place.missing:  # the distribution is there, this part of it is not
+            certain = record is not None and record.kind == "eager"
+            severity = Severity.HIGH if certain else Severity.LOW
+            return severity, f"'{place.missing.rpartition('.')[0]}' is installed here and has no such module"
+        if is_declared:
+            return Severity.INFO, "declared, but not installed here"
+        if self._path_is_changed(suspect.path):
+            return (
+                Severity.LOW,
+                "neither installed here nor declared; sys.path is changed here, so it may exist elsewhere",
+            )
+        if self._is_submodule_folder(place.missing):
+            return Severity.LOW, "its folder is a git submodule that is not checked out"
+        if not is_complete:
+            return Severity.LOW, "not installed here; setup.py computes dependencies that cannot be read"
+        return Severity.HIGH, "neither installed here nor declared in the project's metadata or requirements"
+
+    def _is_submodule_folder(self, top: str) -> bool:
+        try:
+            modules = Path(self._locator.layout.root, ".gitmodules").read_text("utf-8", errors="replace")
+        except OSError:
+            return False
+        return re.search(rf"\b{re.escape(top)}\b", modules, re.IGNORECASE) is not None
+
+    def _path_is_changed(self, path: str) -> bool:
+        """Say whether the file, or a conftest.py or __init__.py above it, changes where imports are looked up."""
+        if b"sys.path" in self._texts.get(path, b""):
+            return True
+        folders = path.split("/")[:-1]
+        for count in range(len(folders) + 1):
+            folder = "/".join(folders[:count])
+            for name in ("conftest.py", "__init__.py"):
+                above = f"{folder}/{name}" if folder else name
+                if b"sys.path" in self._locator.bytes_of(self._locator.layout.absolute(above)):
+                    return True
+        return False
+
+    def _judged(
+        self,
+        code: str,
+        suspect: Suspect,
+        record: ImportRecord | None,
+        target: str,
+        severity: Severity,
+        message: str,
+        reason: str,
+    ) -> Judged:
+        line = record.line if record else suspect.site.line
+        location = Location(path=suspect.path, line=line, column=record.column if record else 1)
+        return Judged(code=code, target=target, severity=severity, message=message, reason=reason, location=location)
+
+
+def _only_on_self(text: bytes, escaped: bytes) -> bool:
+    """Say whether every assignment to the attribute is one on `self` or `cls`, which no module is."""
+    found = re.findall(rb"(\w+)\s*\.%s\s*=[^=]" % escaped, text)
+    return bool(found) and all(owner in (b"self", b"cls") for owner in found) and b"setattr(" not in text
+
+
+def _join(places: list[Judged]) -> Finding:
+    worst = max(place.severity for place in places)
+    ordered = sorted(places, key=lambda place: (-place.severity, place.location))
+    first = ordered[0]
+    others = [place for place in ordered[1:] if place.location != first.location]
+    related = [Related(location=place.location, message=f"imported here too: {place.reason}") for place in others]
+    count = f" ({len(others) + 1} places)" if others else ""
+    return Finding(
+        rule=first.code,
+        severity=worst,
+        message=f"{first.message}: {first.reason}{count}",
+        location=first.location,
+        symbol=first.target.rpartition(":")[2] if first.code == "IMP001" else first.target,
+        related=tuple(related[:_MAX_RELATED]),
+        evidence=(
+            Evidence(
+                kind="source",
+                summary=f"{first.target.replace(':', '.')} is looked up by {len(others) + 1} import statement(s)",
+                data={"target": first.target.replace(":", "."), "places": len(others) + 1},
+            ),
+        ),
+        why=_WHY[first.code],
+        remediation=_remedy(first),
+    )
+
+
+_WHY = {
+    "IMP001": "Python raises ImportError when it reaches the statement; nothing below it in that scope runs.",
+    "IMP002": "On a machine that holds exactly what the project declares, the import raises ModuleNotFoundError.",
+}
+
+
+def _remedy(place: Judged) -> str:
+    if place.code == "IMP001":
+        return f"Create {place.target.replace(':', '.')}, correct the name, or remove the import."
+    top = place.target.partition(".")[0]
+    if "is installed here" in place.reason:
+        return f"Correct the module's name, or require the version of {top} that has it."
+    if "declared, but" in place.reason:
+        return "Install the project's dependencies where it is verified, or name their interpreter with --python."
+    return f"Declare the distribution that brings {top} in the project's dependencies."

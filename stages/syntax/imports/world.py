@@ -1,0 +1,116 @@
+"""Decides what the simulated interpreter finds: programs of the modules it follows, and what others would offer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stages.syntax.imports.lower import lower_module
+
+if TYPE_CHECKING:
+    import ast
+    from collections.abc import Callable, Iterable, Mapping
+
+    from stages._source.folders import Found
+    from stages.syntax.imports import program as p
+    from stages.syntax.imports.conditions import Conditions
+    from stages.syntax.imports.exports import Exports
+    from stages.syntax.imports.places import Locator
+
+
+class World:
+    """The project as the simulation sees it. `followed` files are run; all others are taken as complete."""
+
+    def __init__(
+        self,
+        locator: Locator,
+        exports: Exports,
+        conditions: Conditions,
+        tree_of: Callable[[str], ast.Module | None],
+        eager: Mapping[str, Iterable[str]],
+        followed: Iterable[str],
+    ) -> None:
+        self._locator = locator
+        self._exports = exports
+        self._conditions = conditions
+        self._tree_of = tree_of
+        self._eager = eager
+        self._followed = frozenset(followed)
+        self._programs: dict[str, p.Block | None] = {}
+        self._reach: dict[str, frozenset[str]] = {}
+        facts = locator.environment.facts
+        self._before_path = facts.builtin | facts.frozen
+        self._builtins = facts.builtins
+
+    def find(self, name: str, search: tuple[str, ...]) -> Found | None:
+        """Return a module of the project; None for any other."""
+        if name.partition(".")[0] in self._before_path:
+            return None
+        found = self._locator.layout.find(name, search)
+        if found is not None and found.kind == "namespace":
+            top = name.partition(".")[0]
+            if not self._locator.environment.is_standard(top) and self._locator.environment.source_of(top):
+                return None
+        return found
+
+    def path_of(self, found: Found) -> str | None:
+        return self._locator.layout.relative(found.file) if found.file else None
+
+    def is_missing(self, name: str, search: tuple[str, ...]) -> bool:
+        """Say whether nothing of this name exists, in the project or outside."""
+        return self.find(name, search) is None and self._locator.environment.has_module(name) is False
+
+    def is_builtin(self, name: str) -> bool:
+        return name in self._builtins
+
+    def program(self, path: str) -> p.Block | None:
+        """Return what the module does on import; None where it is not followed or cannot be read."""
+        if path not in self._followed:
+            return None
+        if path not in self._programs:
+            tree = self._tree_of(self._locator.layout.absolute(path))
+            self._programs[path] = None if tree is None else lower_module(tree, self._conditions)
+        return self._programs[path]
+
+    def binds(self, path: str | None, name: str) -> bool:
+        """Say whether a statement of the module binds the name."""
+        return path is not None and name in self._exports.scan(self._locator.layout.absolute(path)).bindings
+
+    def would_have(self, path: str | None, name: str) -> bool:
+        """Say whether the module has the name once it is complete."""
+        if path is None:
+            return False
+        file = self._locator.layout.absolute(path)
+        scan = self._exports.scan(file)
+        if name in scan.bindings or "__getattr__" in scan.bindings:
+            return True
+        if not scan.dynamic:
+            every = self._exports.every(file)
+            if every.known and name in every.names:
+                return True
+        return self._imports_submodule(path, name)
+
+    def star(self, path: str | None) -> frozenset[str] | None:
+        """Return what `from module import *` brings from the complete module; None where it cannot be known."""
+        if path is None:
+            return None
+        public = self._exports.public(self._locator.layout.absolute(path))
+        return public.names if public.known else None
+
+    def _imports_submodule(self, path: str, name: str) -> bool:
+        if not path.endswith("__init__.py"):
+            return False
+        folder = path.removesuffix("__init__.py")
+        wanted = {f"{folder}{name}.py", f"{folder}{name}/__init__.py"}
+        return not wanted.isdisjoint(self._reachable(path))
+
+    def _reachable(self, path: str) -> frozenset[str]:
+        if path not in self._reach:
+            seen: set[str] = set()
+            pending = [path]
+            while pending:
+                for target in self._eager.get(pending.pop(), ()):
+                    if target not in seen:
+                        seen.add(target)
+                        pending.append(target)
+            self._reach[path] = frozenset(seen)
+        return self._reach[path]
