@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,12 +33,14 @@ from verifier.api import (
     Verdict,
 )
 
+_PLACE = re.compile(r"(?P<path>.*?)(?::(?P<line>[0-9]+))?(?::(?P<column>[0-9]+))?", re.DOTALL)
+
 
 def location(place: str) -> Location:
     """Read `path`, `path:line` or `path:line:column`."""
-    path, *numbers = place.rsplit(":", 2) if place.count(":") > 1 else place.rsplit(":", 1)
-    line, column = [*map(int, numbers), 1, 1][:2]
-    return Location(path=path, line=line, column=column)
+    read = _PLACE.fullmatch(place)
+    assert read is not None
+    return Location(path=read["path"], line=int(read["line"] or 1), column=int(read["column"] or 1))
 
 
 def finding(
@@ -102,7 +105,14 @@ def syntax_facts(files: Mapping[str, str]) -> dict[str, Any]:
     return inventory([(path, ast.parse(text), text.splitlines()) for path, text in sorted(sources.items())])
 
 
-def stage_context(root: Path, paths: Iterable[str], *, config: Config | None = None, **task: Any) -> StageContext:
+def stage_context(
+    root: Path,
+    paths: Iterable[str],
+    *,
+    config: Config | None = None,
+    options: RunOptions | None = None,
+    **task: Any,
+) -> StageContext:
     """A context over files that exist below `root`."""
     sources = SourceTree(root, [SourceFile(path, root / path) for path in paths])
     return StageContext(
@@ -110,7 +120,7 @@ def stage_context(root: Path, paths: Iterable[str], *, config: Config | None = N
         task=Task(name="T", title="T", files=tuple(file.path for file in sources), **task),
         config=config or Config(root=root),
         sources=sources,
-        options=RunOptions(),
+        options=options or RunOptions(),
         stash=Stash(),
         progress=lambda _line: None,
     )
