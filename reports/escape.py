@@ -55,12 +55,9 @@ def one_line(text: str, limit: int = PROSE_LIMIT) -> str:
 def prose(text: str, *, limit: int = PROSE_LIMIT, cell: bool = False) -> Markup:
     """Write text for a paragraph, heading or list item, or with `cell` for a table cell."""
     parts = one_line(text, limit).split("`")
-    if len(parts) % 2 == 0:  # a backtick without a partner is a character like any other
-        parts = ["`".join(parts)]
-    pieces = [
-        str(code(part, cell=cell)) if index % 2 and part.strip() else _plain(part) for index, part in enumerate(parts)
-    ]
-    joined = "".join(pieces)
+    if len(parts) % 2 == 0 or not all(part.strip() for part in parts[1::2]):
+        parts = ["`".join(parts)]  # backticks that quote nothing are characters like any other
+    joined = "".join(str(code(part, cell=cell)) if index % 2 else _plain(part) for index, part in enumerate(parts))
     if start := _BLOCK_START.match(joined):
         joined = f"\\{joined}" if start[0] in "-+=>" else f"{start[0]}\\{joined[start.end() :]}"
     return Markup(joined)

@@ -28,7 +28,7 @@ def seconds(value: Json) -> str:
     number = as_number(value)
     if number is None or not math.isfinite(number):
         return figure(value)
-    return f"{number:.2f} s" if number < 100 else f"{number:.0f} s"
+    return f"{number:.{2 if number < 10 else 1 if number < 100 else 0}f} s"
 
 
 def plural(count: int, noun: str) -> str:

@@ -39,7 +39,6 @@ class FindingView:
     severity: str
     message: str
     place: str
-    symbol: str
     context: Markup
     related: tuple[Markup, ...]
     more_related: int
@@ -75,7 +74,6 @@ def view(item: Judged, snippets: Mapping[tuple[str, int], str]) -> FindingView:
         severity=finding.severity.name,
         message=finding.message,
         place=place(finding.location),
-        symbol=finding.symbol or "",
         context=code_context(finding.location, snippets),
         related=tuple(_related(one, snippets) for one in finding.related[:_RELATED_LIMIT]),
         more_related=max(0, len(finding.related) - _RELATED_LIMIT),

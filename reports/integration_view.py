@@ -56,7 +56,7 @@ def integration_view(facts: Row, plots: Mapping[str, str] | None) -> Integration
 
 def _plots_note(plots: Mapping[str, str] | None) -> str:
     if plots is None:
-        return "The loss curves were not drawn: matplotlib is missing (extra `plots` of `verify-amp`)."
+        return "The loss curves were not drawn: matplotlib is missing (extra `plots` of verify-amp)."
     return "" if plots else "The loss curves were not drawn: no workload recorded any losses."
 
 

@@ -98,7 +98,7 @@ def _stage(stage: StageResult) -> dict[str, Any]:
             }
             for gate in stage.gates
         ],
-        "findings": [_finding(item) for item in sorted(stage.findings, key=_order)],
+        "findings": [_finding(item) for item in stage.findings],
         "facts": dict(stage.facts),
     }
 

@@ -41,7 +41,9 @@ def _of_stage(stage: StageResult) -> list[str]:
     if not tests:
         said.append("No test was run: the task declares none.")
     elif skipped := whole(tests, "skipped"):
-        said.append(f"{plural(skipped, 'test')} skipped: what they would have shown is unknown.")
+        said.append(
+            f"{plural(skipped, 'test')} skipped: what {'it' if skipped == 1 else 'they'} would show is unknown."
+        )
     return said
 
 

@@ -91,7 +91,7 @@ def _curve(axes: Axes, name: str, run: Row, losses: list[float], style: dict[str
         return
     lost = sum(not math.isfinite(loss) for loss in losses)
     note = f", {lost} of {len(losses)} not finite" if lost else ""
-    label = f"{name} ({one_line(text(run, 'precision', 'unknown'), 40)}{note})"
+    label = f"{name} ({_label(text(run, 'precision', 'unknown'))}{note})"
     every = max(1, len(losses) // _MARKERS)
     axes.plot(range(1, len(losses) + 1), _finite(losses), label=label, markevery=every, **style)
 
@@ -102,8 +102,13 @@ def _finite(values: list[float]) -> list[float]:
 
 
 def _title(workload: Row) -> str:
-    name, device = one_line(text(workload, "name"), 50), one_line(text(workload, "device", "unknown device"), 40)
-    return f"{name} on {device}: loss in FP32 and under AMP"
+    device = _label(text(workload, "device", "unknown device"))
+    return f"{_label(text(workload, 'name'))} on {device}: loss in FP32 and under AMP"
+
+
+def _label(words: str) -> str:
+    """Write text for a drawing; what lies outside ASCII is escaped, for no font has every glyph."""
+    return one_line(words, 50).encode("ascii", "backslashreplace").decode("ascii")
 
 
 def _file_name(name: str, taken: set[str]) -> str:

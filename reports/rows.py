@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +18,9 @@ from reports.table import FOLD_ABOVE, Cell, Table, table
 from verifier.api import GateStatus, Severity, StageStatus
 
 if TYPE_CHECKING:
-    from verifier.api import Acceptance, Deferred, FileRecord, Gate, Json, RunReport, StageResult, Suppressed
+    from verifier.api import Acceptance, FileRecord, Gate, Json, StageResult, Suppressed
 
-_FIRST = ("python", "torch", "device")
+_WORST_FIRST = (GateStatus.FAIL, GateStatus.WARN, GateStatus.DEFERRED, GateStatus.PASS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,12 @@ class StageGate:
     @property
     def label(self) -> str:
         return f"{self.stage}:{self.gate.name}"
+
+
+def gates_of(stages: Iterable[StageResult]) -> list[StageGate]:
+    """Return every gate, worst first."""
+    pairs = [StageGate(stage.name, gate) for stage in stages for gate in stage.gates]
+    return sorted(pairs, key=lambda pair: _WORST_FIRST.index(pair.gate.status))
 
 
 def stage_table(stages: Sequence[StageResult], pages: Mapping[str, str]) -> Table:
@@ -133,29 +140,8 @@ def suppressed_table(entries: Iterable[Suppressed]) -> Table:
     )
 
 
-def deferred_table(entries: Iterable[Deferred]) -> Table:
-    return table(
-        "Gate|Why it could not be decided here",
-        ((code(f"{entry.stage}:{entry.gate}", cell=True), entry.reason) for entry in entries),
-    )
-
-
-def metadata_table(report: RunReport) -> Table:
-    source, environment = report.source, report.environment
-    state = {True: " with uncommitted changes", False: "", None: ""}[source.dirty]
-    commit = prose(f"{source.commit}{state}", cell=True) if source.commit else "not under git"
-    lines = sum(file.lines for file in source.files)
-    plugins = texts(report.tool, "plugins")
-    entries: list[tuple[Cell, Cell]] = [
-        ("verify", text(report.tool, "version") or "unknown version"),
-        *([("Plugins", listed(plugins, 20))] if plugins else []),
-        ("Commit", commit),
-        ("Files", f"{plural(len(source.files), 'file')}, {lines:,} lines; digests in `report.json`"),
-        ("Blocks at", report.block_at.upper()),
-    ]
-    keys = [*(key for key in _FIRST if key in environment), *sorted(environment.keys() - set(_FIRST))]
-    entries += [(key.capitalize(), _plain(environment[key])) for key in keys]
-    return table("What|Value", entries)
+def command(tool: Mapping[str, Json]) -> str:
+    return text(tool, "command") or shlex.join(texts(tool, "command"))
 
 
 def _stage_row(stage: StageResult, page: str | None) -> tuple[Cell, ...]:
@@ -165,13 +151,13 @@ def _stage_row(stage: StageResult, page: str | None) -> tuple[Cell, ...]:
     decided = stage.status in (StageStatus.PASSED, StageStatus.FAILED)
     gates = [
         f"{count} {status.value}"
-        for status in (GateStatus.FAIL, GateStatus.WARN, GateStatus.DEFERRED, GateStatus.PASS)
+        for status in _WORST_FIRST
         if (count := sum(gate.status is status for gate in stage.gates))
     ]
     return (
         label,
         stage.status.value,
-        stage.score if decided else "-",
+        stage.score if decided else "none",
         counted(judged) or "none",
         ", ".join(gates) or "none",
         stage.checks_run,
@@ -196,13 +182,3 @@ def _issues(here: list[Judged], nearby: list[Judged]) -> Markup:
     own = [f"{item.reported.finding.rule} {item.reported.finding.severity.name}" for item in here]
     others = [f"involved in {item.reported.finding.rule}" for item in nearby]
     return prose(listed(dict.fromkeys([*own, *others])) or "none", cell=True)
-
-
-def _plain(value: Json) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, list):
-        return listed([_plain(item) for item in value], 20)
-    if isinstance(value, dict):
-        return listed([f"{key}: {_plain(item)}" for key, item in value.items()], 20)
-    return str(value)

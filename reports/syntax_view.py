@@ -58,6 +58,7 @@ class SyntaxView:
     amp_switch: Table
     tests: Table
     tests_note: str
+    misnamed: Table
     signatures: Table
     counts: str
 
@@ -66,7 +67,7 @@ def syntax_view(facts: Row) -> SyntaxView:
     graph = section(facts, "import_graph")
     edges = _edges(graph)
     cycles = rows(facts, "cycles")
-    modules, note = _graph(texts(graph, "modules"), edges)
+    modules, note = _graph(texts(graph, "modules"), edges, cycles)
     dependencies = rows(facts, "dependencies")
     unresolved = [row for row in dependencies if row.get("resolved") is not True]
     resolved = [row for row in dependencies if row.get("resolved") is True]
@@ -89,6 +90,7 @@ def syntax_view(facts: Row) -> SyntaxView:
         amp_switch=_amp_switch(rows(facts, "amp_switch")),
         tests=_tests(tests),
         tests_note=_tests_note(tests),
+        misnamed=_misnamed(rows(facts, "misnamed_tests")),
         signatures=_signatures(rows(facts, "signatures")),
         counts=_counts(section(facts, "counts")) if not rows(facts, "compilation") else "",
     )
@@ -108,8 +110,8 @@ def _compilation(files: list[Row]) -> str:
     broken = sum(whole(row, "errors") > 0 for row in files)
     warnings = sum(whole(row, "warnings") for row in files)
     lines = sum(whole(row, "lines") for row in files)
-    outcome = f"{len(files) - broken:,} of {plural(len(files), 'file')} compile ({lines:,} lines)"
-    return f"{outcome}, {plural(warnings, 'warning') if warnings else 'no warnings'}."
+    outcome = f"{len(files) - broken:,} of {plural(len(files), 'file')} compiled, {lines:,} lines"
+    return f"{outcome}; {plural(warnings, 'warning') if warnings else 'no warnings'}."
 
 
 def _compile_problems(files: list[Row]) -> Table:
@@ -149,13 +151,13 @@ def _cycle(row: Row, edges: list[Edge]) -> Cycle:
     )
 
 
-def _graph(modules: list[str], edges: list[Edge]) -> tuple[tuple[str, ...], str]:
-    """Return the modules to draw: only those joined by an import, and none where the tree is large."""
-    joined = {name for start, end, _ in edges for name in (start, end)}
-    shown = tuple(module for module in modules if module in joined)
+def _graph(modules: list[str], edges: list[Edge], cycles: list[Row]) -> tuple[tuple[str, ...], str]:
+    """Return the modules to draw: those joined by an import; none of a large tree or of a cycle drawn already."""
     if len(modules) > GRAPH_LIMIT:
         return (), f"{len(modules):,} modules, {plural(len(edges), 'import')} between them: too many to draw."
-    return shown, ""
+    joined = {name for start, end, _ in edges for name in (start, end)}
+    drawn = any(joined == set(texts(cycle, "modules")) for cycle in cycles[:_CYCLE_LIMIT])
+    return () if drawn else tuple(module for module in modules if module in joined), ""
 
 
 def _dependencies(resolved: list[Row], unresolved: list[Row]) -> str:
@@ -211,9 +213,10 @@ def _amp_matrix(points: list[Row]) -> Table:
     lines: dict[tuple[str, str], dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for row in points:
         lines[text(row, "path"), text(row, "function")][text(row, "what")].append(whole(row, "line"))
-    used = [what for what in _PROTOCOL if any(what in by_what for by_what in lines.values())]
+    seen = {what for by_what in lines.values() for what in by_what if what}
+    used = [*(what for what in _PROTOCOL if what in seen), *sorted(seen.difference(_PROTOCOL))]
     return table(
-        "|".join(["Function", *used]),
+        "|".join(["Function", *(what.replace("|", "") for what in used)]),
         (
             (
                 Markup(f"{code(function or 'module level', cell=True)} in {code(path, cell=True)}"),
@@ -284,6 +287,13 @@ def _tests_note(tests: list[Row]) -> str:
     conditional = f"; {plural(skips, 'test')} under a skip condition" if skips else ""
     return (
         f"{plural(len(tests), 'test')}{within}, {plural(sum(map(_cases, tests)), 'case')} by parameters{conditional}."
+    )
+
+
+def _misnamed(entries: list[Row]) -> Table:
+    return table(
+        "Where|Named like a test|What follows",
+        ((_where(row), _span(text(row, "name")), text(row, "note")) for row in entries),
     )
 
 

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reports import findings, rows
-from reports.facts import text, texts
-from reports.figures import listed, plural
+from reports.about import about
 from reports.limitations import limitations
-from verifier.api import GateStatus, Json, Severity, StageResult, StageStatus, Verdict
+from reports.summary import summary
+from reports.table import ROW_LIMIT
+from verifier.api import GateStatus, Severity, StageResult, StageStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from reports.findings import FindingView, Judged
     from reports.table import Table
-    from verifier.api import RunReport
+    from verifier.api import Deferred, RunReport
 
 FULL_LIMIT = 10
 PLAN_LIMIT = 20
@@ -43,22 +42,25 @@ class Page:
     title: str
     summary: tuple[str, ...]
     stages: Table
+    crashed: tuple[str, ...]
     blocking: tuple[FindingView, ...]
     more_blocking: Table
-    stopped: tuple[str, ...]
     failed_gates: Table
+    skipped: tuple[str, ...]
     gates: Table
     acceptance: Table
     files: Table
     files_note: str
+    noted: tuple[FindingView, ...]
     other: Table
     suppressed: Table
-    deferred: Table
+    deferred: tuple[Deferred, ...]
+    more_deferred: int
     plan: tuple[Step, ...]
-    plan_more: int
-    plan_blocking: int
+    more_plan: int
+    blocking_steps: int
     limitations: tuple[str, ...]
-    metadata: Table
+    about: tuple[str, ...]
     command: str
 
 
@@ -86,108 +88,90 @@ def stage_page(report: RunReport, stage: StageResult) -> Page:
 def _page(report: RunReport, stages: tuple[StageResult, ...], *, verdict: str, score: int, whole: bool) -> Page:
     judged = findings.ranked(stages)
     blocking = [item for item in judged if item.reported.blocking]
-    other = [item for item in judged if not item.reported.blocking]
-    files, note = rows.file_table(report.source.files, judged)
+    noted = [] if whole else [item for item in judged if _worth_a_section(item)][:FULL_LIMIT]
     names = {stage.name for stage in stages}
-    plan = _plan(stages, judged)
+    suppressed = [item for item in report.suppressed if item.stage in names]
+    deferred = tuple(item for item in report.deferred if whole or item.stage in names)
+    files, files_note = rows.file_table(report.source.files if whole or judged else (), judged)
+    gates = rows.gates_of(stages)
+    unexplained = _unexplained(stages)
+    urgent, later = _urgent(stages, unexplained, blocking), _later(judged)
+    plan = [*urgent, *later]
     return Page(
         verdict=verdict,
         score=score,
         task=report.task,
         title=report.title,
-        summary=_summary(report, stages, judged),
+        summary=summary(stages, judged, len(suppressed), whole=whole),
         stages=rows.stage_table(stages, stage_pages(report) if whole else {}),
+        crashed=_crashed(stages),
         blocking=tuple(findings.view(item, report.snippets) for item in blocking[:FULL_LIMIT]),
         more_blocking=rows.finding_table(blocking[FULL_LIMIT:]),
-        stopped=_stopped(stages),
-        failed_gates=rows.gate_table(_unexplained(stages), with_stage=whole),
-        gates=rows.gate_table(_gates(stages), with_stage=whole),
-        acceptance=rows.acceptance_table(report.acceptance) if whole else rows.acceptance_table(()),
+        failed_gates=rows.gate_table(unexplained, with_stage=whole),
+        skipped=_skipped(stages),
+        gates=rows.gate_table(gates, with_stage=whole),
+        acceptance=rows.acceptance_table(report.acceptance if whole else ()),
         files=files,
-        files_note=note,
-        other=rows.finding_table(other),
-        suppressed=rows.suppressed_table(item for item in report.suppressed if item.stage in names),
-        deferred=rows.deferred_table(item for item in report.deferred if whole or item.stage in names),
+        files_note=files_note,
+        noted=tuple(findings.view(item, report.snippets) for item in noted),
+        other=rows.finding_table(item for item in judged if not item.reported.blocking and item not in noted),
+        suppressed=rows.suppressed_table(suppressed),
+        deferred=deferred[:ROW_LIMIT],
+        more_deferred=max(0, len(deferred) - ROW_LIMIT),
         plan=tuple(plan[:PLAN_LIMIT]),
-        plan_more=max(0, len(plan) - PLAN_LIMIT),
-        plan_blocking=min(len(plan), len(_stopped(stages)) + len(_unexplained(stages)) + len(blocking)),
+        more_plan=max(0, len(plan) - PLAN_LIMIT),
+        blocking_steps=len(urgent) if later else 0,
         limitations=limitations(report, stages, whole=whole),
-        metadata=rows.metadata_table(report),
-        command=_command(report.tool),
+        about=about(report),
+        command=rows.command(report.tool),
     )
 
 
-def _summary(report: RunReport, stages: tuple[StageResult, ...], judged: list[Judged]) -> tuple[str, ...]:
-    gates = [gate for stage in stages for gate in stage.gates]
-    failed = [gate.name for gate in gates if gate.status is GateStatus.FAIL]
-    deferred = sum(gate.status is GateStatus.DEFERRED for gate in gates)
-    blocking = [item for item in judged if item.reported.blocking]
-    unfit = [stage for stage in stages if stage.status in (StageStatus.ERRORED, StageStatus.SKIPPED)]
-    lines = []
-    if blocking:
-        counts = findings.counted(blocking)
-        lines.append(
-            f"{len(blocking)} of {plural(len(judged), 'finding')} "
-            f"{'blocks' if len(blocking) == 1 else 'block'}: {counts}."
-        )
-    elif judged:
-        lines.append(f"{plural(len(judged), 'finding')}: {findings.counted(judged)}. None of them blocks.")
-    else:
-        lines.append("No findings.")
-    if failed:
-        lines.append(f"{plural(len(failed), 'gate')} failed: {listed(f'`{name}`' for name in failed)}.")
-    elif gates:
-        passed = sum(gate.status in (GateStatus.PASS, GateStatus.WARN) for gate in gates)
-        lines.append(f"{passed} of {plural(len(gates), 'gate')} passed, none failed.")
-    if unfit:
-        named = listed(f"`{stage.name}` {stage.status.value}" for stage in unfit)
-        lines.append(f"Not decided, and therefore not passed: {named}.")
-    if deferred:
-        lines.append(f"{plural(deferred, 'gate')} deferred to another machine or an optional dependency.")
-    if report.verdict is Verdict.PASS and report.suppressed:
-        lines.append(f"{plural(len(report.suppressed), 'finding')} silenced by comments in the code.")
-    return tuple(lines)
+def _worth_a_section(item: Judged) -> bool:
+    """Say whether a stage page shows a finding that does not block with its code, not only as a row."""
+    return not item.reported.blocking and item.reported.finding.severity >= Severity.MEDIUM
 
 
-def _stopped(stages: tuple[StageResult, ...]) -> tuple[str, ...]:
-    """Say which stages block without a finding: what crashed, and what could not start because of it."""
-    said = []
-    for stage in stages:
-        if stage.status is StageStatus.ERRORED:
-            own = " The verifier itself failed here, not the code." if stage.internal else ""
-            said.append(f"Stage `{stage.name}` ended ERRORED: {stage.reason or 'no reason was given'}.{own}")
-        elif stage.status is StageStatus.SKIPPED:
-            said.append(f"Stage `{stage.name}` was SKIPPED: {stage.reason or 'no reason was given'}.")
-    return tuple(line.replace("..", ".") for line in said)
+def _crashed(stages: tuple[StageResult, ...]) -> tuple[str, ...]:
+    """Say which stages broke off without a finding that says so."""
+    return tuple(
+        f"Stage `{stage.name}` broke off (ERRORED): {stage.reason or 'no reason was given'}"
+        for stage in stages
+        if stage.status is StageStatus.ERRORED and not any(item.blocking for item in stage.findings)
+    )
 
 
-def _gates(stages: tuple[StageResult, ...]) -> list[rows.StageGate]:
-    order = [GateStatus.FAIL, GateStatus.WARN, GateStatus.DEFERRED, GateStatus.PASS]
-    pairs = [rows.StageGate(stage.name, gate) for stage in stages for gate in stage.gates]
-    return sorted(pairs, key=lambda pair: order.index(pair.gate.status))
+def _skipped(stages: tuple[StageResult, ...]) -> tuple[str, ...]:
+    return tuple(
+        f"Stage `{stage.name}` was SKIPPED: {stage.reason or 'no reason was given'}"
+        for stage in stages
+        if stage.status is StageStatus.SKIPPED
+    )
 
 
 def _unexplained(stages: tuple[StageResult, ...]) -> list[rows.StageGate]:
     """Return the failed gates of stages in which no finding blocks: nothing else would say why they block."""
-    silent = tuple(stage for stage in stages if not any(item.blocking for item in stage.findings))
-    return [pair for pair in _gates(silent) if pair.gate.status is GateStatus.FAIL]
+    silent = [stage for stage in stages if not any(item.blocking for item in stage.findings)]
+    return [pair for pair in rows.gates_of(silent) if pair.gate.status is GateStatus.FAIL]
 
 
-def _plan(stages: tuple[StageResult, ...], judged: list[Judged]) -> list[Step]:
-    steps = [Step("", "", line) for line in _stopped(stages)]
-    steps += [Step(pair.label, "", f"{pair.gate.requirement}: {pair.gate.evidence}") for pair in _unexplained(stages)]
-    for item in judged:
-        finding = item.reported.finding
-        if item.reported.blocking or finding.severity > Severity.INFO:
-            label = f"{finding.rule} {finding.severity.name}"
-            steps.append(Step(label, findings.place(finding.location), _first(finding.remediation or finding.message)))
-    return steps
+def _urgent(stages: tuple[StageResult, ...], gates: list[rows.StageGate], blocking: list[Judged]) -> list[Step]:
+    """Return the steps that clear what blocks; a stage that was only skipped needs no step of its own."""
+    return [
+        *(Step("", "", line) for line in _crashed(stages)),
+        *(_step(item) for item in blocking),
+        *(Step(pair.label, "", f"{pair.gate.requirement}: {pair.gate.evidence}") for pair in gates),
+    ]
 
 
-def _first(remediation: str) -> str:
-    """Return the first paragraph of a remediation; the finding itself holds the rest."""
-    return remediation.strip().split("\n", maxsplit=1)[0]
+def _later(judged: list[Judged]) -> list[Step]:
+    open_items = [item for item in judged if not item.reported.blocking]
+    return [_step(item) for item in open_items if item.reported.finding.severity > Severity.INFO]
 
 
-def _command(tool: Mapping[str, Json]) -> str:
-    return text(tool, "command") or " ".join(texts(tool, "command"))
+def _step(item: Judged) -> Step:
+    finding = item.reported.finding
+    advice = (finding.remediation or finding.message).strip().split("\n", maxsplit=1)[0]
+    if advice.endswith(":"):  # the code that follows stands with the finding
+        advice = f"{advice[:-1]}."
+    return Step(f"{finding.rule} {finding.severity.name}", findings.place(finding.location), advice)

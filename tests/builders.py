@@ -94,7 +94,7 @@ def run_report(*stages: StageResult, **fields: Any) -> RunReport:
 
 def file_records(lines: dict[str, int]) -> tuple[FileRecord, ...]:
     return tuple(
-        FileRecord(path=path, sha256=hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest(), lines=count)
+        FileRecord(path=path, sha256=hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest(), lines=count)
         for path, count in lines.items()
     )
 

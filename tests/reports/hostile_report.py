@@ -1,0 +1,113 @@
+"""Decides how one text is put into every place of a report that verified code can fill."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.builders import file_records, finding, reported, run_report, stage_result
+from verifier.api import (
+    Acceptance,
+    Deferred,
+    Evidence,
+    Gate,
+    GateStatus,
+    NotRun,
+    Proof,
+    RunReport,
+    Source,
+    StageStatus,
+    Suppressed,
+)
+
+
+def hostile_report(text: str) -> RunReport:
+    """Build a report that says `text` everywhere; a longer one differs in nothing but that text."""
+    syntax = stage_result(
+        reported(_finding(text), text),
+        reported(_finding(text, "LOW"), text, blocking=False),
+        title=text,
+        facts=_syntax_facts(text),
+        gates=tuple(Gate(name=text, requirement=text, status=status, evidence=text) for status in GateStatus),
+    )
+    integration = stage_result(
+        number=3,
+        name="integration",
+        title=text,
+        status=StageStatus.ERRORED,
+        reason=text,
+        facts=_integration_facts(text),
+    )
+    skipped = stage_result(number=4, name="performance", title=text, status=StageStatus.SKIPPED, reason=text)
+    return run_report(
+        syntax,
+        integration,
+        skipped,
+        task=text,
+        title=text,
+        source=Source(commit=text, dirty=True, files=file_records({f"a/{text}": 3, "b": 4})),
+        tool={"version": text, "plugins": [text], "command": f"verify {text}".replace("\n", " ")},
+        environment={"python": text, "torch": None, "device": text},
+        acceptance=(Acceptance(text=text, status=Proof.NOT_PROVEN, proven_by=(text,), evidence=text),),
+        suppressed=(Suppressed(stage="syntax", finding=reported(_finding(text), text), reason=text, line=1),),
+        not_run=(NotRun(number=2, name=text, reason=text),),
+        deferred=(Deferred(stage=text, gate=text, reason=text),),
+        snippets={(f"a/{text}", line): text.replace("\n", " ") for line in (2, 3, 4, 5)},
+    )
+
+
+def _finding(text: str, severity: str = "CRITICAL") -> Any:
+    path = f"a/{text}"
+    return finding(
+        "SCP001",
+        f"{path}:3:2",
+        severity,
+        text,
+        symbol=text,
+        related=[(f"{path}:4:1", text)],
+        evidence=(Evidence(kind="command", summary=text, data={text: text, "list": [text], "trace": f"a\n{text}"}),),
+        why=text,
+        impact=text,
+        remediation=text,
+        fix="safe",
+    )
+
+
+def _syntax_facts(text: str) -> dict[str, Any]:
+    place = {"path": f"a/{text}", "line": 3}
+    graph = [text, f"{text}2", f"{text}3"]
+    return {
+        "compilation": [place | {"status": text, "errors": 1, "warnings": 0, "lines": 3}],
+        "imports": [place | {"statement": text, "module": text, "group": text, "kind": text, "resolved": None}],
+        "dependencies": [
+            {"module": text, "imported_by": [text], "group": text, "resolved": resolved} for resolved in (True, False)
+        ],
+        "import_graph": {"modules": graph, "edges": [{"from": a, "to": b, "kind": text} for a in graph for b in graph]},
+        "cycles": [{"modules": graph[:2], "kind": text, "fails_from": [text], "risk": text, "text": text}],
+        "amp_points": [place | {"function": text, "what": text, "code": text}],
+        "amp_switch": [
+            place
+            | {"function": text, "parameter": text, "default": text}
+            | {"uses": [{"line": 1, "how": text}], "passed_to": [{"line": 2, "function": text}]}
+        ],
+        "signatures": [place | {"name": text, "signature": text, "returns": text, "returned_keys": [text]}],
+        "tests": [place | {"class": text, "name": text, "parameters": 2, "skip": text}],
+        "misnamed_tests": [place | {"name": text, "note": text}],
+        "limitations": [text],
+    }
+
+
+def _integration_facts(text: str) -> dict[str, Any]:
+    run = {"precision": text, "losses": [2.0, "NaN", 1.0], "duration_s": 0.1}
+    return {
+        "imports": [{"module": text, "status": "failed", "duration_s": 0.1, "error": text}],
+        "tests": {
+            **{"collected": 3, "passed": 1, "failed": 1, "skipped": 1, "errors": 0, "duration_s": 1.0},
+            "slowest": [{"id": text, "duration_s": 0.5}],
+            "failures": [{"id": text, "message": text}],
+            "skips": [{"id": text, "reason": text}],
+        },
+        "workloads": [
+            {"name": text, "device": text, "steps": 3, "fp32": run, "amp": run}
+            | {"agreement": {"measure": text, "value": 0.1, "tolerance": 0.2, "samples": 3}}
+        ],
+    }
