@@ -32,6 +32,7 @@ from verifier.model.stage import (
     Stash,
 )
 from verifier.model.task import Config, Criterion, Task
+from verifier.selection import rest_of_project
 from verifier.sources import SourceFile, SourceTree
 
 __all__ = [
@@ -77,4 +78,5 @@ __all__ = [
     "Verdict",
     "VerifierError",
     "hookimpl",
+    "rest_of_project",
 ]

@@ -15,6 +15,7 @@ from verifier.sources import SourceFile, SourceTree
 if TYPE_CHECKING:
     from verifier.model.task import Config, Task
 
+MARKERS = ("pyproject.toml", "verifier.toml", ".git")
 _PYTHON = (".py", ".pyi", ".pyw")
 
 
@@ -40,7 +41,7 @@ def check_root(paths: Sequence[Path]) -> Path:
     Where the paths lie outside the current folder and nothing above them is marked, it is their common folder.
     """
     common = Path(os.path.commonpath([path.resolve() for path in paths]))
-    marked = find_root(common, markers=("pyproject.toml", "verifier.toml", ".git"))
+    marked = find_root(common, markers=MARKERS)
     if marked is not None:
         return marked
     here = Path.cwd()
@@ -73,3 +74,15 @@ def _relative(path: Path, root: Path) -> str:
     return (
         path.relative_to(root).as_posix() if path.is_relative_to(root) else Path(os.path.relpath(path, root)).as_posix()
     )
+
+
+def rest_of_project(config: Config, sources: SourceTree) -> tuple[SourceFile, ...]:
+    """Return the project's Python files that were not selected, for questions that concern the whole project.
+
+    A root that nothing marks as a project (no configuration, no metadata, no git) has no rest: it may be anything.
+    """
+    if find_root(config.root, markers=MARKERS) != config.root:
+        return ()
+    found = walk(config.root, root=config.root, exclude=config.exclude)
+    names = (_relative(path, config.root) for path in found if path.suffix in _PYTHON)
+    return tuple(SourceFile(name, config.root / name) for name in names if sources.get(name) is None)
