@@ -141,9 +141,15 @@ def test_a_device_that_computes_in_another_format_is_unmasked(monkeypatch):
 
 
 def test_wrong_products_are_unmasked(monkeypatch):
-    monkeypatch.setattr(torch.Tensor, "__matmul__", lambda a, b: torch.matmul(a, b) + 1)
-    monkeypatch.setattr(torch, "equal", lambda a, b: False)
-    assert "came out wrong" in probe("cpu", "bf16").detail
+    monkeypatch.setattr(torch.Tensor, "__matmul__", lambda a, b: torch.mm(a, b) + (a.dtype is torch.bfloat16))
+    assert probe("cpu", "bf16").detail == "a product of small integers in torch.bfloat16 came out wrong"
+    assert probe("cpu", "fp16").works
+
+
+def test_wrong_gradients_are_unmasked(monkeypatch):
+    grad = torch.autograd.grad
+    monkeypatch.setattr(torch.autograd, "grad", lambda *args: tuple(gradient + 1 for gradient in grad(*args)))
+    assert probe("cpu", "bf16").detail == "the gradient of a product in torch.bfloat16 came out wrong"
 
 
 def test_tf32_on_a_cpu_is_seen_to_stay_fp32():

@@ -6,6 +6,7 @@ from torch import nn
 
 from amp_runtime.callbacks import Callback
 from amp_runtime.loop import fit
+from amp_runtime.metrics import evaluate
 from amp_runtime.objective import classification
 from amp_runtime.policy import Bf16Policy, Fp16Policy, Fp32Policy
 from amp_runtime.step import TrainingStep
@@ -71,6 +72,18 @@ def test_validation_changes_neither_weights_nor_statistics():
     fit(without, data, epochs=2)
     assert same(weights(with_validation.model), weights(without.model))
     assert same(list(with_validation.model.buffers()), list(without.model.buffers()))
+
+
+def test_validation_is_measured_on_its_own_data_after_the_epoch():
+    step, data = classifier(), split(*points())
+    history = fit(step, data[:2], epochs=1, validation=data[5:])
+    assert history.epochs[0].validation == evaluate(step.model, data[5:], step.policy, step.objective)
+
+
+def test_training_leaves_no_gradients_behind():
+    step = make_step()
+    fit(step, batches(2), epochs=1)
+    assert all(parameter.grad is None for parameter in step.model.parameters())
 
 
 def test_accumulation_makes_fewer_steps_and_keeps_the_rest_of_an_epoch():

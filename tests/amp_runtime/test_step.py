@@ -184,10 +184,11 @@ def test_gradients_left_by_others_do_not_leak_into_a_step():
     assert clean.run(batches(1)).grad_norm == stale.run(batches(1)).grad_norm
 
 
-def test_a_step_leaves_no_gradients_behind():
-    step = make_step()
-    step.run(batches(1))
-    assert all(parameter.grad is None for parameter in step.model.parameters())
+def test_the_gradients_of_the_last_step_can_be_looked_at():
+    step = make_step(fp16(), options=StepOptions(clip_norm=0.5))
+    report = step.run(batches(1))
+    assert report.grad_norm > 0.5
+    assert total_norm([parameter.grad for parameter in step.model.parameters()]).item() == pytest.approx(0.5, rel=1e-3)
 
 
 def test_backward_and_optimizer_run_outside_autocast():
@@ -227,6 +228,7 @@ def test_a_non_finite_loss_raises_and_leaves_the_weights(policy, bad):
     with pytest.raises(NonFiniteError, match=f"step 1: loss {bad:g}.* in {step.policy.precision}"):
         step.run(batches(1, factor=bad))
     assert same(weights(step.model), before)
+    assert all(parameter.grad is None for parameter in step.model.parameters())
     assert not step.run(batches(1)).skipped
 
 
