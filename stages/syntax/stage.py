@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from stages._source.discovery import rules_in
 from stages.syntax import rules
+from stages.syntax.gates import GATES
 from stages.syntax.run import run_syntax
 from verifier.api import Stage, hookimpl
 
@@ -19,13 +20,7 @@ STAGE = Stage(
     summary="Does the code parse, compile, resolve its names and imports, and load without a failing cycle?",
     runs_code=False,
     rules=rules_in(rules),
-    gates={
-        "compilation": "every file parses and compiles",
-        "scope": "every name is in scope",
-        "imports": "every import of project code resolves",
-        "dependencies": "every other import is installed or declared",
-        "cycles": "no import cycle fails",
-    },
+    gates=GATES,
     run=run_syntax,
 )
 

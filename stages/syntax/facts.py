@@ -1,0 +1,91 @@
+"""What stage 1 established besides findings, in the shape that reports show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from stages._source.parsing import parse
+from stages.syntax.inventory import inventory
+
+if TYPE_CHECKING:
+    import ast
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from stages._source.records import FileScan
+    from stages.syntax.imports.judge import ImportsOutcome
+    from verifier.api import Finding, Json, SourceFile
+
+
+def syntax_facts(
+    files: Sequence[SourceFile],
+    scans: Mapping[str, FileScan],
+    judged: ImportsOutcome,
+    findings: Sequence[Finding],
+    *,
+    full: bool,
+) -> dict[str, Json]:
+    """Return the facts of the task; of a large tree only counts, the cycles, and the files that do not compile."""
+    counts: dict[str, Json] = {
+        "files": len(files),
+        "lines": sum(file.line_count for file in files),
+        "compiled": sum(scan.problem is None for scan in scans.values()),
+        **{f"imports of {group}": count for group, count in judged.counts.items() if group != "imports"},
+        "cycles": len(judged.cycles),
+    }
+    facts: dict[str, Json] = {"counts": counts, "cycles": judged.facts["cycles"]}
+    facts["compilation"] = [
+        _compilation(file, scans[file.path]) for file in files if full or scans[file.path].problem is not None
+    ]
+    if not full:
+        return facts
+    table: Any = judged.facts["imports"]
+    rows = [{"path": path, **row} for path, found in table["files"].items() for row in found]
+    graph: Any = judged.facts["import_graph"]
+    facts["imports"] = rows
+    facts["import_graph"] = {"modules": sorted(graph["names"].values()), "edges": graph["edges"]}
+    facts["dependencies"] = _dependencies(rows, findings)
+    return facts | inventory(list(_trees(files)))
+
+
+def _compilation(file: SourceFile, scan: FileScan) -> dict[str, Json]:
+    return {
+        "path": file.path,
+        "status": "FAIL" if scan.problem else "PASS",
+        "errors": int(scan.problem is not None),
+        "warnings": len(scan.warnings),
+        "lines": file.line_count,
+    }
+
+
+def _dependencies(rows: Sequence[Mapping[str, Any]], findings: Sequence[Finding]) -> list[Json]:
+    """Return each third-party package once, with who imports it; `declared` is None where nobody needed to know."""
+    found = {finding.symbol: finding for finding in findings if finding.rule == "IMP002"}
+    users: dict[str, list[str]] = {}
+    for row in rows:
+        if row["group"] == "third-party":
+            users.setdefault(row["module"].partition(".")[0], []).append(row["path"])
+    missing = Counter(symbol.partition(".")[0] for symbol in found if symbol)
+    return [
+        {
+            "module": module,
+            "imported_by": sorted(set(paths)),
+            "group": "third-party",
+            "resolved": not missing[module],
+            "declared": _declared(found.get(module)),
+        }
+        for module, paths in sorted(users.items())
+    ]
+
+
+def _declared(finding: Finding | None) -> Json:
+    if finding is None:
+        return None
+    return "declared, but" in finding.message
+
+
+def _trees(files: Sequence[SourceFile]) -> Iterator[tuple[str, ast.Module, list[str]]]:
+    for file in files:
+        tree = parse(file)
+        if tree is not None:
+            yield file.path, tree, (file.data or b"").decode("utf-8", "replace").splitlines()

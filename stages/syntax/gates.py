@@ -1,0 +1,51 @@
+"""What stage 1 requires, and what was looked at for each requirement. Findings settle the gates in the core."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verifier.api import Gate, GateStatus, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from stages._source.records import FileScan
+    from stages.syntax.imports.judge import ImportsOutcome
+    from verifier.api import SourceFile
+
+GATES = {
+    "compilation": "every file parses and compiles",
+    "scope": "every name is in scope",
+    "imports": "every import of project code resolves",
+    "dependencies": "every other import is installed or declared",
+    "cycles": "no import cycle fails",
+}
+
+
+def syntax_gates(
+    files: Sequence[SourceFile], scans: Mapping[str, FileScan], judged: ImportsOutcome
+) -> tuple[Gate, ...]:
+    """Return the gates of the stage; where a declared dependency is not installed, its gate is deferred."""
+    compiled = sum(scans[file.path].problem is None for file in files)
+    external = judged.counts.get("third-party", 0) + judged.counts.get("standard library", 0)
+    absent = sorted(
+        finding.symbol or ""
+        for finding in judged.findings
+        if finding.rule == "IMP002" and finding.severity is Severity.INFO and "declared, but" in finding.message
+    )
+    return (
+        _gate("compilation", f"{compiled} of {len(files)} files compile", "SYN"),
+        _gate("scope", f"names of {compiled} files resolved", "SCP"),
+        _gate("imports", f"{judged.counts.get('project', 0)} imports of project modules", "IMP001", "IMP006"),
+        _gate(
+            "dependencies",
+            f"declared but not installed here: {', '.join(absent)}" if absent else f"{external} other imports",
+            "IMP002",
+            status=GateStatus.DEFERRED if absent else GateStatus.PASS,
+        ),
+        _gate("cycles", f"{len(judged.cycles)} import cycles", "IMP003", "IMP004", "IMP005"),
+    )
+
+
+def _gate(name: str, evidence: str, *codes: str, status: GateStatus = GateStatus.PASS) -> Gate:
+    return Gate(name=name, requirement=GATES[name], status=status, evidence=evidence, sums_up=codes)

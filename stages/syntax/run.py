@@ -1,0 +1,75 @@
+"""One run of stage 1: scan every file once, judge imports over all of them, finish the names, gather facts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stages._source.environment import environment
+from stages._source.parsing import parse
+from stages._source.testfiles import is_test_file
+from stages.syntax.facts import syntax_facts
+from stages.syntax.gates import syntax_gates
+from stages.syntax.imports.judge import Imports, ImportsRequest, judge_imports
+from stages.syntax.scan import problem_finding, resolve_open, scan_all, warning_findings
+from verifier.api import StageOutcome, rest_of_project
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from stages._source.records import FileScan
+    from verifier.api import Finding, SourceFile, StageContext
+
+_READABLE_FILES = 200  # a task of more files keeps only counts and what findings rest on, unless --facts
+
+
+def run_syntax(context: StageContext) -> StageOutcome:
+    """Judge every Python file of the task. Executes nothing of it."""
+    files = context.sources.python()
+    full = context.options.all_facts or len(files) <= _READABLE_FILES
+    scans = scan_all(files, jobs=context.options.jobs, progress=context.progress)
+    context.progress("resolving imports")
+    request = _request(context, scans, full=full)
+    imports = Imports(request)
+    judged = judge_imports(request, imports)
+    context.progress("resolving names")
+    findings = [*_file_findings(files, scans), *judged.findings]
+    for file in files:
+        scan = scans[file.path]
+        if scan.open_names:
+            findings += resolve_open(file, scan, imports.star_names(file.path))
+    context.progress("gathering facts")
+    return StageOutcome(
+        checks_run=2 * len(files) + judged.checks,
+        findings=tuple(findings),
+        gates=syntax_gates(files, scans, judged),
+        facts=syntax_facts(files, scans, judged, findings, full=full),
+    )
+
+
+def _request(context: StageContext, scans: Mapping[str, FileScan], *, full: bool) -> ImportsRequest:
+    def scan_more() -> tuple[Sequence[SourceFile], Mapping[str, FileScan]]:
+        rest = rest_of_project(context.config, context.sources)
+        return rest, scan_all(rest, jobs=context.options.jobs, progress=context.progress)
+
+    return ImportsRequest(
+        root=context.root,
+        source_roots=context.config.source_roots,
+        files=context.sources,
+        scans=scans,
+        parse=parse,
+        environment=environment(context.options.python),
+        is_test=is_test_file,
+        scan_more=scan_more,
+        want_full_facts=full,
+    )
+
+
+def _file_findings(files: Sequence[SourceFile], scans: Mapping[str, FileScan]) -> list[Finding]:
+    findings: list[Finding] = []
+    for file in files:
+        scan = scans[file.path]
+        if scan.problem is not None:
+            findings.append(problem_finding(file.path, scan.problem))
+        findings += warning_findings(file.path, scan.warnings)
+        findings += scan.findings
+    return findings
