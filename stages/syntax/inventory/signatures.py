@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from stages.syntax.inventory.fields import fields_of, is_made_from_fields
 from stages.syntax.inventory.kinds import last_name
-from stages.syntax.inventory.origins import origins
 from stages.syntax.inventory.returned_keys import returned_keys
 from stages.syntax.inventory.scopes import Function, parameters
 from stages.syntax.inventory.text import text_of
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from stages.syntax.inventory.project import Module, Project
     from stages.syntax.inventory.scopes import Scope
     from verifier.api import Json
-
-_DATACLASSES = frozenset(["dataclasses.dataclass", "attrs.define", "attrs.frozen", "attr.s", "attr.dataclass"])
 
 
 def signatures(project: Project, module: Module) -> list[Json]:
@@ -96,8 +94,9 @@ def _of_class(project: Project, module: Module, node: ast.ClassDef, scope: Scope
     methods = list(_definitions(node.body))
     made_by = next((item for item in methods if isinstance(item, Function) and item.name == "__init__"), None)
     signature = "()" if made_by is None else signature_of(made_by, drop_first=True)
-    if made_by is None and _is_dataclass(project, node, scope):
-        signature = _fields(node)
+    if made_by is None and is_made_from_fields(project, scope):
+        made_from = [_written(name, item.annotation, item.value) for item, name, _ in fields_of(project, scope)]
+        signature = f"({', '.join(made_from)})"
     yield {
         "path": module.path,
         "line": node.lineno,
@@ -145,29 +144,3 @@ def _is_property(node: Function) -> bool:
 def _is_accessor(node: Function) -> bool:
     """Tell accessors: a property's setter or deleter adds nothing to what the property says."""
     return any(isinstance(item, ast.Attribute) and item.attr in ("setter", "deleter") for item in node.decorator_list)
-
-
-def _is_dataclass(project: Project, node: ast.ClassDef, scope: Scope) -> bool:
-    if scope.parent is None:
-        return False
-    for decorator in node.decorator_list:
-        called = decorator.func if isinstance(decorator, ast.Call) else decorator
-        if origins(project, called, scope.parent) & _DATACLASSES:
-            return True
-    return any(
-        {"typing.NamedTuple", "pydantic.BaseModel"} & origins(project, base, scope.parent) for base in node.bases
-    )
-
-
-def _fields(node: ast.ClassDef) -> str:
-    fields = [
-        _written(item.target.id, item.annotation, item.value)
-        for item in node.body
-        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and not _is_class_variable(item)
-    ]
-    return f"({', '.join(fields)})"
-
-
-def _is_class_variable(item: ast.AnnAssign) -> bool:
-    annotation = item.annotation.value if isinstance(item.annotation, ast.Subscript) else item.annotation
-    return last_name(annotation) == "ClassVar"

@@ -144,3 +144,48 @@ def test_other_meanings_of_an_ambiguous_name_are_left_out(header):
 def test_copies_of_copies_end():
     source = "def f(use_amp):\n    a = use_amp\n    b = a\n    a = b\n    return a"
     assert (5, "returned through a") in uses(source)
+
+
+def test_a_field_is_followed_to_where_instances_are_read():
+    found = rows(
+        config="""
+from dataclasses import dataclass, field
+@dataclass
+class Config:
+    lr: float
+    use_amp: bool = field(default=False)
+    def on(self):
+        return self.use_amp
+""",
+        train="""
+import torch
+from config import Config
+class Trainer:
+    def __init__(self, config: Config):
+        self.config = config
+    def step(self):
+        with torch.autocast("cuda", enabled=self.config.use_amp):
+            pass
+def other(config):
+    return config.use_amp
+""",
+    )
+    assert found == [
+        {
+            "path": "config.py",
+            "line": 5,
+            "function": "Config",
+            "parameter": "use_amp",
+            "default": "False",
+            "public": True,
+            "uses": [
+                {"line": 7, "how": "argument of autocast through self.config.use_amp in train.py"},
+                {"line": 7, "how": "returned through self.use_amp"},
+            ],
+            "passed_to": [],
+        }
+    ]
+
+
+def test_an_ordinary_class_has_no_fields():
+    assert rows(config="class Config:\n    use_amp: bool = False") == []
