@@ -24,11 +24,16 @@ def figure(value: Json) -> str:
     return f"{number:.4g}"
 
 
-def seconds(value: Json) -> str:
+def duration(value: Json) -> str:
+    """Write seconds without a unit, with the digits that matter."""
     number = as_number(value)
     if number is None or not math.isfinite(number):
         return figure(value)
-    return f"{number:.{2 if number < 10 else 1 if number < 100 else 0}f} s"
+    return f"{number:.{2 if number < 10 else 1 if number < 100 else 0}f}"
+
+
+def seconds(value: Json) -> str:
+    return f"{duration(value)} s"
 
 
 def plural(count: int, noun: str) -> str:

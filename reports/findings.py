@@ -51,7 +51,7 @@ class FindingView:
 
 
 def ranked(stages: Iterable[StageResult]) -> list[Judged]:
-    """Return every finding: what blocks first, then by severity, stage and place."""
+    """Return every finding, worst first, then by stage and place."""
     judged = [Judged(stage.name, stage.number, item) for stage in stages for item in stage.findings]
     return sorted(judged, key=_rank)
 
@@ -107,14 +107,9 @@ def code_context(location: Location, snippets: Mapping[tuple[str, int], str]) ->
     return fence("\n".join(lines), language)
 
 
-def _rank(item: Judged) -> tuple[bool, int, int, str, int, int, str, str]:
+def _rank(item: Judged) -> tuple[int, int, str, int, int, str, str]:
     finding, where = item.reported.finding, item.reported.finding.location
-    blocks_last = not item.reported.blocking
-    return (blocks_last, -finding.severity, item.number, *_spot(where), finding.rule, finding.message)
-
-
-def _spot(where: Location) -> tuple[str, int, int]:
-    return where.path, where.line, where.column
+    return (-finding.severity, item.number, where.path, where.line, where.column, finding.rule, finding.message)
 
 
 def _shown(source: str) -> str:

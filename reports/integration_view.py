@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from reports.escape import code, fence, prose
 from reports.facts import Row, as_number, numbers, rows, section, text, whole
-from reports.figures import figure, plural, seconds
+from reports.figures import duration, figure, plural, seconds
 from reports.table import Cell, Table, table
 
 if TYPE_CHECKING:
@@ -102,18 +102,18 @@ def _skips(tests: Row) -> Table:
 
 def _slowest(tests: Row) -> Table:
     return table(
-        "Slowest tests|Time",
-        ((code(text(row, "id"), cell=True), seconds(row.get("duration_s"))) for row in rows(tests, "slowest")),
-        right="Time",
+        "Slowest tests|Seconds",
+        ((code(text(row, "id"), cell=True), duration(row.get("duration_s"))) for row in rows(tests, "slowest")),
+        right="Seconds",
         limit=10,
     )
 
 
 def _workloads(workloads: list[Row]) -> Table:
     return table(
-        "Workload|Precision|Device|Steps|First loss|Last loss|Time|Agreement with FP32",
+        "Workload|Precision|Device|Steps|First loss|Last loss|Seconds|Agreement with FP32",
         (line for row in workloads for line in _workload(row)),
-        right="Steps|First loss|Last loss|Time",
+        right="Steps|First loss|Last loss|Seconds",
     )
 
 
@@ -132,7 +132,7 @@ def _workload(row: Row) -> list[tuple[Cell, ...]]:
                 whole(row, "steps"),
                 figure(losses[0]) if losses else "none",
                 figure(losses[-1]) if losses else "none",
-                seconds(part.get("duration_s")),
+                duration(part.get("duration_s")),
                 _agreement(section(row, "agreement")) if run == "amp" else "",
             )
         )

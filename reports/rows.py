@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from reports.escape import code, html_text, prose
 from reports.facts import text, texts
-from reports.figures import listed, plural, seconds
+from reports.figures import duration, listed, plural
 from reports.findings import Judged, counted, place
 from reports.table import FOLD_ABOVE, Cell, Table, table
 from verifier.api import GateStatus, Severity, StageStatus
@@ -43,9 +43,9 @@ def gates_of(stages: Iterable[StageResult]) -> list[StageGate]:
 
 def stage_table(stages: Sequence[StageResult], pages: Mapping[str, str]) -> Table:
     return table(
-        "Stage|Status|Score|Findings|Gates|Checks|Time",
+        "Stage|Status|Score|Findings|Gates|Checks|Seconds",
         (_stage_row(stage, pages.get(stage.name)) for stage in stages),
-        right="Score|Checks|Time",
+        right="Score|Checks|Seconds",
     )
 
 
@@ -79,8 +79,12 @@ def acceptance_table(lines: Iterable[Acceptance]) -> Table:
     )
 
 
-def file_table(files: Sequence[FileRecord], judged: Iterable[Judged]) -> tuple[Table, str]:
-    """Return the per-file table, worst first; where there are many files, only those with findings."""
+def file_table(files: Sequence[FileRecord], judged: Iterable[Judged], *, decided: bool) -> tuple[Table, str]:
+    """Return the per-file table, worst first; where there are many files, only those with findings.
+
+    Args:
+        decided: every stage came to its end; otherwise a file without findings has not passed.
+    """
     here: dict[str, list[Judged]] = defaultdict(list)
     nearby: dict[str, list[Judged]] = defaultdict(list)
     for item in judged:
@@ -101,7 +105,7 @@ def file_table(files: Sequence[FileRecord], judged: Iterable[Judged]) -> tuple[T
             (
                 code(file.path, cell=True),
                 file.lines,
-                _file_status(here[file.path], nearby[file.path]),
+                _file_status(here[file.path], nearby[file.path], decided=decided),
                 _issues(here[file.path], nearby[file.path]),
             )
             for file in ordered
@@ -161,7 +165,7 @@ def _stage_row(stage: StageResult, page: str | None) -> tuple[Cell, ...]:
         counted(judged) or "none",
         ", ".join(gates) or "none",
         stage.checks_run,
-        seconds(stage.duration_s),
+        duration(stage.duration_s),
     )
 
 
@@ -170,12 +174,14 @@ def _worst(here: list[Judged], nearby: list[Judged]) -> tuple[bool, int, bool]:
     return not blocks, -max((item.reported.finding.severity for item in here), default=-1), not nearby
 
 
-def _file_status(here: list[Judged], nearby: list[Judged]) -> str:
+def _file_status(here: list[Judged], nearby: list[Judged], *, decided: bool) -> str:
     if any(item.reported.blocking for item in here):
         return GateStatus.FAIL.value
     noted = any(item.reported.finding.severity > Severity.INFO for item in here)
     involved = any(item.reported.blocking for item in nearby)
-    return GateStatus.WARN.value if noted or involved else GateStatus.PASS.value
+    if noted or involved:
+        return GateStatus.WARN.value
+    return GateStatus.PASS.value if decided else "UNDECIDED"
 
 
 def _issues(here: list[Judged], nearby: list[Judged]) -> Markup:

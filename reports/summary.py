@@ -36,8 +36,10 @@ def _findings(judged: Sequence[Judged]) -> str:
     if not blocking:
         return f"Nothing found blocks ({counted(other)})."
     verb = "blocks" if len(blocking) == 1 else "block"
-    rest = f"; {counted(other)} beside" if other else ""
-    return f"{len(blocking):,} of {plural(len(judged), 'finding')} {verb} ({counted(blocking)}{rest})."
+    if not other:
+        return f"{plural(len(blocking), 'finding')} {verb} ({counted(blocking)})."
+    rest = f"; {counted(other)} {'does' if len(other) == 1 else 'do'} not" if other else ""
+    return f"{len(blocking):,} of {plural(len(judged), 'finding')} {verb} ({counted(blocking)}){rest}."
 
 
 def _gates(gates: Sequence[StageGate], *, whole: bool) -> str:

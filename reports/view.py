@@ -92,7 +92,8 @@ def _page(report: RunReport, stages: tuple[StageResult, ...], *, verdict: str, s
     names = {stage.name for stage in stages}
     suppressed = [item for item in report.suppressed if item.stage in names]
     deferred = tuple(item for item in report.deferred if whole or item.stage in names)
-    files, files_note = rows.file_table(report.source.files if whole or judged else (), judged)
+    decided = all(stage.status not in (StageStatus.ERRORED, StageStatus.SKIPPED) for stage in stages)
+    files, files_note = rows.file_table(report.source.files if whole or judged else (), judged, decided=decided)
     gates = rows.gates_of(stages)
     unexplained = _unexplained(stages)
     urgent, later = _urgent(stages, unexplained, blocking), _later(judged)

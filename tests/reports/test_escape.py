@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from reports.escape import code, cut, fence, html_text, one_line, paragraphs, prose, visible
@@ -29,6 +29,8 @@ def test_a_code_span_holds_exactly_the_visible_text(text):
 
 
 @given(hostile(), hostile())
+@example("a\\|b", "a\\|b")
+@example("|", "``")
 def test_cells_of_code_and_prose_keep_the_row(left, right):
     row = f"| a | b |\n|---|---|\n| {code(left, cell=True)} | {prose(right, cell=True)} |\n"
     assert shape(row).tables == ((2, 2),)
@@ -37,6 +39,8 @@ def test_cells_of_code_and_prose_keep_the_row(left, right):
 
 
 @given(hostile())
+@example("```\n# out")
+@example("x\n`````\n")
 def test_a_fence_holds_its_text_and_ends_where_it_should(text):
     tokens = blocks(f"{fence(text)}\n\nafter\n")
     assert [token.type for token in tokens] == ["fence", "paragraph_open", "inline", "paragraph_close"]

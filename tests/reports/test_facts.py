@@ -34,7 +34,7 @@ def test_figures(value, written):
 
 
 @pytest.mark.parametrize(
-    ("value", "written"), [(0.314, "0.31 s"), (38.42, "38.4 s"), (140.4, "140 s"), ("NaN", "NaN"), (None, "")]
+    ("value", "written"), [(0.314, "0.31 s"), (38.42, "38.4 s"), (140.4, "140 s"), ("NaN", "NaN s")]
 )
 def test_seconds(value, written):
     assert seconds(value) == written

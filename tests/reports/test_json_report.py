@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jsonschema_rs
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from reports import json_report
 from tests import golden
@@ -110,6 +110,7 @@ def test_a_wrong_value_is_refused(place, value):
 
 @settings(max_examples=60, deadline=None)
 @given(hostile())
+@example("\ud800")
 def test_any_text_comes_back_from_valid_json(text):
     written = json_report.render(hostile_report(text))
     document = json.loads(written)

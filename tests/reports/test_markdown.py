@@ -5,7 +5,7 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reports import markdown, plots
@@ -48,6 +48,7 @@ def test_no_text_from_outside_changes_a_document(text):
 
 @settings(max_examples=40, deadline=None)
 @given(hostile())
+@example("\ud800\x1b[31m\u202e")
 def test_every_document_can_be_printed_and_written(text):
     for document in unplotted(hostile_report(text)).values():
         document.encode("utf-8")
@@ -111,6 +112,12 @@ def test_a_stage_without_outcome_blocks_with_its_reason(status):
     page = markdown.render(run_report(stage_result(status=status, reason="the child was killed")))
     assert headings(page)[0][1].startswith("BLOCK")
     assert "the child was killed" in page.split("## What blocks")[1]
+
+
+def test_a_file_has_not_passed_while_a_stage_is_undecided():
+    crashed = stage_result(status=StageStatus.ERRORED, reason="killed")
+    assert "UNDECIDED" in markdown.render(run_report(crashed))
+    assert "UNDECIDED" not in markdown.render(run_report(stage_result()))
 
 
 def test_deferred_gates_are_counted_and_explained():
