@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from stages.syntax.inventory import vocabulary
@@ -25,12 +25,16 @@ _CASTS = frozenset(["bool", "str", "int"])
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Load:
-    """One place where the switch is read; `through` is the copy that is read there, if it is one."""
+    """One place where the switch is read; `through` is the copy that is read there, if it is one.
+
+    `presence`: only whether the copy is None follows the switch, as of `scaler = GradScaler() if use_amp else None`.
+    """
 
     module: Module
     node: ast.Name | ast.Attribute
     scope: Scope
     through: str = ""
+    presence: bool = False
 
 
 @dataclass(slots=True)
@@ -81,17 +85,54 @@ def follow(project: Project, start: Sequence[Load], trace: Trace) -> None:
     done: set[tuple[str, Scope]] = set()
     while pending:
         load = pending.pop()
+        if load.presence and not _asks_for_presence(load):
+            continue
         target = _classify(project, load, trace)
-        if isinstance(target, ast.Name):
-            owner = load.scope.owner_of(target.id)
-            if owner is not None and (target.id, owner) not in done:
-                done.add((target.id, owner))
-                pending += variable_loads(load.module, target.id, owner, target.id)
-        elif isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
-            cls = self_class(load.scope, target.value.id)
-            if cls is not None and (target.attr, cls) not in done:
-                done.add((target.attr, cls))
-                pending += attribute_loads(project, target.attr, cls)
+        presence = load.presence
+        if target is None and (target := _present_only_with(load)) is not None:
+            presence = True
+        pending += [replace(copy, presence=presence) for copy in _copies(project, load, target, done)]
+
+
+def _copies(project: Project, load: Load, target: ast.expr | None, done: set[tuple[str, Scope]]) -> list[Load]:
+    if isinstance(target, ast.Name):
+        owner = load.scope.owner_of(target.id)
+        if owner is not None and (target.id, owner) not in done:
+            done.add((target.id, owner))
+            return variable_loads(load.module, target.id, owner, target.id)
+    elif isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
+        cls = self_class(load.scope, target.value.id)
+        if cls is not None and (target.attr, cls) not in done:
+            done.add((target.attr, cls))
+            return attribute_loads(project, target.attr, cls)
+    return []
+
+
+def _present_only_with(load: Load) -> ast.expr | None:
+    """Return the target of `target = value if switch else None`: whether it is None is the switch again."""
+    parents = load.module.scopes.parents
+    child: ast.AST = load.node
+    parent = parents.get(child)
+    while isinstance(parent, ast.BoolOp):
+        child, parent = parent, parents.get(parent)
+    if not isinstance(parent, ast.IfExp) or parent.test is not child or not _is_none(parent.orelse):
+        return None
+    match parents.get(parent):
+        case ast.Assign(targets=[target]) | ast.AnnAssign(target=target):
+            return target
+    return None
+
+
+def _asks_for_presence(load: Load) -> bool:
+    parent = load.module.scopes.parents.get(load.node)
+    if isinstance(parent, ast.Compare):
+        return any(_is_none(part) for part in parent.comparators)
+    tested = parent.test if isinstance(parent, ast.If | ast.IfExp | ast.While) else None
+    return tested is load.node or isinstance(parent, ast.BoolOp | ast.UnaryOp)
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
 
 
 def _classify(project: Project, load: Load, trace: Trace) -> ast.expr | None:

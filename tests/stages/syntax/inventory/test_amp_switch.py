@@ -141,6 +141,31 @@ def test_other_meanings_of_an_ambiguous_name_are_left_out(header):
     assert rows(train=header) == []
 
 
+def test_a_value_that_is_none_without_the_switch_carries_it_on():
+    source = """
+import torch
+def fit(use_amp, step, loss, o):
+    scaler = torch.GradScaler() if (use_amp and torch.cuda.is_available()) else None
+    if scaler is not None:
+        with torch.autocast("cuda"):
+            pass
+        scaler.scale(loss)
+    step(o, scaler is not None)
+    other = 1 if use_amp else 2
+    return other
+"""
+    assert uses(source) == [
+        (3, "decides about the scaler"),
+        (4, "decides about autocast through scaler"),
+        (9, "decides a branch"),
+    ]
+    assert only(source)["passed_to"] == [{"line": 8, "function": "step through scaler"}]
+
+
+def test_what_a_test_passes_in_is_no_switch():
+    assert rows(**{"tests/test_a": "def test_a(use_amp):\n    assert use_amp"}) == []
+
+
 def test_copies_of_copies_end():
     source = "def f(use_amp):\n    a = use_amp\n    b = a\n    a = b\n    return a"
     assert (5, "returned through a") in uses(source)
