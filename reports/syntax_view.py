@@ -6,22 +6,30 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup
-
-from reports.escape import code, prose
+from reports.escape import code
 from reports.facts import Row, rows, section, text, texts, whole
 from reports.figures import listed, plural
+from reports.inventory_view import (
+    FACT_ROWS,
+    amp_lines,
+    amp_matrix,
+    amp_switch,
+    misnamed_table,
+    signature_table,
+    span,
+    test_table,
+    tests_note,
+    where,
+)
 from reports.mermaid import GRAPH_LIMIT
-from reports.table import Cell, Table, table
+from reports.table import Table, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from verifier.api import Json
 
-_PROTOCOL = ("scaler", "autocast", "scale", "backward", "unscale", "clip", "step", "update")
 _CYCLE_LIMIT = 10
-_FACT_ROWS = 200
 
 Edge = tuple[str, str, str]
 
@@ -31,7 +39,8 @@ class Cycle:
     """An import cycle, ready for display."""
 
     kind: str
-    modules: tuple[str, ...]
+    name: str
+    modules: tuple[str, ...]  # to draw; none where they are too many
     risk: str
     fails_from: str
     drawing: str
@@ -85,23 +94,15 @@ def syntax_view(facts: Row) -> SyntaxView:
         unresolved=_dependency_table(unresolved),
         resolved=_dependency_table(resolved),
         imports=_imports(rows(facts, "imports")),
-        amp_matrix=_amp_matrix(points),
-        amp_lines=_amp_lines(points),
-        amp_switch=_amp_switch(rows(facts, "amp_switch")),
-        tests=_tests(tests),
-        tests_note=_tests_note(tests),
-        misnamed=_misnamed(rows(facts, "misnamed_tests")),
-        signatures=_signatures(rows(facts, "signatures")),
+        amp_matrix=amp_matrix(points),
+        amp_lines=amp_lines(points),
+        amp_switch=amp_switch(rows(facts, "amp_switch")),
+        tests=test_table(tests),
+        tests_note=tests_note(tests),
+        misnamed=misnamed_table(rows(facts, "misnamed_tests")),
+        signatures=signature_table(rows(facts, "signatures")),
         counts=_counts(section(facts, "counts")) if not rows(facts, "compilation") else "",
     )
-
-
-def _where(row: Row, line: str = "line") -> Markup:
-    return code(f"{text(row, 'path')}:{whole(row, line)}", cell=True)
-
-
-def _span(value: str) -> Cell:
-    return code(value, cell=True) if value else ""
 
 
 def _compilation(files: list[Row]) -> str:
@@ -143,7 +144,8 @@ def _cycle(row: Row, edges: list[Edge]) -> Cycle:
     around = zip(modules, (*modules[1:], *modules[:1]), strict=True)
     return Cycle(
         kind=text(row, "kind"),
-        modules=modules,
+        name=listed((f"`{module}`" for module in modules), 4),
+        modules=modules if len(modules) <= GRAPH_LIMIT else (),
         risk=text(row, "risk"),
         fails_from=listed((f"`{module}`" for module in texts(row, "fails_from")), 12),
         drawing=text(row, "text"),
@@ -196,126 +198,16 @@ def _imports(entries: list[Row]) -> Table:
         "Where|Import|Group|Kind|Resolved",
         (
             (
-                _where(row),
-                _span(text(row, "statement") or text(row, "module")),
+                where(row),
+                span(text(row, "statement") or text(row, "module")),
                 text(row, "group"),
                 text(row, "kind"),
                 _yes(row.get("resolved")),
             )
             for row in entries
         ),
-        limit=_FACT_ROWS,
+        limit=FACT_ROWS,
     )
-
-
-def _amp_matrix(points: list[Row]) -> Table:
-    """Return one row a function and one column a step of the protocol, in protocol order."""
-    lines: dict[tuple[str, str], dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for row in points:
-        lines[text(row, "path"), text(row, "function")][text(row, "what")].append(whole(row, "line"))
-    seen = {what for by_what in lines.values() for what in by_what if what}
-    used = [*(what for what in _PROTOCOL if what in seen), *sorted(seen.difference(_PROTOCOL))]
-    return table(
-        "|".join(["Function", *(what.replace("|", "") for what in used)]),
-        (
-            (
-                Markup(f"{code(function or 'module level', cell=True)} in {code(path, cell=True)}"),
-                *(listed(map(str, sorted(set(by_what[what]))), 8) for what in used),
-            )
-            for (path, function), by_what in lines.items()
-        ),
-    )
-
-
-def _amp_lines(points: list[Row]) -> Table:
-    return table(
-        "Where|What|Code",
-        ((_where(row), text(row, "what"), _span(text(row, "code").strip())) for row in points),
-        limit=_FACT_ROWS,
-    )
-
-
-def _amp_switch(entries: list[Row]) -> Table:
-    return table(
-        "Function|Parameter|Default|Used at|Passed on to",
-        (
-            (
-                Markup(f"{code(text(row, 'function'), cell=True)} in {_where(row)}"),
-                _span(text(row, "parameter")),
-                _span("" if row.get("default") is None else str(row.get("default"))),
-                listed(f"{whole(use, 'line')} ({text(use, 'how')})" for use in rows(row, "uses")),
-                prose(
-                    listed(f"`{text(to, 'function')}` at {whole(to, 'line')}" for to in rows(row, "passed_to")),
-                    cell=True,
-                ),
-            )
-            for row in entries
-        ),
-    )
-
-
-def _tests(tests: list[Row]) -> Table:
-    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in tests:
-        groups[text(row, "path"), text(row, "class")].append(row)
-    return table(
-        "File|Class|Tests|Cases|Skipped where",
-        (
-            (
-                code(path, cell=True),
-                _span(name),
-                len(members),
-                sum(_cases(row) for row in members),
-                listed(dict.fromkeys(text(row, "skip") for row in members if text(row, "skip")), 3),
-            )
-            for (path, name), members in groups.items()
-        ),
-        right="Tests|Cases",
-    )
-
-
-def _cases(row: Row) -> int:
-    return whole(row, "parameters") or 1
-
-
-def _tests_note(tests: list[Row]) -> str:
-    if not tests:
-        return ""
-    classes = {(text(row, "path"), text(row, "class")) for row in tests if text(row, "class")}
-    skips = sum(bool(text(row, "skip")) for row in tests)
-    within = f" in {plural(len(classes), 'class')}" if classes else ""
-    conditional = f"; {plural(skips, 'test')} under a skip condition" if skips else ""
-    return (
-        f"{plural(len(tests), 'test')}{within}, {plural(sum(map(_cases, tests)), 'case')} by parameters{conditional}."
-    )
-
-
-def _misnamed(entries: list[Row]) -> Table:
-    return table(
-        "Where|Named like a test|What follows",
-        ((_where(row), _span(text(row, "name")), text(row, "note")) for row in entries),
-    )
-
-
-def _signatures(entries: list[Row]) -> Table:
-    return table(
-        "Where|Signature|Keys of the returned dictionary",
-        (
-            (
-                _where(row),
-                _span(_signature(row)),
-                prose(listed((f"`{key}`" for key in texts(row, "returned_keys")), 12), cell=True),
-            )
-            for row in entries
-        ),
-        limit=_FACT_ROWS,
-    )
-
-
-def _signature(row: Row) -> str:
-    name, signature, returns = text(row, "name"), text(row, "signature"), text(row, "returns")
-    whole_text = signature if signature.startswith(name) and name else f"{name}{signature}"
-    return whole_text if not returns or "->" in whole_text else f"{whole_text} -> {returns}"
 
 
 def _counts(counts: Row) -> str:

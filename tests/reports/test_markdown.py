@@ -67,8 +67,8 @@ def test_the_task_page_keeps_the_order_of_the_contract():
 def test_the_stage_page_of_syntax_has_its_sections():
     titles = [text for level, text in headings(documents(BLOCKED)["syntax.md"]) if level == 2]
     assert titles == [
-        *("What blocks", "Gates", "Files", "Findings that do not block", "Import cycles", "AMP integration points"),
-        *("Compilation", "Dependencies", "Imports", "Test inventory", "Exported signatures", "Remediation plan"),
+        *("What blocks", "Gates", "Files", "Findings that do not block", "Compilation", "Imports", "Dependencies"),
+        *("Import cycles", "AMP integration points", "Test inventory", "Exported signatures", "Remediation plan"),
         "About this run",
     ]
 
@@ -145,6 +145,17 @@ def test_a_large_check_stays_readable():
     for document in documents(report).values():
         assert len(document.encode()) < 200_000
         assert "And 230 more, in `report.json`." in document
+
+
+@pytest.mark.parametrize(("size", "drawn"), [(40, True), (41, False)])
+def test_only_small_graphs_are_drawn(size, drawn):
+    modules = [f"pkg.m{index}" for index in range(size)]
+    edges = [{"from": modules[0], "to": name, "line": 1, "kind": "eager"} for name in modules[1:]]
+    cycle = {"modules": modules, "kind": "fails", "fails_from": modules, "risk": "one cannot load", "text": "a\nb"}
+    for facts in ({"import_graph": {"modules": modules, "edges": edges}}, {"cycles": [cycle]}):
+        page = markdown.extras(run_report(stage_result(facts=facts)))["syntax.md"]
+        assert ("```mermaid" in page) == drawn
+        assert max(map(len, page.splitlines())) < 400
 
 
 def test_without_matplotlib_the_page_says_what_is_missing(monkeypatch):
