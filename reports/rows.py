@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from reports.escape import code, html_text, prose
+from reports.escape import code, prose
 from reports.facts import text, texts
 from reports.figures import duration, listed, plural
 from reports.findings import Judged, counted, place
@@ -150,9 +150,8 @@ def command(tool: Mapping[str, Json]) -> str:
 
 def _stage_row(stage: StageResult, page: str | None) -> tuple[Cell, ...]:
     name = prose(f"{stage.number} {stage.title}", cell=True)
-    label = Markup(f"[{name}]({html_text(page)})") if page else name
+    label = Markup(f"[{name}]({page})") if page else name
     judged = [Judged(stage.name, stage.number, item) for item in stage.findings]
-    decided = stage.status in (StageStatus.PASSED, StageStatus.FAILED)
     gates = [
         f"{count} {status.value}"
         for status in _WORST_FIRST
@@ -161,7 +160,7 @@ def _stage_row(stage: StageResult, page: str | None) -> tuple[Cell, ...]:
     return (
         label,
         stage.status.value,
-        stage.score if decided else "none",
+        "none" if stage.status is StageStatus.SKIPPED else stage.score,
         counted(judged) or "none",
         ", ".join(gates) or "none",
         stage.checks_run,

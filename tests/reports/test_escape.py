@@ -69,6 +69,7 @@ def test_visible_text_prints_and_can_be_written(text):
     [
         ("plain words, nothing else.", "plain words, nothing else."),
         ("_training_step() uses it", "`_training_step()` uses it"),
+        ("a class_ and a _", "a `class_` and a `_`"),
         ("see utils/a_b.py, then go", "see `utils/a_b.py`, then go"),
         ("`int` of <unknown>", "`int` of `<unknown>`"),
         ("a < b and c > d", "a < b and c > d"),
