@@ -8,13 +8,15 @@ import sys
 
 from ..wire import Failure, Item, to_json
 
-# The harness keeps a JSON of its own: what the project imports as `json`, and may patch, is another copy.
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _decode = json.JSONDecoder().decode
-for _name in [name for name in sys.modules if name == "json" or name.startswith("json.")]:
-    del sys.modules[_name]
-
 _write, _getpid = os.write, os.getpid
+
+
+def keep_json() -> None:
+    """Make this copy of JSON the harness's own: what the project imports as `json`, and may patch, is another one."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "json"]:
+        del sys.modules[name]
 
 
 def decode(text: str) -> object:

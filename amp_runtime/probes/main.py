@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..wire import Hello, Request, from_json
 from . import guard, imports, process_tree, suite, workloads
-from .emit import Writer, decode
+from .emit import Writer, decode, keep_json
 from .failure import Project, safe_text
 from .supervise import Supervisor, VerifierGoneError
 
@@ -36,6 +36,7 @@ def run(request_path: str, startup: frozenset[str]) -> int:
     os.set_inheritable(request.channel_fd, False)
     os.set_inheritable(request.lifeline_fd, False)
     layers = _harden()
+    keep_json()
     channel = Writer(request.channel_fd, request.nonce)
     preloaded, missing = _preload(request.preload)
     missing |= {name: "not installed" for name in request.needs if name not in missing and find_spec(name) is None}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 GATE = "imports"
 _MISSING = re.compile(r"No module named '(?P<name>[^']+)'")
+_PARTIAL = re.compile(r"partially initialized module '(?P<name>[^']+)'")
 _CYCLE = re.compile(r"partially initialized module|circular import")
 
 
@@ -80,13 +81,24 @@ def _raised(failure: Failure, subject: Subject, module: ModuleUnit, report: Prob
     return Cause(
         rule=rule,
         subject=subject,
-        key=(failure.type, failure.message, location),
+        key=_cycle(failure) or (failure.type, failure.message, location),
         message=message,
         location=location,
         remediation=_remedy(failure, module, missing["name"] if missing else None),
         impact=f"`import {module.name}` fails, and with it every program that needs it.",
         evidence=(traceback_evidence(failure),),
     )
+
+
+def _cycle(failure: Failure) -> tuple[object, ...]:
+    """Return what names an import cycle whichever module it was entered by: the files from its first one on."""
+    named = _PARTIAL.search(failure.message)
+    if not named:
+        return ()
+    paths = [frame.path for frame in failure.frames]
+    first = re.compile(rf"(^|/){re.escape(named['name'].replace('.', '/'))}(/__init__)?\.py$")
+    start = next((number for number, path in enumerate(paths) if first.search(path)), 0)
+    return ("cycle", *sorted(set(paths[start:])))
 
 
 NO_TORCH = (

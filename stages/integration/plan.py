@@ -17,10 +17,8 @@ if TYPE_CHECKING:
     from verifier.api import SourceFile, StageContext
 
 _IMPORTS_TORCH = re.compile(rb"^[ \t]*(?:import|from)[ \t]+torch\b", re.MULTILINE)
-_SETTING_UP = re.compile(
-    r"(^|\.)(filterwarnings|simplefilter|basicConfig|insert|append|extend|setdefault|update|register\w*|manual_seed|seed|"
-    r"set_\w+|add_\w+|use|load_dotenv|enable\w*|install\w*)$"
-)
+_PROGRAM_CALLS = frozenset({"parse_args", "parse_known_args", "backward", "input"})
+_PROGRAM_NAMES = frozenset({"main", "cli", "run", "train"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +45,12 @@ def plan(context: StageContext) -> Plan:
     modules, scripts, unnamed = [], [], []
     for file in files:
         unit = _unit(file, context, folders, packages)
-        if PurePosixPath(file.path).name == "__main__.py" or (unit and not unit.package and is_script(file)):
+        if PurePosixPath(file.path).name == "__main__.py" or is_script(file):
             scripts.append(file.path)
         elif unit is None:
             unnamed.append(file.path)
         else:
-            modules.append(unit.module)
+            modules.append(unit)
     return Plan(
         modules=tuple(modules),
         paths=tuple(str(context.root / folder) for folder in folders if (context.root / folder).is_dir()),
@@ -69,13 +67,9 @@ def search_folders(source_roots: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(PurePosixPath(folder).as_posix() for folder in (".", *source_roots, "src")))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Named:
-    module: ModuleUnit
-    package: bool  # it lies in a package
-
-
-def _unit(file: SourceFile, context: StageContext, folders: tuple[str, ...], packages: frozenset[str]) -> _Named | None:
+def _unit(
+    file: SourceFile, context: StageContext, folders: tuple[str, ...], packages: frozenset[str]
+) -> ModuleUnit | None:
     """Return the module a file is: named from the folder above its top-most package, else from its search folder."""
     path = PurePosixPath(file.path)
     base = path.parent
@@ -92,7 +86,7 @@ def _unit(file: SourceFile, context: StageContext, folders: tuple[str, ...], pac
         return None
     own = base if in_package else path.parent
     extra = () if own.as_posix() in folders else (str(context.root / own),)
-    return _Named(module=ModuleUnit(name=".".join(parts), file=file.path, paths=extra), package=in_package)
+    return ModuleUnit(name=".".join(parts), file=file.path, paths=extra)
 
 
 def _packages(context: StageContext) -> frozenset[str]:
@@ -111,12 +105,16 @@ def _is_test(path: str, tests: tuple[str, ...]) -> bool:
 
 
 def is_script(file: SourceFile) -> bool:
-    """Say whether importing the file would start a program: it works at module level, and no guard holds it back."""
+    """Say whether the file is a program without a `__name__` guard, which starts its work when it is imported.
+
+    Signs are a command line that is read, a training step that is taken, or `main()` and its like called bare, all
+    outside functions and classes. Whatever is in doubt is a module, and gets imported.
+    """
     try:
         body = ast.parse(file.data or b"").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False  # importing it will say what is wrong with it
-    return not any(_is_main_guard(node) for node in body) and any(_works(node) for node in body)
+    return not any(_is_main_guard(node) for node in body) and any(_starts_work(node) for node in body)
 
 
 def _is_main_guard(node: ast.stmt) -> bool:
@@ -125,12 +123,24 @@ def _is_main_guard(node: ast.stmt) -> bool:
     )
 
 
-def _works(node: ast.stmt) -> bool:
-    if isinstance(node, (ast.For, ast.While, ast.With)):
+def _starts_work(node: ast.AST) -> bool:
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+        return False
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and _is_program_name(node.value.func):
         return True
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-        return not _SETTING_UP.search(ast.unparse(node.value.func))
-    return False
+    if isinstance(node, ast.Call) and _last_name(node.func) in _PROGRAM_CALLS:
+        return True
+    if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "sys.argv":
+        return True
+    return any(_starts_work(child) for child in ast.iter_child_nodes(node))
+
+
+def _is_program_name(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id in _PROGRAM_NAMES
+
+
+def _last_name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
 def _sentence(what: str, paths: list[str]) -> tuple[str, ...]:

@@ -165,8 +165,8 @@ def _losses(losses: Sequence[float], workload: WorkloadUnit, subject: Subject) -
 
 _NONFINITE = (
     "Find the first operation that gives NaN or infinity (torch.autograd.set_detect_anomaly shows it): a division "
-    "by zero, a logarithm of zero, a learning rate too high, or in float16 a value above 65504; keep that part in FP32, "
-    "and let GradScaler skip the step."
+    "by zero, a logarithm of zero, a learning rate too high, or in float16 a value above 65504; keep that part in "
+    "FP32, and let GradScaler skip the step."
 )
 _FLAT = (
     "Check that optimizer.step() runs on every step, that gradients reach the parameters (loss.backward() before step, "
@@ -177,8 +177,8 @@ _DIVERGES = (
     "check that no gradient is used while it still carries the loss scale, and that reductions and losses run in FP32."
 )
 _NO_EFFECT = (
-    "Pass the switch on to where autocast is entered: torch.autocast(device, dtype=..., enabled=amp) around the forward "
-    "pass and the loss."
+    "Pass the switch on to where autocast is entered: torch.autocast(device, dtype=..., enabled=amp) around the "
+    "forward pass and the loss."
 )
 
 

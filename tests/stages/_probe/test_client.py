@@ -1,0 +1,86 @@
+"""A probe runs in any Python that is new enough, leaves no file behind, and says so where it cannot start."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+import pytest
+
+from amp_runtime.wire import ModuleUnit
+from stages._probe.client import Work, interpreter, run_probe
+from stages._probe.limits import Limits
+from verifier.api import StageError
+
+LIMITS = Limits(time_s=20.0, phase_s=5.0, memory_bytes=1 << 33)
+
+
+def imports(root: Path, text: str, python: Path | None = None, **work: object) -> Work:
+    (root / "a.py").write_text(text, encoding="utf-8")
+    return Work(
+        probe="imports",
+        root=root,
+        python=python or Path(sys.executable),
+        paths=(str(root),),
+        modules=(ModuleUnit(name="a", file="a.py"),),
+        **work,  # type: ignore[arg-type]
+    )
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def test_a_probe_that_ends_is_complete_and_leaves_no_scratch(tmp_path: Path, scratch: Path) -> None:
+    text = "import os, pathlib, tempfile\nos.chmod(tempfile.mkdtemp(), 0)\npathlib.Path.home().joinpath('x').touch()\n"
+    report = run_probe(imports(tmp_path, text), LIMITS)
+    assert (report.ending, report.units["a"].result.status) == ("complete", "ok")
+    assert report.survivors == ()
+    assert report.layers["orphans-adopted"] is True
+    assert list(scratch.iterdir()) == []
+
+
+def test_the_request_is_gone_before_the_project_runs(tmp_path: Path, scratch: Path) -> None:
+    text = "import pathlib\nassert not list(pathlib.Path.home().parent.glob('*request*'))\n"
+    assert run_probe(imports(tmp_path, text), LIMITS).units["a"].result.status == "ok"
+
+
+def test_an_interpreter_without_any_of_our_packages_will_do(tmp_path: Path) -> None:
+    venv.create(tmp_path / "bare", with_pip=False, symlinks=True)
+    python = tmp_path / "bare" / "bin" / "python"
+    report = run_probe(imports(tmp_path, "import sys\n", python, needs=("torch",), preload=("torch",)), LIMITS)
+    assert report.units["a"].result.status == "ok"
+    assert "No module named 'torch'" in report.hello.missing["torch"]
+
+
+def test_a_program_that_is_no_python_is_an_error_that_says_what_it_printed(tmp_path: Path) -> None:
+    fake = tmp_path / "python"
+    fake.write_text("#!/bin/sh\necho this is no python\nexit 3\n", encoding="utf-8")
+    fake.chmod(0o755)
+    with pytest.raises(StageError, match="this is no python"):
+        run_probe(imports(tmp_path, "", fake), LIMITS)
+
+
+def test_an_interpreter_that_cannot_be_started_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="cannot start"):
+        run_probe(imports(tmp_path, "", tmp_path / "a.py"), LIMITS)
+
+
+def test_progress_says_what_is_running(tmp_path: Path) -> None:
+    said: list[str] = []
+    run_probe(imports(tmp_path, "import time\ntime.sleep(0.3)\n"), LIMITS, said.append)
+    assert "a: import" in said
+
+
+def test_the_interpreter_is_the_configured_one_from_the_root(tmp_path: Path) -> None:
+    (tmp_path / "python").touch()
+    assert interpreter("python", tmp_path) == tmp_path / "python"
+    assert interpreter(None, tmp_path) == Path(sys.executable)
+    with pytest.raises(StageError, match="does not exist"):
+        interpreter("gone/python", tmp_path)
