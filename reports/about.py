@@ -8,6 +8,8 @@ from reports.facts import text, texts
 from reports.figures import listed, plural
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from verifier.api import Json, RunReport
 
 _FIRST = ("python", "torch", "device")
@@ -19,19 +21,24 @@ def about(report: RunReport) -> tuple[str, ...]:
     commit = f"commit `{source.commit}`{state}" if source.commit else "a tree that is not under git"
     lines = sum(file.lines for file in source.files)
     plugins = texts(report.tool, "plugins")
-    keys = [*(key for key in _FIRST if key in environment), *sorted(environment.keys() - set(_FIRST))]
     return (
         f"verify {text(report.tool, 'version') or 'of unknown version'}"
         f"{f' with plugins {listed(plugins, 20)}' if plugins else ''}, on {commit}",
         f"{plural(len(source.files), 'file')}, {lines:,} lines; their digests are in `report.json`",
-        "; ".join(f"{key.replace('_', ' ')} {_plain(environment[key])}" for key in keys),
+        listing(environment),
         f"findings of severity {report.block_at.upper()} and above block",
     )
 
 
+def listing(values: Mapping[str, Json]) -> str:
+    """Write names and values in one line, the well-known names first."""
+    keys = [*(key for key in _FIRST if key in values), *sorted(values.keys() - set(_FIRST))]
+    return "; ".join(f"{key.replace('_', ' ')} {_plain(values[key])}" for key in keys)
+
+
 def _plain(value: Json) -> str:
     if value is None:
-        return "not installed"
+        return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):

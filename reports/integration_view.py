@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reports.about import listing
 from reports.escape import code, fence, prose
 from reports.facts import Row, as_number, numbers, rows, section, text, whole
-from reports.figures import duration, figure, plural, seconds
+from reports.figures import duration, figure, listed, plural, seconds
 from reports.table import Cell, Table, table
 
 if TYPE_CHECKING:
@@ -17,22 +18,25 @@ if TYPE_CHECKING:
 
 _OK = ("ok", "pass", "passed", "imported")
 _FAILURE_LIMIT = 10
+_AGREEMENT_LIMIT = 20
 
 
 @dataclass(frozen=True, slots=True)
 class IntegrationView:
     """The detail sections of stage 3; an empty one is left out."""
 
-    imports: str
-    broken_imports: Table
+    workloads: Table
+    agreements: tuple[str, ...]
+    plots: tuple[tuple[str, str], ...]
+    plots_note: str
     tests: str
     failures: tuple[tuple[str, Markup], ...]
     more_failures: int
     skips: Table
     slowest: Table
-    workloads: Table
-    plots: tuple[tuple[str, str], ...]
-    plots_note: str
+    imports: str
+    broken_imports: Table
+    isolation: str
 
 
 def integration_view(facts: Row, plots: Mapping[str, str] | None) -> IntegrationView:
@@ -41,17 +45,60 @@ def integration_view(facts: Row, plots: Mapping[str, str] | None) -> Integration
     failures = rows(tests, "failures")
     workloads = rows(facts, "workloads")
     return IntegrationView(
-        imports=_imports(rows(facts, "imports")),
-        broken_imports=_broken_imports(rows(facts, "imports")),
+        workloads=_workloads(workloads),
+        agreements=tuple(_agreement(row) for row in workloads[:_AGREEMENT_LIMIT]),
+        plots=tuple((plots or {}).items()),
+        plots_note=_plots_note(plots) if workloads else "",
         tests=_tests(tests),
         failures=tuple((text(row, "id"), fence(text(row, "message"), tail=True)) for row in failures[:_FAILURE_LIMIT]),
         more_failures=max(0, len(failures) - _FAILURE_LIMIT),
         skips=_skips(tests),
         slowest=_slowest(tests),
-        workloads=_workloads(workloads),
-        plots=tuple((plots or {}).items()),
-        plots_note=_plots_note(plots) if workloads else "",
+        imports=_imports(rows(facts, "imports")),
+        broken_imports=_broken_imports(rows(facts, "imports")),
+        isolation=listing(section(facts, "isolation")),
     )
+
+
+def _workloads(workloads: list[Row]) -> Table:
+    return table(
+        "Workload|Run|Precision|Device|Steps|First loss|Last loss|Seconds|Metrics",
+        (line for row in workloads for line in _workload(row)),
+        right="Steps|First loss|Last loss|Seconds",
+    )
+
+
+def _workload(row: Row) -> list[tuple[Cell, ...]]:
+    lines: list[tuple[Cell, ...]] = []
+    for run in ("fp32", "amp"):
+        part = section(row, run)
+        if not part:
+            continue
+        losses = numbers(part, "losses")
+        lines.append(
+            (
+                code(text(row, "name"), cell=True),
+                run.upper(),
+                prose(text(part, "precision", "not stated"), cell=True),
+                text(row, "device"),
+                len(losses),
+                figure(losses[0]) if losses else "none",
+                figure(losses[-1]) if losses else "none",
+                duration(part.get("duration_s")),
+                listed(f"{name} {figure(value)}" for name, value in section(part, "metrics").items()),
+            )
+        )
+    return lines
+
+
+def _agreement(row: Row) -> str:
+    agreement = section(row, "agreement")
+    name = f"`{text(row, 'name')}`"
+    if agreement.get("value") is None:
+        return f"{name}: the two runs were not compared."
+    samples = f", {plural(whole(agreement, 'samples'), 'sample')} each" if whole(agreement, "samples") else ""
+    measured = f"{text(agreement, 'measure', 'difference')} {figure(agreement['value'])}"
+    return f"{name}, FP32 against AMP: {measured}, tolerance {figure(agreement.get('tolerance'))}{samples}."
 
 
 def _plots_note(plots: Mapping[str, str] | None) -> str:
@@ -60,37 +107,13 @@ def _plots_note(plots: Mapping[str, str] | None) -> str:
     return "" if plots else "The loss curves were not drawn: no workload recorded any losses."
 
 
-def _imports(modules: list[Row]) -> str:
-    if not modules:
-        return ""
-    failed = [row for row in modules if not _imported(row)]
-    slow = max(modules, key=lambda row: as_number(row.get("duration_s")) or 0.0)
-    done = f"{len(modules) - len(failed):,} of {plural(len(modules), 'module')} imported"
-    return f"{done}; the slowest is `{text(slow, 'module')}` with {seconds(slow.get('duration_s'))}."
-
-
-def _imported(row: Row) -> bool:
-    return not text(row, "error") and text(row, "status", "ok").lower() in _OK
-
-
-def _broken_imports(modules: list[Row]) -> Table:
-    return table(
-        "Module|Status|Error",
-        (
-            (code(text(row, "module"), cell=True), text(row, "status"), text(row, "error"))
-            for row in modules
-            if not _imported(row)
-        ),
-    )
-
-
 def _tests(tests: Row) -> str:
     if not tests:
         return ""
     parts = [f"{whole(tests, 'passed'):,} passed"]
     parts += [f"{whole(tests, key):,} {key}" for key in ("failed", "errors", "skipped") if whole(tests, key)]
     took = f" in {seconds(tests.get('duration_s'))}" if "duration_s" in tests else ""
-    return f"{plural(whole(tests, 'collected'), 'test')} collected, {', '.join(parts)}{took}."
+    return f"{plural(whole(tests, 'collected'), 'test')} collected: {', '.join(parts)}{took}."
 
 
 def _skips(tests: Row) -> Table:
@@ -109,39 +132,25 @@ def _slowest(tests: Row) -> Table:
     )
 
 
-def _workloads(workloads: list[Row]) -> Table:
+def _imports(modules: list[Row]) -> str:
+    if not modules:
+        return ""
+    failed = [row for row in modules if not _imported(row)]
+    slow = max(modules, key=lambda row: as_number(row.get("duration_s")) or 0.0)
+    done = f"{len(modules) - len(failed):,} of {plural(len(modules), 'module')} imported"
+    return f"{done}; the slowest, `{text(slow, 'module')}`, took {seconds(slow.get('duration_s'))}."
+
+
+def _imported(row: Row) -> bool:
+    return not text(row, "error") and text(row, "status", "ok").lower() in _OK
+
+
+def _broken_imports(modules: list[Row]) -> Table:
     return table(
-        "Workload|Precision|Device|Steps|First loss|Last loss|Seconds|Agreement with FP32",
-        (line for row in workloads for line in _workload(row)),
-        right="Steps|First loss|Last loss|Seconds",
+        "Module|Status|Error",
+        (
+            (code(text(row, "module"), cell=True), text(row, "status"), text(row, "error"))
+            for row in modules
+            if not _imported(row)
+        ),
     )
-
-
-def _workload(row: Row) -> list[tuple[Cell, ...]]:
-    lines: list[tuple[Cell, ...]] = []
-    for run in ("fp32", "amp"):
-        part = section(row, run)
-        if not part:
-            continue
-        losses = numbers(part, "losses")
-        lines.append(
-            (
-                code(text(row, "name"), cell=True),
-                prose(text(part, "precision", run), cell=True),
-                text(row, "device"),
-                whole(row, "steps"),
-                figure(losses[0]) if losses else "none",
-                figure(losses[-1]) if losses else "none",
-                duration(part.get("duration_s")),
-                _agreement(section(row, "agreement")) if run == "amp" else "",
-            )
-        )
-    return lines
-
-
-def _agreement(agreement: Row) -> str:
-    if not agreement:
-        return "not compared"
-    measured = f"{text(agreement, 'measure', 'difference')} {figure(agreement.get('value'))}"
-    samples = f", {whole(agreement, 'samples'):,} samples" if "samples" in agreement else ""
-    return f"{measured} (tolerance {figure(agreement.get('tolerance'))}{samples})"

@@ -25,7 +25,7 @@ from reports.mermaid import GRAPH_LIMIT
 from reports.table import Table, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from markupsafe import Markup
 
     from verifier.api import Json
 
@@ -83,7 +83,7 @@ def syntax_view(facts: Row) -> SyntaxView:
     points = rows(facts, "amp_points")
     tests = rows(facts, "tests")
     return SyntaxView(
-        compilation=_compilation(rows(facts, "compilation")),
+        compilation=_compilation(section(facts, "counts"), rows(facts, "compilation")),
         compile_problems=_compile_problems(rows(facts, "compilation")),
         cycles=tuple(_cycle(row, edges) for row in cycles[:_CYCLE_LIMIT]),
         more_cycles=max(0, len(cycles) - _CYCLE_LIMIT),
@@ -91,8 +91,8 @@ def syntax_view(facts: Row) -> SyntaxView:
         graph_edges=tuple(edges) if modules else (),
         graph_note=note,
         dependencies=_dependencies(resolved, unresolved),
-        unresolved=_dependency_table(unresolved),
-        resolved=_dependency_table(resolved),
+        unresolved=_unresolved(unresolved),
+        resolved=_resolved(resolved),
         imports=_imports(rows(facts, "imports")),
         amp_matrix=amp_matrix(points),
         amp_lines=amp_lines(points),
@@ -101,18 +101,20 @@ def syntax_view(facts: Row) -> SyntaxView:
         tests_note=tests_note(tests),
         misnamed=misnamed_table(rows(facts, "misnamed_tests")),
         signatures=signature_table(rows(facts, "signatures")),
-        counts=_counts(section(facts, "counts")) if not rows(facts, "compilation") else "",
+        counts=_counts(section(facts, "counts")) if not rows(facts, "imports") else "",
     )
 
 
-def _compilation(files: list[Row]) -> str:
-    if not files:
+def _compilation(counts: Row, files: list[Row]) -> str:
+    """Say how many files compile; the counts know all files, the table of a large tree only the troubled ones."""
+    if not files and "compiled" not in counts:
         return ""
-    broken = sum(whole(row, "errors") > 0 for row in files)
+    total = whole(counts, "files") if "files" in counts else len(files)
+    good = whole(counts, "compiled") if "compiled" in counts else sum(not whole(row, "errors") for row in files)
+    lines = whole(counts, "lines") if "lines" in counts else sum(whole(row, "lines") for row in files)
     warnings = sum(whole(row, "warnings") for row in files)
-    lines = sum(whole(row, "lines") for row in files)
-    outcome = f"{len(files) - broken:,} of {plural(len(files), 'file')} compiled, {lines:,} lines"
-    return f"{outcome}; {plural(warnings, 'warning') if warnings else 'no warnings'}."
+    outcome = f"{good:,} of {plural(total, 'file')} compiled, {lines:,} lines"
+    return f"{outcome}; {plural(warnings, 'warning')}." if len(files) == total else f"{outcome}."
 
 
 def _compile_problems(files: list[Row]) -> Table:
@@ -173,20 +175,19 @@ def _dependencies(resolved: list[Row], unresolved: list[Row]) -> str:
     return f"Modules resolved: {known}; {lacking}."
 
 
-def _dependency_table(entries: Iterable[Row]) -> Table:
+def _unresolved(entries: list[Row]) -> Table:
     return table(
-        "Module|Group|Resolved|Declared|Imported by",
-        (
-            (
-                code(text(row, "module"), cell=True),
-                text(row, "group"),
-                _yes(row.get("resolved")),
-                _yes(row.get("declared")),
-                listed(texts(row, "imported_by"), 4),
-            )
-            for row in entries
-        ),
+        "Module|Group|Declared by the project|Imported by",
+        ((*_module(row), _yes(row.get("declared")), listed(texts(row, "imported_by"), 4)) for row in entries),
     )
+
+
+def _resolved(entries: list[Row]) -> Table:
+    return table("Module|Group|Imported by", ((*_module(row), listed(texts(row, "imported_by"), 4)) for row in entries))
+
+
+def _module(row: Row) -> tuple[Markup, str]:
+    return code(text(row, "module"), cell=True), text(row, "group")
 
 
 def _yes(value: Json) -> str:
@@ -211,5 +212,6 @@ def _imports(entries: list[Row]) -> Table:
 
 
 def _counts(counts: Row) -> str:
-    shown = [f"{key.replace('_', ' ')}: {value:,}" for key, value in counts.items() if isinstance(value, int)]
-    return "; ".join(shown)
+    """Write the counts of a tree too large for tables, but for those that compilation has told already."""
+    other = {key: value for key, value in counts.items() if key not in ("files", "lines", "compiled")}
+    return "; ".join(f"{key.replace('_', ' ')}: {value:,}" for key, value in other.items() if isinstance(value, int))

@@ -97,7 +97,7 @@ def _syntax_facts(text: str) -> dict[str, Any]:
 
 
 def _integration_facts(text: str) -> dict[str, Any]:
-    run = {"precision": text, "losses": [2.0, "NaN", 1.0], "duration_s": 0.1}
+    run = {"precision": text, "losses": [2.0, "NaN", 1.0], "duration_s": 0.1, "metrics": {text: text}}
     return {
         "imports": [{"module": text, "status": "failed", "duration_s": 0.1, "error": text}],
         "tests": {
@@ -106,6 +106,8 @@ def _integration_facts(text: str) -> dict[str, Any]:
             "failures": [{"id": text, "message": text}],
             "skips": [{"id": text, "reason": text}],
         },
+        "limitations": [text],
+        "isolation": {text: text},
         "workloads": [
             {"name": text, "device": text, "steps": 3, "fp32": run, "amp": run}
             | {"agreement": {"measure": text, "value": 0.1, "tolerance": 0.2, "samples": 3}}

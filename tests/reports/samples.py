@@ -223,7 +223,7 @@ def _block_facts() -> dict[str, Any]:
                 "note": "pytest collects it as a test in every test module that imports it by name",
             }
         ],
-        "counts": {"files": 3},
+        "counts": {"files": 3, "lines": 1408, "compiled": 3, "cycles": 1},
     }
 
 
@@ -322,13 +322,15 @@ def _integration_facts() -> dict[str, Any]:
             "failures": [],
             "skips": [{"id": "tests/test_loop.py::test_cuda", "reason": "needs CUDA"}],
         },
+        "limitations": ["1 of 40 tests were skipped; what they check was not checked here"],
+        "isolation": {"own-session": True, "memory-limit": "4.0 GiB", "time-limit-s": 600},
         "workloads": [
             {
                 "name": "amp_runtime.workloads:char_lm",
                 "device": "cpu",
                 "steps": 60,
                 "fp32": {"precision": "float32", "losses": fp32, "duration_s": 3.2},
-                "amp": {"precision": "bfloat16", "losses": amp, "duration_s": 3.9},
+                "amp": {"precision": "bfloat16", "losses": amp, "duration_s": 3.9, "metrics": {"perplexity": 7.8}},
                 "agreement": {"measure": "largest difference", "value": 0.008, "tolerance": 0.05, "samples": 60},
             }
         ],
