@@ -83,16 +83,15 @@ def _refined(edge: Edge, records: Mapping[int, ImportRecord] | None) -> Edge | N
     return edge
 
 
-def promoted_edges(project: Project, edges: Sequence[Edge]) -> tuple[Edge, ...]:
-    """Return lazy edges as eager ones where a call at module level may run the function that holds them."""
-    tied = {path for members in components(adjacency(edges, frozenset({"eager", "lazy"}))) for path in members}
-    lazy = [edge for edge in edges if edge.kind == "lazy" and edge.source in tied and edge.target in tied]
+def promoted_edges(project: Project, edges: Sequence[Edge], area: set[str]) -> tuple[Edge, ...]:
+    """Return lazy edges of an area as eager ones, where a call at module level may run the function that holds them."""
+    lazy = [edge for edge in edges if edge.kind == "lazy" and edge.source in area and edge.target in area]
     if not lazy:
         return ()
-    data = {path: project.locator.bytes_of(project.locator.layout.absolute(path)) for path in tied}
-    if sum(map(len, data.values())) > _PROMOTE_BYTES:
+    sizes = (len(project.locator.bytes_of(project.locator.layout.absolute(path))) for path in area)
+    if sum(sizes) > _PROMOTE_BYTES:
         return ()
-    trees = [tree for path in sorted(tied) if (tree := project.tree(path)) is not None]
+    trees = [tree for path in sorted(area) if (tree := project.tree(path)) is not None]
     called = _called_on_import(trees)
     found = []
     for edge in lazy:
@@ -164,30 +163,68 @@ class Simulations:
         return self._parents[key]
 
 
-def failing_entries(project: Project, edges: Sequence[Edge], entries: Iterable[str] | None) -> dict[str, Failed]:
-    """Simulate entries (all files that lead into a cycle, where None) and return those that fail for a cycle."""
-    eager = adjacency([*edges, *promoted_edges(project, edges)], _EAGER)
+def tied_entries(project: Project, edges: Sequence[Edge]) -> dict[str, Failed]:
+    """Simulate each module of each cycle as the first import; return those that fail for a cycle.
+
+    Where all of these work, every other entry does too: it reaches a cycle with no module of it half loaded, so
+    whatever it has loaded before is complete, and completeness only helps.
+    """
+    loose = adjacency(edges, frozenset({"eager", "lazy"}))
+    area = {path for members in components(loose) for path in members}
+    eager = adjacency([*edges, *promoted_edges(project, edges, area)], _EAGER)
     tied = {path for members in components(eager) for path in members}
     if not tied:
         return {}
+    between = reaching(eager, tied) & _reachable(eager, tied)
+    return _simulate(project, eager, between, tied)
+
+
+def all_entries(
+    project: Project, edges: Sequence[Edge], known: Iterable[str]
+) -> tuple[dict[str, Failed], dict[str, list[str]]]:
+    """Simulate every module that leads to one that is known to fail; return failures and the graph they rest on."""
+    area = reaching(adjacency(edges, frozenset({"eager", "lazy"})), known)
+    eager = adjacency([*edges, *promoted_edges(project, edges, area)], _EAGER)
+    tied = {path for members in components(eager) for path in members}
     upstream = reaching(eager, tied)
-    backwards = adjacency(
-        [Edge(edge.target, edge.source, edge.line, "eager") for edge in edges if edge.kind == "eager"], _EAGER
-    )
-    followed = upstream if entries is None else upstream & reaching(backwards, tied) | tied
+    return _simulate(project, eager, upstream, _entries(project, upstream)), eager
+
+
+def _simulate(
+    project: Project, eager: Mapping[str, Sequence[str]], followed: Iterable[str], entries: Iterable[str]
+) -> dict[str, Failed]:
     world = World(project.locator, project.exports, project.conditions, project.tree_of, eager, followed)
     runs = Simulations(project, world)
-    failures = {}
-    for path in sorted(upstream if entries is None else tied):
-        failed = runs.enter(path)
-        if failed is not None and failed.ring:
-            failures[path] = failed
-    return failures
+    outcomes = ((path, runs.enter(path)) for path in sorted(entries))
+    return {path: failed for path, failed in outcomes if failed is not None and failed.ring}
 
 
-def failing_cycles(project: Project, edges: Sequence[Edge], failures: Mapping[str, Failed]) -> list[Cycle]:
+def _reachable(eager: Mapping[str, Sequence[str]], starts: Iterable[str]) -> set[str]:
+    seen = set(starts)
+    pending = list(seen)
+    while pending:
+        for target in eager.get(pending.pop(), ()):
+            if target not in seen:
+                seen.add(target)
+                pending.append(target)
+    return seen
+
+
+def _entries(project: Project, upstream: set[str]) -> set[str]:
+    """Return the files whose import runs one of the given files: themselves, and all below a package among them."""
+    names = {project.names.of(path) for path in upstream}
+    found = set(upstream)
+    for path in project.names.paths():
+        parts = project.names.of(path).split(".")
+        if any(".".join(parts[:count]) in names for count in range(1, len(parts))):
+            found.add(path)
+    return found
+
+
+def failing_cycles(
+    project: Project, edges: Sequence[Edge], eager: Mapping[str, Sequence[str]], failures: Mapping[str, Failed]
+) -> list[Cycle]:
     """Group failing entries by the shortest cycle that holds the import which raises."""
-    eager = adjacency([*edges, *promoted_edges(project, edges)], _EAGER)
     groups: dict[tuple[str, ...], list[tuple[str, Failed]]] = {}
     rings: dict[tuple[str, ...], tuple[str, ...]] = {}
     for path, failed in sorted(failures.items(), key=lambda item: project.names.of(item[0])):

@@ -15,11 +15,12 @@ from stages.syntax.imports.cycle_findings import cycle_facts, cycle_finding
 from stages.syntax.imports.cycles import (
     Cycle,
     Project,
+    all_entries,
     failing_cycles,
-    failing_entries,
     fragile_cycles,
     lazy_cycles,
     precise_edges,
+    tied_entries,
 )
 from stages.syntax.imports.exports import Exports
 from stages.syntax.imports.facts import graph_facts, import_table
@@ -82,7 +83,7 @@ class Imports:
 
     def __init__(self, request: ImportsRequest) -> None:
         facts = request.environment.facts
-        self._request = request
+        self.request = request
         self.scans: dict[str, FileScan] = {
             path: scan for path, scan in sorted(request.scans.items()) if not path.endswith(".pyi")
         }
@@ -107,8 +108,8 @@ class Imports:
             path = self.layout.relative(file)
             source = self._files.get(path) if path is not None else None
             if source is None:
-                source = SourceFile(path or file, self._request.root / (path or file))
-            self._trees[file] = self._request.parse(source) if source.data is not None else None
+                source = SourceFile(path or file, self.request.root / (path or file))
+            self._trees[file] = self.request.parse(source) if source.data is not None else None
         return self._trees[file]
 
     def records_of(self, path: str) -> tuple[ImportRecord, ...]:
@@ -196,15 +197,15 @@ def judge_imports(request: ImportsRequest, imports: Imports | None = None) -> Im
 def _judge_cycles(imports: Imports, project: Project) -> tuple[list[Cycle], Project]:
     """Judge the cycles; where one fails, again with every file of the project, so that all its victims are named."""
     edges = precise_edges(project)
-    failures = failing_entries(project, edges, ())
+    failures = tied_entries(project, edges)
+    failing: list[Cycle] = []
     if failures:
-        request = imports._request
-        if request.scan_more is not None:
-            imports.add(*request.scan_more())
+        if imports.request.scan_more is not None:
+            imports.add(*imports.request.scan_more())
             project = imports.project()
             edges = precise_edges(project)
-        failures = failing_entries(project, edges, None)
-    failing = failing_cycles(project, edges, failures)
+        victims, eager = all_entries(project, edges, failures)
+        failing = failing_cycles(project, edges, eager, victims)
     return [*failing, *fragile_cycles(edges, failing), *lazy_cycles(edges)], project
 
 

@@ -39,7 +39,7 @@ def lower_function(function: p.Function, conditions: Conditions) -> p.Block:
             name for node in ast.walk(function.node) if isinstance(node, ast.Global) for name in node.names
         )
         function.locals = _locals(function.node) - function.globals
-        function.block = _Lowering(conditions, postponed=True, function=function).block(function.node.body)
+        function.block = _Lowering(conditions, postponed=function.postponed, function=function).block(function.node.body)
     return function.block
 
 
@@ -184,7 +184,7 @@ class _Lowering:
         if isinstance(node, ast.AsyncFunctionDef) or node.decorator_list or _is_suspended(node):
             self._out.append(p.Bind((node.name,)))
         else:
-            self._out.append(p.Define(node.name, p.Function(node)))
+            self._out.append(p.Define(node.name, p.Function(node, self._postponed)))
 
     def _call_decorators(self, decorators: list[ast.expr]) -> None:
         for decorator in reversed(decorators):
@@ -194,7 +194,7 @@ class _Lowering:
     def _class(self, node: ast.ClassDef) -> None:
         self._use(*node.decorator_list, *node.bases, *(keyword.value for keyword in node.keywords))
         own = [item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
-        initialiser = p.Function(own[-1]) if own and not own[-1].decorator_list else None
+        initialiser = p.Function(own[-1], self._postponed) if own and not own[-1].decorator_list else None
         followed = not node.decorator_list and not node.keywords
         self._out.append(p.DefineClass(node.name, self.block(node.body), initialiser, followed))
         self._call_decorators(node.decorator_list)

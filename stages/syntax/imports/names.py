@@ -33,6 +33,9 @@ class ModuleNames:
         known = self._names.get(path)
         return known[0] if known else self._name(path)[0]
 
+    def paths(self) -> tuple[str, ...]:
+        return tuple(self._names)
+
     def search_path(self, path: str) -> tuple[str, ...] | None:
         """Return the import path on which the file has its name; None where no import can name it."""
         root = self._names[path][1]

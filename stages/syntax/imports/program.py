@@ -141,6 +141,7 @@ class Function:
     """A function's syntax tree; its block is made when it is first called."""
 
     node: ast.FunctionDef
+    postponed: bool  # annotations of what it defines are not evaluated
     globals: frozenset[str] = frozenset()
     locals: frozenset[str] = frozenset()
     block: Block | None = field(default=None)

@@ -64,10 +64,11 @@ class ModuleRef:
 
 @dataclass(frozen=True, slots=True)
 class FunctionRef:
-    """A function and the module whose globals it reads."""
+    """A function and the module whose globals it reads. `travelled`: it was taken from another module's names."""
 
     module: int
     function: p.Function
+    travelled: bool = False
 
 
 Value = ModuleRef | FunctionRef | tuple[str, ...] | None  # a tuple is an `__all__`; None is a value not followed
@@ -122,6 +123,7 @@ class Simulation:
         self.modules: dict[str, int] = {}
         self._objects: dict[int, Module] = {}
         self._stack: list[Module] = []
+        self._removed: dict[str, Failed] = {}
         self._run: dict[type, Callable[..., bool | None]] = {
             p.ImportModule: self._import_module,
             p.ImportNames: self._import_names,
@@ -142,6 +144,7 @@ class Simulation:
         """Return an interpreter in the same state, to go on from."""
         twin = Simulation(self._world, self._conditions, self._search)
         twin.modules = dict(self.modules)
+        twin._removed = dict(self._removed)
         twin._objects = {number: module.copy() for number, module in self._objects.items()}
         return twin
 
@@ -190,8 +193,9 @@ class Simulation:
             self._stack.append(module)
             try:
                 self._block(block, Frame(module))
-            except Failure:
+            except Failure as failure:
                 del self.modules[name]
+                self._removed[name] = failure.failed
                 raise
             finally:
                 self._stack.pop()
@@ -203,7 +207,8 @@ class Simulation:
         top, *rest = item.name.split(".")
         if loaded is None and self._world.find(item.name, self._search) is None:
             self._missing(item.name, item, frame)
-        value: Value = self._reference(top)
+        above = self._load(top)  # again, where it failed before and only its submodule stayed
+        value: Value = None if above is None else ModuleRef(above.number)
         if item.alias is None:
             self._bind(frame, top, value)
             return
@@ -260,20 +265,26 @@ class Simulation:
                     self._load(full)
 
     def _has(self, module: Module, name: str) -> bool:
-        if name in module.names or "__getattr__" in module.names:
+        if name in module.names:
             return True
         return not module.followed and self._world.binds(module.file, name)
+
+    def _may_have(self, module: Module, name: str) -> bool:
+        """Say whether a name that is not bound may be there all the same."""
+        if not module.followed or "*" in module.names:
+            return True
+        return "__getattr__" in module.names and self._world.serves(module.file, name)
 
     def _import_from(self, value: Value, name: str, item: p.ImportModule | p.ImportNames, frame: Frame) -> Value:
         if not isinstance(value, ModuleRef):
             return None
         module = self._objects[value.number]
         if name in module.names:
-            return module.names[name]
+            return _taken(module.names[name], module)
         full = f"{module.name}.{name}"
         if full in self.modules:
             return ModuleRef(self.modules[full])
-        if not module.followed or "__getattr__" in module.names or "*" in module.names:
+        if self._may_have(module, name):
             return None
         if name in module.lost:
             message = f"cannot import name '{name}' from '{module.name}'"
@@ -300,8 +311,9 @@ class Simulation:
         ring = self._ring(module) if module.state == "initialising" else ()
         for name, value in list(module.names.items()):
             if not name.startswith("_"):
-                self._bind(frame, name, value)
-        for name in (everything or frozenset()) - set(module.names):
+                self._bind(frame, name, _taken(value, module))
+        wanted = self._world.bound_publicly(module.file) if everything is None else everything
+        for name in wanted - set(module.names):
             cause = module.lost.get(name)
             if ring or cause:
                 self._lose(frame, name, cause or self._failed("NameError", "", item, frame, ring))
@@ -332,10 +344,6 @@ class Simulation:
         if frame.locals is None:
             frame.module.names["*"] = None
 
-    def _reference(self, name: str) -> Value:
-        number = self.modules.get(name)
-        return None if number is None else ModuleRef(number)
-
     def _read(self, name: str, item: p.Use | p.Alias, frame: Frame) -> Value:
         if frame.locals is not None:
             if name in frame.locals:
@@ -345,11 +353,11 @@ class Simulation:
         module = frame.module
         if name in module.names:
             return module.names[name]
+        message = f"name '{name}' is not defined"
+        if name in module.lost and not self._world.is_builtin(name):
+            raise self._failure("NameError", message, item, frame, module.lost[name].ring)
         if "*" in module.names or self._world.is_builtin(name):
             return None
-        message = f"name '{name}' is not defined"
-        if name in module.lost:
-            raise self._failure("NameError", message, item, frame, module.lost[name].ring)
         if frame.foreign and module.state == "initialising" and self._world.would_have(module.file, name):
             raise self._failure("NameError", message, item, frame, self._ring(module))
         return None
@@ -359,17 +367,37 @@ class Simulation:
             return None
         module = self._objects[value.number]
         if name in module.names:
-            return module.names[name]
-        if not module.followed or "__getattr__" in module.names or "*" in module.names or name.startswith("__"):
+            return _taken(module.names[name], module)
+        if name.startswith("__"):
+            return None
+        if not module.followed and not self._world.offers(module.file, name):
+            self._check_submodule(module, name, item, frame)
+        if self._may_have(module, name):
             return None
         if name in module.lost:
             message = f"module '{module.name}' has no attribute '{name}'"
             raise self._failure("AttributeError", message, item, frame, module.lost[name].ring)
         if module.state == "initialising" and self._world.would_have(module.file, name):
-            raise self._failure(
-                "AttributeError", self._attribute_message(module, name), item, frame, self._ring(module)
-            )
+            raise self._failure("AttributeError", self._attribute_message(module, name), item, frame, self._ring(module))
+        self._check_submodule(module, name, item, frame)
         return None
+
+    def _check_submodule(
+        self, module: Module, name: str, item: p.Use | p.Alias | p.ImportNames, frame: Frame
+    ) -> None:
+        """Fail where a submodule has begun to load and is therefore not yet an attribute of its package."""
+        full = f"{module.name}.{name}"
+        if full not in self.modules:
+            return
+        submodule = self._objects[self.modules[full]]
+        if submodule.state == "initialising":
+            message = f"cannot access submodule '{name}' of module '{module.name}' (most likely due to a circular import)"
+            if module.state == "initialising":
+                message = self._attribute_message(module, name)
+            raise self._failure("AttributeError", message, item, frame, self._ring(submodule))
+        if module.name in self._removed:  # loaded again after a failure: the new package does not know its old parts
+            message = f"module '{module.name}' has no attribute '{name}'"
+            raise self._failure("AttributeError", message, item, frame, self._removed[module.name].ring)
 
     def _attribute_message(self, module: Module, name: str) -> str:
         return (
@@ -414,7 +442,7 @@ class Simulation:
             module,
             locals={},
             owned=value.function.locals or frozenset({""}),
-            foreign=running is not module,
+            foreign=running is not module or value.travelled,
             depth=frame.depth + 1,
         )
         self._block(block, inner)
@@ -513,6 +541,12 @@ class Simulation:
         ring: tuple[str, ...],
     ) -> Failure:  # fmt: skip
         return Failure(self._failed(kind, message, item, frame, ring))
+
+
+def _taken(value: Value, source: Module) -> Value:
+    if isinstance(value, FunctionRef) and value.module != source.number:
+        return FunctionRef(value.module, value.function, travelled=True)
+    return value
 
 
 def _catches(types: frozenset[str] | None, kind: str) -> bool:

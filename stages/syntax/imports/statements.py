@@ -16,7 +16,7 @@ Kind = Literal["eager", "lazy", "guarded", "type-only", "conditional"]
 
 CATCHES_IMPORT_ERROR = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _AVAILABILITY = re.compile(
-    r"(?i)avail|find_spec|install|\bhas_|_has\b|\bhave_|_exists|importorskip|support|_version|requires_"
+    r"(?i)avail|find_spec|install|\bhas_|_has\b|\bhave_|exists|isfile|is_file|importorskip|support|_version|requires_"
 )
 
 

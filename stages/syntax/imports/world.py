@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stages.syntax.imports.lower import lower_module
+from stages.syntax.imports.lower import binds, lower_module
+from stages.syntax.imports.module_getattr import Served, served_names
 
 if TYPE_CHECKING:
     import ast
@@ -36,6 +37,7 @@ class World:
         self._eager = eager
         self._followed = frozenset(followed)
         self._programs: dict[str, p.Block | None] = {}
+        self._served: dict[str, Served] = {}
         self._reach: dict[str, frozenset[str]] = {}
         facts = locator.environment.facts
         self._before_path = facts.builtin | facts.frozen
@@ -89,12 +91,50 @@ class World:
                 return True
         return self._imports_submodule(path, name)
 
+    def serves(self, path: str | None, name: str) -> bool:
+        """Say whether the module's `__getattr__`, once defined, may answer for a name that is not bound yet."""
+        if path is None:
+            return True
+        if path not in self._served:
+            tree = self._tree_of(self._locator.layout.absolute(path))
+            self._served[path] = served_names(tree) if tree is not None else Served()
+        served = self._served[path]
+        if served.names is not None:
+            return name in served.names
+        if not served.calls and self._is_submodule(path, name):
+            return False
+        program = self.program(path)
+        bound = binds(program) if program is not None else self._exports.scan(self._locator.layout.absolute(path)).bindings
+        return name not in bound  # it would be odd to serve what the module binds itself
+
+    def offers(self, path: str | None, name: str) -> bool:
+        """Say whether a module that is not followed may have a name that is also one of its submodules."""
+        if path is None:
+            return False
+        scan = self._exports.scan(self._locator.layout.absolute(path))
+        if "__getattr__" in scan.bindings:
+            return self.serves(path, name)
+        return scan.dynamic or name in scan.bindings
+
+    def _is_submodule(self, path: str, name: str) -> bool:
+        if not path.endswith("__init__.py"):
+            return False
+        folder = self._locator.layout.absolute(path).rpartition("/")[0]
+        return self._locator.layout.folders.child(name, "", (folder,)) is not None
+
     def star(self, path: str | None) -> frozenset[str] | None:
         """Return what `from module import *` brings from the complete module; None where it cannot be known."""
         if path is None:
             return None
         public = self._exports.public(self._locator.layout.absolute(path))
         return public.names if public.known else None
+
+    def bound_publicly(self, path: str | None) -> frozenset[str]:
+        """Return the names without underscore that statements of the module bind."""
+        if path is None:
+            return frozenset()
+        bindings = self._exports.scan(self._locator.layout.absolute(path)).bindings
+        return frozenset(name for name in bindings if not name.startswith("_"))
 
     def _imports_submodule(self, path: str, name: str) -> bool:
         if not path.endswith("__init__.py"):
