@@ -41,6 +41,8 @@ def _plain(value: Json) -> str:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
     if isinstance(value, list):
         return listed([_plain(item) for item in value], 20)
     if isinstance(value, dict):

@@ -12,18 +12,26 @@ CODE_LIMIT = 200
 LINE_LIMIT = 160
 BLOCK_LIMIT = 40
 
-# Words that read as code and hold characters that Markdown or a code host would act on (emphasis, links,
-# mentions, shortcodes): written as code they need no backslash and cannot be acted on.
-_CODE_WORD = re.compile(
+# What may be code: among these, a plain word is told apart by `_CODE_LIKE`. Written as code they need no backslash,
+# and a code host does not act on them (links, mentions, emphasis, emoji).
+_WORD = re.compile(
     r"""
-    \w+://[\w./:?=&%\#@+~,-]*[\w/]          # a URL
-    | www\.[\w./:?=&%\#@+~,-]*[\w/]
-    | :[a-z0-9_+-]+:                        # an emoji shortcode
-    | <\w+>                                 # <module>, <lambda>
-    | \*{1,2}[A-Za-z]\w*                    # *args, **kwargs
-    | [\w.]+\[[\w.,\ \[\]]*\]               # dict[str, int]
-    | [\w./-]*[_@][\w./@-]*\w(?:\(\))?      # snake_case, a/path_to/file.py, @decorator
-    | \w*_+(?:\(\))?                        # _ and trailing_
+    \w+://[\w./:?=&%\#@+~,-]*[\w/]            # a URL
+    | :[a-z0-9_+-]+:                          # an emoji shortcode
+    | <\w+>                                   # <module>, <lambda>
+    | '[\w./:<>-]+'                           # 'quoted'
+    | \*{1,2}[A-Za-z]\w*                      # *args, **kwargs
+    | [\w.]+\[[\w.,\ \[\]]*\]                 # dict[str, int]
+    | (?P<word>[\w./:@-]*\w(?:\(\))?)
+    """,
+    re.VERBOSE,
+)
+_CODE_LIKE = re.compile(
+    r"""
+    .*[_@].* | .*::.* | .*\(\) | www\..*
+    | .*/.*\.\w+                              # a/path.py
+    | [A-Za-z]\w+(?:\.[A-Za-z]\w+)+           # a dotted.name
+    | [A-Za-z][\w.]*:[A-Za-z]\w*              # a module:factory, a stage:gate
     """,
     re.VERBOSE,
 )
@@ -128,7 +136,9 @@ def _block(kind: str, lines: list[str], language: str) -> str:
 
 def _plain(text: str) -> str:
     written, position = [], 0
-    for word in _CODE_WORD.finditer(text):
-        written += [_SPECIAL.sub(r"\\\g<0>", text[position : word.start()]), str(code(word[0]))]
-        position = word.end()
+    for found in _WORD.finditer(text):
+        if found["word"] and not _CODE_LIKE.fullmatch(found["word"]):
+            continue
+        written += [_SPECIAL.sub(r"\\\g<0>", text[position : found.start()]), str(code(found[0]))]
+        position = found.end()
     return "".join([*written, _SPECIAL.sub(r"\\\g<0>", text[position:])])

@@ -47,3 +47,12 @@ def listed(items: Iterable[str], limit: int = 6) -> str:
     names = list(items)
     rest = f" and {len(names) - limit:,} more" if len(names) > limit else ""
     return ", ".join(names[:limit]) + rest
+
+
+def sentence(words: str) -> str:
+    """Begin and end what a stage said like a sentence; a name at its beginning keeps its first letter."""
+    if not words:
+        return ""
+    first = words.split(" ", maxsplit=1)[0]
+    begun = words[:1].upper() + words[1:] if first.isalpha() else words
+    return begun if begun.endswith((".", "!", "?")) else f"{begun}."

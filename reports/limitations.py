@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reports.facts import text, texts
+from reports.figures import sentence
 from verifier.api import StageStatus
 
 if TYPE_CHECKING:
@@ -17,9 +18,9 @@ _EXECUTES = ("integration", "performance")
 
 def limitations(report: RunReport, stages: Iterable[StageResult], *, whole: bool) -> tuple[str, ...]:
     ran = [stage for stage in stages if stage.status in (StageStatus.PASSED, StageStatus.FAILED)]
-    said = [_sentence(line) for stage in ran for line in texts(stage.facts, "limitations")]
+    said = [sentence(line) for stage in ran for line in texts(stage.facts, "limitations")]
     if whole:
-        said += [_sentence(f"Stage `{stage.name}` was not run: {stage.reason}") for stage in report.not_run]
+        said += [sentence(f"Stage `{stage.name}` was not run: {stage.reason}") for stage in report.not_run]
         executed = any(stage.name in _EXECUTES for stage in ran)
         if not executed:
             said.append("No code was run: imports, tests and training were judged by reading only.")
@@ -28,13 +29,6 @@ def limitations(report: RunReport, stages: Iterable[StageResult], *, whole: bool
             said.append(f"Measured on {device} only: nothing here says how the code behaves on CUDA.")
         said += _of_source(report)
     return tuple(said)
-
-
-def _sentence(line: str) -> str:
-    """Begin and end what a stage or the core said like a sentence; a name keeps its first letter."""
-    first = line.split(" ", maxsplit=1)[0]
-    begun = line[:1].upper() + line[1:] if first.isalpha() else line
-    return begun if begun.endswith(".") else f"{begun}."
 
 
 def _of_source(report: RunReport) -> list[str]:

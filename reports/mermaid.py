@@ -15,18 +15,22 @@ if TYPE_CHECKING:
 GRAPH_LIMIT = 40
 _EDGE_LIMIT = 400
 _UNSAFE = re.compile(r"[^\w. /-]", re.ASCII)
-_ARROWS = {"eager": "-->", "guarded": "-->", "conditional": "-->", "lazy": "-.->", "type-only": "-.->"}
+_ARROWS = {"lazy": "-.->", "type-only": "-.->"}
+_KINDS = ("lazy", "type-only", "guarded", "conditional")
+
+Edge = tuple[str, str, str, int]  # from, to, kind, and the line to show, or 0
 
 
-def graph(modules: Sequence[str], edges: Sequence[tuple[str, str, str]]) -> Markup:
-    """Draw modules and edges `(from, to, kind)`; what does not run at import is dotted."""
+def graph(modules: Sequence[str], edges: Sequence[Edge]) -> Markup:
+    """Draw modules and the imports between them; what does not run when a module loads is dotted."""
     number = {module: index for index, module in enumerate(modules)}
     lines = ["graph LR", *(f'    n{index}["{label(module)}"]' for module, index in number.items())]
     known = dict.fromkeys(edge for edge in edges if edge[0] in number and edge[1] in number)
-    for start, end, kind in list(known)[:_EDGE_LIMIT]:
-        arrow = _ARROWS.get(kind, "-->")
-        note = "" if kind == "eager" or kind not in _ARROWS else f"|{kind}|"
-        lines.append(f"    n{number[start]} {arrow}{note} n{number[end]}")
+    for start, end, kind, line in list(known)[:_EDGE_LIMIT]:
+        notes = [f"line {line}"] if line else []
+        notes += [kind] if kind in _KINDS else []
+        note = f"|{', '.join(notes)}|" if notes else ""
+        lines.append(f"    n{number[start]} {_ARROWS.get(kind, '-->')}{note} n{number[end]}")
     return fence("\n".join(lines), "mermaid", limit=GRAPH_LIMIT + _EDGE_LIMIT + 1)
 
 

@@ -20,6 +20,7 @@ from verifier.api import GateStatus, Severity, StageStatus
 if TYPE_CHECKING:
     from verifier.api import Acceptance, FileRecord, Gate, Json, StageResult, Suppressed
 
+_TROUBLED = (GateStatus.FAIL, GateStatus.WARN)
 _WORST_FIRST = (GateStatus.FAIL, GateStatus.WARN, GateStatus.DEFERRED, GateStatus.PASS)
 
 
@@ -92,12 +93,12 @@ def file_table(files: Sequence[FileRecord], judged: Iterable[Judged], *, decided
         here[finding.location.path].append(item)
         for path in {one.location.path for one in finding.related} - {finding.location.path}:
             nearby[path].append(item)
-    touched = [file for file in files if file.path in here or file.path in nearby]
-    clean = len(files) - len(touched)
-    shown = list(files) if len(files) <= FOLD_ABOVE else touched
-    note = f"{plural(clean, 'further file')} without findings." if len(shown) < len(files) and touched else ""
-    if len(files) > FOLD_ABOVE and not touched:
-        note = f"{plural(len(files), 'file')}, {sum(file.lines for file in files):,} lines: no findings."
+    status = {file.path: _file_status(here[file.path], nearby[file.path], decided=decided) for file in files}
+    shown, note = list(files), ""
+    if len(files) > FOLD_ABOVE:
+        shown = [file for file in files if status[file.path] in _TROUBLED]
+        rest = len(files) - len(shown)
+        note = f"{plural(rest, 'further file' if shown else 'file')} without a finding above INFO."
     ordered = sorted(shown, key=lambda file: (*_worst(here[file.path], nearby[file.path]), file.path))
     return table(
         "File|Lines|Status|Issues",
@@ -105,7 +106,7 @@ def file_table(files: Sequence[FileRecord], judged: Iterable[Judged], *, decided
             (
                 code(file.path, cell=True),
                 file.lines,
-                _file_status(here[file.path], nearby[file.path], decided=decided),
+                status[file.path],
                 _issues(here[file.path], nearby[file.path]),
             )
             for file in ordered

@@ -51,4 +51,6 @@ def _gates(gates: Sequence[StageGate], *, whole: bool) -> str:
     if failed:
         named = listed(f"`{pair.label if whole else pair.gate.name}`" for pair in failed)
         return f"{len(failed)} of {plural(len(gates), 'gate')} failed{wait}: {named}."
-    return f"{len(gates) - deferred} of {plural(len(gates), 'gate')} passed{wait}."
+    warned = sum(pair.gate.status is GateStatus.WARN for pair in gates)
+    warning = f" ({warned} with a warning)" if warned else ""
+    return f"{len(gates) - deferred} of {plural(len(gates), 'gate')} passed{warning}{wait}."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from reports.escape import code
 from reports.facts import Row, rows, section, text, texts, whole
-from reports.figures import listed, plural
+from reports.figures import listed, plural, sentence
 from reports.inventory_view import (
     FACT_ROWS,
     amp_lines,
@@ -21,7 +21,7 @@ from reports.inventory_view import (
     tests_note,
     where,
 )
-from reports.mermaid import GRAPH_LIMIT
+from reports.mermaid import GRAPH_LIMIT, Edge
 from reports.table import Table, table
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from verifier.api import Json
 
 _CYCLE_LIMIT = 10
-
-Edge = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ class SyntaxView:
 
 def syntax_view(facts: Row) -> SyntaxView:
     graph = section(facts, "import_graph")
-    edges = _edges(graph)
+    edges = _edges(rows(graph, "edges"), lines=False)
     cycles = rows(facts, "cycles")
     modules, note = _graph(texts(graph, "modules"), edges, cycles)
     dependencies = rows(facts, "dependencies")
@@ -85,7 +83,7 @@ def syntax_view(facts: Row) -> SyntaxView:
     return SyntaxView(
         compilation=_compilation(section(facts, "counts"), rows(facts, "compilation")),
         compile_problems=_compile_problems(rows(facts, "compilation")),
-        cycles=tuple(_cycle(row, edges) for row in cycles[:_CYCLE_LIMIT]),
+        cycles=tuple(_cycle(row, rows(graph, "edges")) for row in cycles[:_CYCLE_LIMIT]),
         more_cycles=max(0, len(cycles) - _CYCLE_LIMIT),
         graph_modules=modules,
         graph_edges=tuple(edges) if modules else (),
@@ -135,23 +133,25 @@ def _compile_problems(files: list[Row]) -> Table:
     )
 
 
-def _edges(graph: Row) -> list[Edge]:
-    return [(text(row, "from"), text(row, "to"), text(row, "kind")) for row in rows(graph, "edges")]
+def _edges(imports: list[Row], *, lines: bool) -> list[Edge]:
+    return [
+        (text(row, "from"), text(row, "to"), text(row, "kind"), whole(row, "line") if lines else 0) for row in imports
+    ]
 
 
-def _cycle(row: Row, edges: list[Edge]) -> Cycle:
-    modules = tuple(texts(row, "modules"))
-    inside = set(modules)
-    known = tuple(edge for edge in edges if edge[0] in inside and edge[1] in inside)
-    around = zip(modules, (*modules[1:], *modules[:1]), strict=True)
+def _cycle(row: Row, graph: list[Row]) -> Cycle:
+    modules = texts(row, "modules")
+    inside = [edge for edge in graph if text(edge, "from") in modules and text(edge, "to") in modules]
+    edges = _edges(rows(row, "imports") or inside, lines=True)
+    drawn = tuple(dict.fromkeys(name for edge in edges for name in edge[:2]))
     return Cycle(
         kind=text(row, "kind"),
         name=listed((f"`{module}`" for module in modules), 4),
-        modules=modules if len(modules) <= GRAPH_LIMIT else (),
-        risk=text(row, "risk"),
+        modules=drawn if len(drawn) <= GRAPH_LIMIT else (),
+        risk=sentence(text(row, "risk")),
         fails_from=listed((f"`{module}`" for module in texts(row, "fails_from")), 12),
         drawing=text(row, "text"),
-        edges=known or tuple((start, end, "") for start, end in around),
+        edges=tuple(edges),
     )
 
 
@@ -159,7 +159,7 @@ def _graph(modules: list[str], edges: list[Edge], cycles: list[Row]) -> tuple[tu
     """Return the modules to draw: those joined by an import; none of a large tree or of a cycle drawn already."""
     if len(modules) > GRAPH_LIMIT:
         return (), f"{len(modules):,} modules, {plural(len(edges), 'import')} between them: too many to draw."
-    joined = {name for start, end, _ in edges for name in (start, end)}
+    joined = {name for edge in edges for name in edge[:2]}
     drawn = any(joined == set(texts(cycle, "modules")) for cycle in cycles[:_CYCLE_LIMIT])
     return () if drawn else tuple(module for module in modules if module in joined), ""
 
@@ -214,4 +214,5 @@ def _imports(entries: list[Row]) -> Table:
 def _counts(counts: Row) -> str:
     """Write the counts of a tree too large for tables, but for those that compilation has told already."""
     other = {key: value for key, value in counts.items() if key not in ("files", "lines", "compiled")}
-    return "; ".join(f"{key.replace('_', ' ')}: {value:,}" for key, value in other.items() if isinstance(value, int))
+    told = (f"{key.replace('_', ' ')}: {value:,}" for key, value in other.items() if isinstance(value, int))
+    return sentence("; ".join(told))

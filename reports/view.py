@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reports import findings, rows
@@ -25,11 +25,12 @@ _MAIN = "report"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of the remediation plan."""
+    """One line of the remediation plan: what to do, and at how many places."""
 
     label: str
     place: str
     text: str
+    others: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,14 +161,24 @@ def _urgent(stages: tuple[StageResult, ...], gates: list[rows.StageGate], blocki
     """Return the steps that clear what blocks; a stage that was only skipped needs no step of its own."""
     return [
         *(Step("", "", line) for line in _crashed(stages)),
-        *(_step(item) for item in blocking),
+        *_steps(blocking),
         *(Step(pair.label, "", f"{pair.gate.requirement}: {pair.gate.evidence}") for pair in gates),
     ]
 
 
 def _later(judged: list[Judged]) -> list[Step]:
     open_items = [item for item in judged if not item.reported.blocking]
-    return [_step(item) for item in open_items if item.reported.finding.severity > Severity.INFO]
+    return _steps([item for item in open_items if item.reported.finding.severity > Severity.INFO])
+
+
+def _steps(items: list[Judged]) -> list[Step]:
+    """Return one step for each advice, however many places it concerns."""
+    steps: dict[tuple[str, str], Step] = {}
+    for item in items:
+        step = _step(item)
+        known = steps.get((step.label, step.text))
+        steps[step.label, step.text] = step if known is None else replace(known, others=known.others + 1)
+    return list(steps.values())
 
 
 def _step(item: Judged) -> Step:

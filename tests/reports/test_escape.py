@@ -84,6 +84,11 @@ def test_visible_text_prints_and_can_be_written(text):
         ("Syntax & Build", "Syntax & Build"),
         ("&amp; stays", r"\&amp; stays"),
         ("ping @team now", "ping `@team` now"),
+        ("No module named 'regex': so", "No module named `'regex'`: so"),
+        ("pkg.mod imports a/b.py, e.g. once", "`pkg.mod` imports `a/b.py`, e.g. once"),
+        ("pkg.work:char_lm failed in t.py::test[a]", "`pkg.work:char_lm` failed in `t.py::test`\\[a\\]"),
+        ("call f() or and/or", "call `f()` or and/or"),
+        ("loss 3.21 -> 2.04, 1:2", "loss 3.21 -> 2.04, 1:2"),
     ],
 )
 def test_prose_needs_few_backslashes(text, written):

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from reports.facts import as_number, numbers, rows, section, text, texts, whole
-from reports.figures import figure, listed, plural, seconds
+from reports.figures import figure, listed, plural, seconds, sentence
 
 ODD = {"list": [1, {"a": 1}, "x", None], "text": 3, "map": [], "flag": True, "count": 4}
 
@@ -43,3 +43,9 @@ def test_seconds(value, written):
 def test_words():
     assert (plural(1, "class"), plural(2, "class"), plural(1200, "file")) == ("1 class", "2 classes", "1,200 files")
     assert listed(["a", "b", "c"], 2) == "a, b and 1 more"
+
+
+def test_sentences_leave_names_alone():
+    assert sentence("it broke") == "It broke."
+    assert sentence("pkg.mod broke.") == "pkg.mod broke."
+    assert sentence("") == ""

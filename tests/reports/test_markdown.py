@@ -104,7 +104,7 @@ def test_a_failed_gate_without_a_finding_stands_under_what_blocks():
     page = markdown.render(run_report(stage_result(gates=(gate,), status=StageStatus.FAILED, name="integration")))
     before, after = page.split("\n## Gates\n")
     assert "`integration:agreement`" in before.split("## What blocks")[1]
-    assert "1. integration:agreement AMP trains like FP32: 0.4 > 0.05" in after
+    assert "1. `integration:agreement` AMP trains like FP32: 0.4 > 0.05" in after
 
 
 @pytest.mark.parametrize("status", [StageStatus.ERRORED, StageStatus.SKIPPED])
@@ -152,7 +152,7 @@ def test_only_small_graphs_are_drawn(size, drawn):
     modules = [f"pkg.m{index}" for index in range(size)]
     edges = [{"from": modules[0], "to": name, "line": 1, "kind": "eager"} for name in modules[1:]]
     cycle = {"modules": modules, "kind": "fails", "fails_from": modules, "risk": "one cannot load", "text": "a\nb"}
-    for facts in ({"import_graph": {"modules": modules, "edges": edges}}, {"cycles": [cycle]}):
+    for facts in ({"import_graph": {"modules": modules, "edges": edges}}, {"cycles": [cycle | {"imports": edges}]}):
         page = markdown.extras(run_report(stage_result(facts=facts)))["syntax.md"]
         assert ("```mermaid" in page) == drawn
         assert max(map(len, page.splitlines())) < 400
@@ -188,3 +188,19 @@ def test_nothing_is_said_twice_about_a_tree_outside_git():
 @settings(max_examples=2, deadline=None)
 def test_rendering_twice_gives_the_same_bytes(report):
     assert documents(report) == documents(report)
+
+
+def test_the_same_advice_is_one_step_of_the_plan():
+    items = [reported(finding(at=f"a.py:{line}", remediation="Import it.")) for line in (1, 2, 3)]
+    page = markdown.render(run_report(stage_result(*items)))
+    assert page.split("## Remediation plan")[1].count("Import it.") == 1
+    assert "1. SCP001 CRITICAL `a.py:1` and 2 more places: Import it." in page
+
+
+def test_among_many_files_only_the_troubled_are_listed():
+    noted = reported(finding("IMP005", "m3.py:1", "INFO"), blocking=False)
+    broken = reported(finding("SCP001", "m4.py:1"))
+    page = markdown.render(run_report(stage_result(noted, broken), files={f"m{index}.py": 1 for index in range(30)}))
+    section = page.split("## Files")[1].split("## ")[0]
+    assert section.count("`m") == 1
+    assert "29 further files without a finding above INFO." in section

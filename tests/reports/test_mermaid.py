@@ -14,11 +14,12 @@ def test_a_label_holds_no_character_that_mermaid_reads(name):
 
 
 def test_imports_that_do_not_run_at_load_are_dotted():
-    drawn = graph(["a", "b"], [("a", "b", "eager"), ("b", "a", "lazy"), ("a", "elsewhere", "eager")])
-    assert drawn == '```mermaid\ngraph LR\n    n0["a"]\n    n1["b"]\n    n0 --> n1\n    n1 -.->|lazy| n0\n```'
+    drawn = graph(["a", "b"], [("a", "b", "eager", 0), ("b", "a", "lazy", 7), ("a", "elsewhere", "eager", 1)])
+    nodes = '    n0["a"]\n    n1["b"]\n'
+    assert drawn == f"```mermaid\ngraph LR\n{nodes}    n0 --> n1\n    n1 -.->|line 7, lazy| n0\n```"
 
 
 def test_an_edge_is_drawn_once_and_an_unknown_kind_has_no_label():
-    drawn = graph(["a"], [("a", "a", '"]; click'), ("a", "a", '"]; click')])
+    drawn = graph(["a"], [("a", "a", '"]; click', 0)] * 2)
     assert drawn.count("-->") == 1
     assert "click" not in drawn

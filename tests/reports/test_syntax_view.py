@@ -8,7 +8,7 @@ def test_a_large_tree_is_told_by_its_counts():
     counts = {"files": 2860, "lines": 900000, "compiled": 2859, "imports of project": 5000}
     view = syntax_view({"counts": counts, "compilation": [broken]})
     assert view.compilation == "2,859 of 2,860 files compiled, 900,000 lines."
-    assert view.counts == "imports of project: 5,000"
+    assert view.counts == "Imports of project: 5,000."
     assert len(view.compile_problems.rows) == 1
 
 
@@ -31,9 +31,18 @@ def test_steps_stand_in_protocol_order_and_unknown_ones_last():
     assert view.amp_matrix.rows[0][1:] == ("2", "1", "0")
 
 
-def test_a_cycle_whose_edges_are_unknown_is_drawn_as_a_ring():
-    (cycle,) = syntax_view({"cycles": [{"modules": ["a", "b", "c"], "kind": "lazy"}]}).cycles
-    assert cycle.edges == (("a", "b", ""), ("b", "c", ""), ("c", "a", ""))
+def test_a_cycle_is_drawn_with_the_imports_that_are_known_and_no_others():
+    imports = [
+        {"from": "a", "to": "b", "line": 3, "kind": "eager"},
+        {"from": "b", "to": "a", "line": 4, "kind": "lazy"},
+    ]
+    row = {"modules": ["a", "b", "c"], "kind": "lazy"}
+    (own,) = syntax_view({"cycles": [row | {"imports": imports}]}).cycles
+    (from_graph,) = syntax_view({"cycles": [row], "import_graph": {"edges": imports}}).cycles
+    (unknown,) = syntax_view({"cycles": [row]}).cycles
+    assert own.edges == from_graph.edges == (("a", "b", "eager", 3), ("b", "a", "lazy", 4))
+    assert own.modules == ("a", "b")
+    assert (unknown.modules, unknown.edges) == ((), ())
 
 
 def test_unresolved_modules_stand_apart():
