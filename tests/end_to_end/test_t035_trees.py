@@ -69,6 +69,13 @@ def line_of(root: Path, path: str, text: str, nth: int = 0) -> int:
     return [number for number, line in enumerate(lines, start=1) if line.strip() == text][nth]
 
 
+def eager_imports(root: Path) -> list[tuple[str, int]]:
+    """Return the two imports that make the cycle of the blocked tree."""
+    there = line_of(root, TIER3, "from utils.training.amp_benchmark import test_amp_speedup_benchmark")
+    back = line_of(root, BENCHMARK, "from utils.tier3_training_utilities import test_fine_tuning")
+    return [(TIER3, there), (BENCHMARK, back)]
+
+
 def replace(root: Path, path: str, old: str, new: str) -> None:
     text = (root / path).read_text("utf-8")
     assert old in text
@@ -174,13 +181,9 @@ def test_the_blocked_tree_is_blocked_with_42(blocked):
     assert report["stages"][0]["status"] == "FAILED"
     assert costly(report) == [
         ("SCP002", "CRITICAL", TIER3, line_of(root, TIER3, "with autocast():")),
-        ("IMP003", "HIGH", *first_of_the_cycle(root)),
+        ("IMP003", "HIGH", *eager_imports(root)[1]),
         ("IMP001", "MEDIUM", TESTS, 16),
     ]
-
-
-def first_of_the_cycle(root: Path) -> tuple[str, int]:
-    return TIER3, line_of(root, TIER3, "from utils.training.amp_benchmark import test_amp_speedup_benchmark")
 
 
 def test_the_unbound_name_is_told_with_the_sibling_that_binds_it(blocked):
@@ -199,7 +202,9 @@ def test_the_unbound_name_is_told_with_the_sibling_that_binds_it(blocked):
 
 def test_the_cycle_is_judged_as_cpython_behaves(blocked, tmp_path):
     root, _, report = blocked
-    data = only(report, "IMP003")["evidence"][0]["data"]
+    found = only(report, "IMP003")
+    data = found["evidence"][0]["data"]
+    assert {(place["path"], place["line"]) for place in found["related"]} >= {eager_imports(root)[0]}
     assert sorted(data["cycle"]) == CYCLE
     assert sorted(data["fails_from"]) == failing_first_imports(root, tmp_path) == CYCLE
 
