@@ -55,6 +55,7 @@ class FileScan:
         findings: name findings (SCP...) that are final.
         open_names: names used but bound nowhere in the file and no builtins, which a star import may bind; empty
             where there is no star import. They await `names.resolve_open`.
+        injected: names this file puts among the builtins, which every file of the project may then read.
     """
 
     path: str
@@ -65,3 +66,4 @@ class FileScan:
     dynamic: bool = False
     findings: tuple[Finding, ...] = ()
     open_names: frozenset[str] = frozenset()
+    injected: frozenset[str] = frozenset()

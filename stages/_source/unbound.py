@@ -1,0 +1,205 @@
+"""Decides, from bytecode alone, whether some path may read a name before it is bound; never misses one."""
+
+from __future__ import annotations
+
+import opcode
+from dataclasses import dataclass, field
+from types import CodeType
+from typing import TYPE_CHECKING
+
+from stages._source import opcodes
+from stages._source.opcodes import number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stages._source.opcodes import Instructions
+
+_CONTROL = [*(opcode.opname[code] for code in opcodes.JUMPS), "RETURN_VALUE", "RAISE_VARARGS", "RERAISE"]
+_FAST = ["LOAD_FAST", "LOAD_DEREF", "STORE_FAST", "STORE_DEREF", "DELETE_FAST", "DELETE_DEREF", "LOAD_CONST"]
+_NAMED = ["LOAD_NAME", "STORE_NAME", "STORE_GLOBAL", "DELETE_NAME", "DELETE_GLOBAL", "LOAD_CONST", "IMPORT_STAR"]
+_FAST_EVENTS = opcodes.one_of([*_CONTROL, *_FAST, "WITH_EXCEPT_START"])
+_NAMED_EVENTS = opcodes.one_of([*_CONTROL, *_NAMED, "WITH_EXCEPT_START"])
+_LOADS = frozenset(number(name) for name in ("LOAD_FAST", "LOAD_DEREF", "LOAD_NAME"))
+_STORES = frozenset(number(name) for name in ("STORE_FAST", "STORE_DEREF", "STORE_NAME", "STORE_GLOBAL"))
+_DELETES = frozenset(number(name) for name in ("DELETE_FAST", "DELETE_DEREF", "DELETE_NAME", "DELETE_GLOBAL"))
+_ANY_DELETE = opcodes.one_of(["DELETE_FAST", "DELETE_DEREF", "DELETE_NAME", "DELETE_GLOBAL"])
+_SWALLOWERS = frozenset({"suppress"})
+_COMPREHENSIONS = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>"})
+
+
+def function_may_read_unbound(code: CodeType, stream: Instructions) -> bool:
+    """Return whether some path through a function may read one of its own names while it is unbound."""
+    parameters = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
+    own = code.co_nlocals
+    if cells := code.co_cellvars:
+        own += len(set(cells).difference(code.co_varnames))
+    deletes = _ANY_DELETE.search(stream.ops) is not None
+    if own <= parameters and not deletes:
+        return False
+    tracked = ((1 << own) - 1) & ~((1 << parameters) - 1)
+    inline = _captured_on_the_spot(code) if code.co_cellvars else {}
+    initial = _late(code, stream, tracked, inline)
+    if not initial and not deletes:
+        return False
+    return _Flow(code, stream, (1 << own) - 1, inline).reads_unbound(initial)
+
+
+def names_may_be_unbound(code: CodeType, stream: Instructions, tracked: int, inline: Mapping[int, int]) -> bool:
+    """Return whether module code may read a tracked name (by index in `co_names`) while it is unbound.
+
+    `inline` gives, for constants that are code run on the spot (class bodies, comprehensions), the names they read.
+    """
+    initial = _late(code, stream, tracked, inline)
+    if not initial and not any(stream.args[p] < tracked.bit_length() for d in _DELETES for p in stream.find(d)):
+        return False
+    return _Flow(code, stream, tracked, inline).reads_unbound(initial)
+
+
+def runs_on_the_spot(code: CodeType) -> bool:
+    """Return whether nested code runs where it stands: a class body, or a comprehension that is no generator."""
+    return not code.co_flags & 1 or code.co_name in _COMPREHENSIONS
+
+
+def _captured_on_the_spot(code: CodeType) -> dict[int, int]:
+    """Return, for each nested code that runs on the spot, the function's own cells that it may read."""
+    own = [*code.co_varnames, *(name for name in code.co_cellvars if name not in code.co_varnames)]
+    inline = {}
+    for place, constant in enumerate(code.co_consts):
+        if type(constant) is CodeType and constant.co_freevars and runs_on_the_spot(constant):
+            inline[place] = sum(1 << own.index(name) for name in constant.co_freevars if name in own)
+    return inline
+
+
+def _late(code: CodeType, stream: Instructions, tracked: int, inline: Mapping[int, int]) -> int:
+    """Return the tracked names that are not bound for certain before the first branch, protected range or read."""
+    branch = opcodes.BRANCHES.search(stream.ops)
+    end = branch.start() if branch else len(stream.ops)
+    ranges = opcodes.protected_ranges(code)
+    if ranges:
+        end = min(end, ranges[0][0])
+    ops, args = stream.ops, stream.args
+    left = tracked
+    events = _FAST_EVENTS if code.co_flags & 1 else _NAMED_EVENTS
+    for match in events.finditer(ops, 0, end):
+        position = match.start()
+        op = ops[position]
+        if op in _STORES:
+            left &= ~(1 << args[position])
+        elif op in _LOADS:
+            if left >> args[position] & 1:
+                return tracked
+        elif op in _DELETES or (op == opcodes.LOAD_CONST and left & inline.get(args[position], 0)):
+            return tracked
+    return left
+
+
+@dataclass(slots=True)
+class _Flow:
+    """Forward analysis, one bit a name: set where some path leaves the name unbound."""
+
+    code: CodeType
+    stream: Instructions
+    tracked: int
+    inline: Mapping[int, int]
+    at: dict[int, int] = field(default_factory=dict)
+    exits: dict[int, int] = field(default_factory=dict)  # end of a `for` loop -> its head
+    covering: dict[int, list[int]] = field(default_factory=dict)
+    changed: bool = False
+
+    def reads_unbound(self, initial: int) -> bool:
+        positions = self._positions()
+        self.changed = True
+        while self.changed:
+            self.changed = False
+            if self._pass(positions, initial):
+                return True
+        return False
+
+    def _positions(self) -> list[int]:
+        ops = self.stream.ops
+        events = _FAST_EVENTS if self.code.co_flags & 1 else _NAMED_EVENTS
+        found = [match.start() for match in events.finditer(ops)]
+        ranges = opcodes.protected_ranges(self.code)
+        targets = {handler for _start, _end, handler in ranges}
+        for position in found:
+            op = ops[position]
+            if op in opcodes.JUMPS:
+                landing = self._landing(op, position)
+                targets.add(landing)
+                if op == opcodes.FOR_ITER:
+                    self.exits[landing] = position
+        for start, end, handler in ranges:
+            inside = {start, *(t for t in targets if start < t < end)}
+            inside.update(p for p in found if start <= p < end and ops[p] in _DELETES)
+            for position in inside:
+                self.covering.setdefault(position, []).append(handler)
+        return sorted({*found, *targets, *self.covering})
+
+    def _landing(self, op: int, position: int) -> int:
+        landing = opcodes.target(op, self.stream.args[position], position)
+        while self.stream.ops[landing] == opcodes.EXTENDED_ARG:
+            landing += 1
+        return landing
+
+    def _push(self, landing: int, state: int, position: int) -> None:
+        before = self.at.get(landing)
+        after = state if before is None else before | state
+        if after != before:
+            self.at[landing] = after
+            self.changed |= landing <= position
+
+    def _pass(self, positions: list[int], initial: int) -> bool:
+        ops, args, at = self.stream.ops, self.stream.args, self.at
+        swallows = not _SWALLOWERS.isdisjoint(self.code.co_names)
+        state: int | None = initial
+        heads: dict[int, int] = {}
+        leaving_with = False
+        for position in positions:
+            if position in self.exits and position not in at and self.exits[position] in heads:
+                at[position] = heads[
+                    self.exits[position]
+                ]  # the body never comes round: left only by running zero times
+            if position in at:
+                state = at[position] | (state or 0)
+            if state is None:
+                continue
+            for handler in self.covering.get(position, ()):
+                self._push(handler, state, position)
+            op = ops[position]
+            if op in _LOADS:
+                bit = 1 << args[position]
+                if state & bit & self.tracked:
+                    return True
+            elif op in _STORES:
+                state &= ~(1 << args[position])
+            elif op in _DELETES:
+                state |= 1 << args[position] & self.tracked
+                for handler in self.covering.get(position, ()):
+                    self._push(handler, state, position)
+            elif op in opcodes.JUMPS:
+                if op == opcodes.FOR_ITER:
+                    heads[position] = state
+                elif not (leaving_with and op in opcodes.IF_TRUE and not swallows):
+                    self._jump(op, position, state)
+                leaving_with = leaving_with and op not in opcodes.IF_TRUE
+                if op in opcodes.ALWAYS:
+                    state = None
+            elif op == opcodes.LOAD_CONST:
+                if state & self.inline.get(args[position], 0):
+                    return True
+            elif op in opcodes.LEAVES:
+                state = None
+            elif op == opcodes.WITH_EXCEPT_START:
+                leaving_with = True
+            elif op == opcodes.IMPORT_STAR:
+                state = 0
+        return False
+
+    def _jump(self, op: int, position: int, state: int) -> None:
+        landing = self._landing(op, position)
+        self._push(landing, state, position)
+        if op in opcodes.BACKWARD and self.stream.ops[landing] == opcodes.FOR_ITER:
+            # a loop's code after it is judged as if the loop had run: its end is reached from the end of its body
+            exit_at = self._landing(opcodes.FOR_ITER, landing)
+            self._push(exit_at, state, position)

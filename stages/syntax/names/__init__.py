@@ -1,0 +1,1 @@
+"""Names and scopes of one file, judged as CPython resolves them."""

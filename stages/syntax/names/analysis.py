@@ -1,0 +1,145 @@
+"""Decides every name finding of one file from its syntax tree; the fast pass only says which files need it."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stages.syntax.names import exports, maybe, namespace, report, resolve
+from stages.syntax.names.builder import build
+from stages.syntax.names.flow import Flow
+from stages.syntax.names.scopes import How, When
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stages.syntax.names.flow import Reading
+    from stages.syntax.names.scopes import Names
+    from verifier.api import Finding
+
+_DEPTH = 60_000  # frames; a call in Python takes none of the C stack
+Body = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True, slots=True)
+class NameFacts:
+    """What the full analysis says of a file.
+
+    Args:
+        bindings: names that the compiled module binds; `added`: those bound through its namespace dictionary.
+        open: findings that hold only if no star import of the file binds the name, by name.
+        injected: names that this file puts among the builtins, for every file of the project.
+    """
+
+    findings: tuple[Finding, ...]
+    open: dict[str, Finding]
+    bindings: frozenset[str]
+    added: frozenset[str]
+    dynamic: bool
+    injected: frozenset[str]
+
+
+def analyse(tree: ast.Module, path: str, data: bytes, owners: frozenset[tuple[int, str]] | None) -> NameFacts:
+    """Judge every name of a file. `owners`: the functions to follow path by path; None: all of them."""
+    with _deep():
+        stub = path.endswith(".pyi")
+        names = build(tree, stub=stub)
+        space = namespace.inspect(tree)
+        places = report.Places(path, data)
+        found, waiting = _missing(names, space, places, path)
+        if not stub:
+            found += _unbound(tree, names, places, owners)
+            found += exports.missing(tree, names, space, places, path)
+    findings = tuple(sorted(found, key=lambda f: (f.location, f.rule, f.symbol or "")))
+    return NameFacts(
+        findings, waiting, _bound(names), frozenset(space.added), space.replaced, frozenset(space.injected)
+    )
+
+
+def _bound(names: Names) -> frozenset[str]:
+    unbinding = (How.DECLARED, How.DELETED)
+    return frozenset(
+        name
+        for name, bindings in names.module.bindings.items()
+        if any(b.compiled and b.how not in unbinding for b in bindings)
+    )
+
+
+@contextmanager
+def _deep() -> Iterator[None]:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _DEPTH))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def _missing(
+    names: Names, space: namespace.Namespace, places: report.Places, path: str
+) -> tuple[list[Finding], dict[str, Finding]]:
+    if space.open:
+        return [], {}
+    is_init = path.rpartition("/")[2] == "__init__.py"
+    found, waiting = [], {}
+    for entry in resolve.missing_names(names, space, package_init=is_init):
+        finding = report.missing(entry, places, report.known_names(names.module.bindings, entry.uses[0].scope))
+        in_types = all(use.when is not When.RUN for use in entry.uses)
+        stars = [line for line in names.stars if line > 0 or in_types]
+        if stars and entry.cause is not resolve.Cause.DECLARED:
+            waiting[entry.name] = finding
+        else:
+            found.append(finding)
+    return found, waiting
+
+
+def _unbound(
+    tree: ast.Module, names: Names, places: report.Places, owners: frozenset[tuple[int, str]] | None
+) -> list[Finding]:
+    future = any(
+        isinstance(node, ast.ImportFrom)
+        and node.module == "__future__"
+        and any(alias.name == "annotations" for alias in node.names)
+        for node in tree.body
+    )
+    found = []
+    for node in _bodies(tree, owners):
+        scope = names.module if isinstance(node, ast.Module) else names.scope_of.get(node)
+        if scope is None:
+            continue
+        readings = Flow(names, scope, future).run(node)
+        certain = [reading for reading in readings if not reading.bound]
+        unsure = [reading for reading in readings if reading.bound]
+        if unsure:
+            unsure = maybe.doubtful(names, scope, node, unsure, future=future)
+        found += _told(certain, unsure, places)
+    return found
+
+
+def _told(certain: list[Reading], unsure: list[Reading], places: report.Places) -> list[Finding]:
+    grouped: dict[tuple[int, str], list[Reading]] = {}
+    for reading in [*certain, *unsure]:
+        scope, name = reading.variable
+        grouped.setdefault((id(scope), name), []).append(reading)
+    findings = []
+    for readings in grouped.values():
+        scope, name = readings[0].variable
+        readings.sort(key=lambda r: (r.bound, r.use.line, r.use.column))
+        uses = [reading.use for reading in readings]
+        findings.append(report.unbound(name, uses, scope.bindings[name], places, certain=not readings[0].bound))
+    return findings
+
+
+def _bodies(tree: ast.Module, owners: frozenset[tuple[int, str]] | None) -> Iterator[Body]:
+    if owners is None or (0, "<module>") in owners:
+        yield tree
+    if owners is not None and not any(line for line, _name in owners):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            line = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            if owners is None or (line, node.name) in owners:
+                yield node

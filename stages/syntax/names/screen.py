@@ -1,0 +1,69 @@
+"""Decides, without a syntax tree, which files the full name analysis must see; a file it lets go has no finding."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from types import CodeType
+from typing import TYPE_CHECKING
+
+from stages._source.typetext import roots
+from stages.syntax.names.resolve import BUILTINS, CLASS_NAMES, MODULE_NAMES
+
+if TYPE_CHECKING:
+    from stages._source.bytecode import Reading
+
+_KNOWN = BUILTINS | MODULE_NAMES | CLASS_NAMES | {"__class__", "__path__"}
+# An annotated assignment inside a function: Python compiles nothing for its annotation, so only the text shows it.
+_LOCAL_ANNOTATION = re.compile(
+    rb"^[ \t]+([A-Za-z_][\w.]*)[ \t]*:(?![=:])[ \t]*([^\n#=]+?)[ \t]*(?:=(?!=)|#|$)", re.MULTILINE
+)
+_PAIRS = (("[", "]"), ("(", ")"), ("{", "}"))
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """What the full analysis has to look at. `owners`: functions to follow path by path."""
+
+    needed: bool
+    owners: frozenset[tuple[int, str]]
+
+
+def judge(reading: Reading, code: CodeType, data: bytes) -> Suspicion:
+    """Return whether anything about the file's names is not plainly in order."""
+    known = reading.bindings | _KNOWN
+    needed = (
+        bool(reading.owners)
+        or reading.hints
+        or bool(reading.type_only & reading.loads)
+        or not reading.loads <= known
+        or any(not roots(text) <= known | visible for text, visible in reading.strings)
+        or not reading.exports <= known
+        or _odd_local_annotation(data, code, known)
+    )
+    return Suspicion(needed, reading.owners)
+
+
+def _odd_local_annotation(data: bytes, code: CodeType, known: frozenset[str]) -> bool:
+    local: set[str] | None = None
+    for match in _LOCAL_ANNOTATION.finditer(data):
+        text = match[2].decode("utf-8", "replace")
+        cut = any(text.count(opening) > text.count(closing) for opening, closing in _PAIRS)
+        if not cut and roots(text) <= known:
+            continue
+        target = match[1].decode("utf-8", "replace")
+        if "." in target:
+            return True
+        if local is None:
+            local = _locals(code)
+        if target in local:
+            return True
+    return False
+
+
+def _locals(code: CodeType) -> set[str]:
+    found = {*code.co_varnames, *code.co_cellvars}
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            found |= _locals(constant)
+    return found

@@ -1,0 +1,31 @@
+"""SYN001: CPython refuses the file."""
+
+from __future__ import annotations
+
+from verifier.api import Bad, Good, RuleInfo, Severity
+
+RULE = RuleInfo(
+    code="SYN001",
+    name="syntax-error",
+    severity=Severity.CRITICAL,
+    summary="CPython refuses to compile the file.",
+    why=(
+        "Python compiles a whole file before it runs any of it, so one error anywhere makes every import of the file"
+        " fail. Text that is not in the declared encoding, null bytes and nesting too deep for the compiler count too."
+    ),
+    examples=(
+        Bad("""
+            def scale(loss:  # expect: SYN001
+                return loss
+        """),
+        Bad("""
+            for step in range(3):
+                pass
+            return step  # expect: SYN001
+        """),
+        Good("""
+            def scale(loss):
+                return loss
+        """),
+    ),
+)

@@ -1,0 +1,197 @@
+"""Decides what one fast pass says of each file, and runs that pass over many files at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from stages._source import opcodes, parsing
+from stages._source.bytecode import read
+from stages._source.compiling import collector_paused, compile_source
+from stages._source.records import CompileProblem, FileScan
+from stages._source.workers import Died, map_forked
+from stages.syntax.names import imports, screen
+from stages.syntax.names.analysis import analyse
+from verifier.api import Evidence, Finding, Location, Related, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from stages._source.compiling import Compiled
+    from stages._source.records import CompileWarning
+    from stages.syntax.names.analysis import NameFacts
+    from verifier.api import SourceFile
+
+_FEW = 40  # files: below this, starting workers costs more than they save
+
+
+def scan_file(file: SourceFile) -> FileScan:
+    """Compile one file and establish every fact that later checks share."""
+    compiled = compile_source(file)
+    if compiled.code is None:
+        return FileScan(file.path, compiled.problem, compiled.warnings)
+    if not opcodes.READABLE:
+        return _from_tree(file, compiled)
+    reading = read(compiled.code)
+    suspicion = screen.judge(reading, compiled.code, file.data or b"")
+    dynamic = "__getattr__" in reading.bindings
+    if not suspicion.needed:
+        return FileScan(file.path, None, compiled.warnings, reading.imports, reading.bindings, dynamic)
+    facts = _facts(file, suspicion.owners)
+    if facts is None:
+        return FileScan(file.path, _unparsed(), compiled.warnings, reading.imports, reading.bindings, dynamic)
+    return FileScan(
+        file.path,
+        None,
+        compiled.warnings,
+        reading.imports,
+        reading.bindings | facts.added,
+        dynamic or facts.dynamic,
+        facts.findings,
+        frozenset(facts.open),
+        facts.injected,
+    )
+
+
+def _from_tree(file: SourceFile, compiled: Compiled) -> FileScan:
+    """Scan without bytecode: slower, same result."""
+    tree = parsing.parse(file)
+    facts = _facts(file, None)
+    if tree is None or facts is None:
+        return FileScan(file.path, _unparsed(), compiled.warnings)
+    return FileScan(
+        file.path,
+        None,
+        compiled.warnings,
+        imports.sites(tree),
+        facts.bindings | facts.added,
+        facts.dynamic,
+        facts.findings,
+        frozenset(facts.open),
+        facts.injected,
+    )
+
+
+def _facts(file: SourceFile, owners: frozenset[tuple[int, str]] | None) -> NameFacts | None:
+    tree = parsing.parse(file)
+    if tree is None:
+        return None
+    try:
+        return analyse(tree, file.path, file.data or b"", owners)
+    except RecursionError:
+        return None
+
+
+def _unparsed() -> CompileProblem:
+    return CompileProblem("too-deep", "the code compiles, but is nested too deeply to be analysed")
+
+
+def resolve_open(file: SourceFile, scan: FileScan, star_names: frozenset[str] | None) -> tuple[Finding, ...]:
+    """Return the findings for names that a star import could have bound and did not.
+
+    `star_names`: every name that the file's star imports bind; None where that cannot be known.
+    """
+    if star_names is None or scan.open_names <= star_names:
+        return ()
+    facts = _facts(file, frozenset())
+    if facts is None:
+        return ()
+    return tuple(finding for name, finding in facts.open.items() if name not in star_names)
+
+
+def scan_all(files: Sequence[SourceFile], *, jobs: int, progress: Callable[[str], None]) -> dict[str, FileScan]:
+    """Scan every file. One that kills its worker is named; the others keep their results."""
+
+    def scan_at(index: int) -> FileScan:
+        scan = scan_file(files[index])
+        parsing.forget(files[index])
+        return scan
+
+    results: dict[str, FileScan] = {}
+    with collector_paused():
+        workers = jobs if len(files) >= _FEW else 1
+        for index, scan in map_forked(scan_at, len(files), workers, progress):
+            path = files[index].path
+            results[path] = scan if not isinstance(scan, Died) else FileScan(path, _killed(scan))
+    return _without_injected(dict(sorted(results.items())))
+
+
+def _killed(died: Died) -> CompileProblem:
+    return CompileProblem("too-deep", f"CPython itself died while reading this file ({died.reason})")
+
+
+def _without_injected(scans: dict[str, FileScan]) -> dict[str, FileScan]:
+    """Drop findings about names that some file of the project puts among the builtins."""
+    injected = frozenset().union(*(scan.injected for scan in scans.values()))
+    if not injected:
+        return scans
+    return {
+        path: replace(
+            scan,
+            findings=tuple(f for f in scan.findings if not (f.rule == "SCP001" and f.symbol in injected)),
+            open_names=scan.open_names - injected,
+        )
+        for path, scan in scans.items()
+    }
+
+
+def problem_finding(path: str, problem: CompileProblem) -> Finding:
+    """Return the SYN001 finding for a file that CPython refuses."""
+    return Finding(
+        rule="SYN001",
+        severity=Severity.CRITICAL,
+        message=f"{_PROBLEM[problem.kind]}: {problem.message}",
+        location=Location(path=path, line=problem.line, column=problem.column, end_line=problem.end_line),
+        evidence=(
+            Evidence(kind="source", summary=f"compile() refuses {path} at line {problem.line}: {problem.message}"),
+        ),
+        why="Python compiles a whole file before it runs any of it.",
+        impact="Nothing in this file can be imported or run.",
+        remediation=_REPAIR[problem.kind],
+    )
+
+
+def warning_findings(path: str, warnings: Sequence[CompileWarning]) -> tuple[Finding, ...]:
+    """Return the SYN002 findings of a file: one for each message, whatever the number of lines that give it."""
+    grouped: dict[tuple[str, str], list[CompileWarning]] = {}
+    for warning in warnings:
+        grouped.setdefault((warning.category, warning.message), []).append(warning)
+    return tuple(warning_finding(path, same) for same in grouped.values())
+
+
+def warning_finding(path: str, same: Sequence[CompileWarning]) -> Finding:
+    """Return the SYN002 finding for one message, at its first line."""
+    first = same[0]
+    mild = first.category == "DeprecationWarning" or "escape sequence" in first.message
+    return Finding(
+        rule="SYN002",
+        severity=Severity.INFO if mild else Severity.LOW,
+        message=f"Python warns while compiling: {first.message}",
+        location=Location(path=path, line=first.line),
+        related=tuple(
+            Related(location=Location(path=path, line=other.line), message="the same warning") for other in same[1:9]
+        ),
+        evidence=(Evidence(kind="source", summary=f"compile() gives {first.category} on line {first.line}"),),
+        why="The compiler accepts the code but doubts that it means what was intended."
+        if not mild
+        else "A later Python turns this warning into an error.",
+        remediation='Use a raw string (r"…") or double the backslash.'
+        if "escape sequence" in first.message
+        else "Change the expression that the warning names.",
+    )
+
+
+_PROBLEM = {
+    "syntax": "Syntax error",
+    "encoding": "The file cannot be decoded",
+    "null-bytes": "Not Python source",
+    "too-deep": "Too complex to compile",
+    "unreadable": "The file cannot be read",
+}
+_REPAIR = {
+    "syntax": "Correct the syntax at the place named.",
+    "encoding": "Save the file as UTF-8, or declare its encoding on the first line (PEP 263).",
+    "null-bytes": "Save the file as UTF-8 text, or exclude it if it is not Python.",
+    "too-deep": "Split the expression or statement into smaller ones, or exclude the file if it is generated data.",
+    "unreadable": "Make it a readable regular file, or exclude it.",
+}
