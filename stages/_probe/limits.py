@@ -20,6 +20,9 @@ _PASSED_FAMILIES = (
     "CUDA_", "NVIDIA_", "CUBLAS_", "CUDNN_", "NCCL_", "HIP_", "ROCR_", "HSA_", "OMP_", "MKL_", "KMP_", "GOMP_",
     "OPENBLAS_", "BLIS_", "VECLIB_", "NUMEXPR_", "TORCH_", "PYTORCH_", "TORCHINDUCTOR_", "GLOO_", "XLA_", "TRITON_",
 )  # fmt: skip
+# Idle compute threads sleep instead of spinning. Where other work shares the cores, as in CI, spinning made a small
+# training run twelve times slower (1.4 s against 16 s and more on two busy cores); alone it costs nothing visible.
+_PATIENT_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
 _SECRET = re.compile(r"TOKEN|SECRET|PASS|CREDENTIAL|AUTH|(^|_)KEY", re.IGNORECASE)
 
 
@@ -53,10 +56,14 @@ def clean_environment(parent: Mapping[str, str], scratch: Path) -> dict[str, str
         for name, value in parent.items()
         if (name in _PASSED or name.startswith(_PASSED_FAMILIES)) and not _SECRET.search(name)
     }
-    return kept | {
-        "HOME": str(scratch / "home"),
-        "TMPDIR": str(scratch / "tmp"),
-        "LANG": "C.UTF-8",
-        "TZ": "UTC",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
+    return (
+        _PATIENT_THREADS
+        | kept
+        | {
+            "HOME": str(scratch / "home"),
+            "TMPDIR": str(scratch / "tmp"),
+            "LANG": "C.UTF-8",
+            "TZ": "UTC",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+    )

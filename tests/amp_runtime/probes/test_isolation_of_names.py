@@ -1,4 +1,4 @@
-"""The harness runs under a private name, imports nothing but itself and the standard library, and hides our packages."""
+"""The harness runs under a private name, imports only itself and the standard library, and hides our packages."""
 
 from __future__ import annotations
 

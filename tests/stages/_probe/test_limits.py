@@ -28,6 +28,11 @@ def test_a_secret_in_a_harmless_family_is_dropped() -> None:
     assert "TORCH_HUB_TOKEN" not in clean_environment({"TORCH_HUB_TOKEN": "x"}, SCRATCH)
 
 
+def test_compute_threads_do_not_spin_unless_asked_to() -> None:
+    assert clean_environment({}, SCRATCH)["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert clean_environment({"OMP_WAIT_POLICY": "ACTIVE"}, SCRATCH)["OMP_WAIT_POLICY"] == "ACTIVE"
+
+
 def test_home_and_temporary_files_are_scratch_and_no_bytecode_is_written() -> None:
     child = clean_environment({"HOME": "/root", "TMPDIR": "/var/tmp", "LANG": "de_DE"}, SCRATCH)
     assert child["HOME"] == "/scratch/home"
