@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _EAGER = frozenset({"eager"})
 _ALL = frozenset({"eager", "lazy", "type-only"})
+_SIMULATED = frozenset({"eager", "access"})
+_MAY_RUN = frozenset({"eager", "access", "lazy"})
 _PROMOTE_BYTES = 3_000_000  # of modules read to see which functions run on import
 _TRIED_EDGES = 400
 
@@ -63,13 +65,24 @@ def precise_edges(project: Project) -> tuple[Edge, ...]:
     """Return the edges with those inside eager cycles checked against syntax trees: some are type-only after all."""
     edges = project.edges
     while True:
-        inside = {path for members in components(adjacency(edges, _EAGER)) for path in members}
-        kinds = {path: {record.line: record for record in project.records_of(path)} for path in inside}
+        tied = {path: members for members in components(adjacency(edges, _EAGER)) for path in members}
+        inside = [edge for edge in edges if edge.kind == "eager" and tied.get(edge.source) == tied.get(edge.target, ())]
+        doubtful = {edge.source for edge in inside if _is_indented(project, edge)}
+        kinds = {path: {record.line: record for record in project.records_of(path)} for path in sorted(doubtful)}
         refined = tuple(_refined(edge, kinds.get(edge.source)) for edge in edges)
         kept = tuple(edge for edge in refined if edge is not None)
         if kept == edges:
             return edges
         edges = kept
+
+
+def _is_indented(project: Project, edge: Edge) -> bool:
+    """Say whether an import stands inside something; one that begins its line runs for certain."""
+    data = project.locator.bytes_of(project.locator.layout.absolute(edge.source))
+    start = -1
+    for _ in range(edge.line - 1):
+        start = data.find(b"\n", start + 1)
+    return not data.startswith((b"import", b"from"), start + 1)
 
 
 def _refined(edge: Edge, records: Mapping[int, ImportRecord] | None) -> Edge | None:
@@ -169,9 +182,9 @@ def tied_entries(project: Project, edges: Sequence[Edge]) -> dict[str, Failed]:
     Where all of these work, every other entry does too: it reaches a cycle with no module of it half loaded, so
     whatever it has loaded before is complete, and completeness only helps.
     """
-    loose = adjacency(edges, frozenset({"eager", "lazy"}))
+    loose = adjacency(edges, _MAY_RUN)
     area = {path for members in components(loose) for path in members}
-    eager = adjacency([*edges, *promoted_edges(project, edges, area)], _EAGER)
+    eager = adjacency([*edges, *promoted_edges(project, edges, area)], _SIMULATED)
     tied = {path for members in components(eager) for path in members}
     if not tied:
         return {}
@@ -183,8 +196,8 @@ def all_entries(
     project: Project, edges: Sequence[Edge], known: Iterable[str]
 ) -> tuple[dict[str, Failed], dict[str, list[str]]]:
     """Simulate every module that leads to one that is known to fail; return failures and the graph they rest on."""
-    area = reaching(adjacency(edges, frozenset({"eager", "lazy"})), known)
-    eager = adjacency([*edges, *promoted_edges(project, edges, area)], _EAGER)
+    area = reaching(adjacency(edges, _MAY_RUN), known)
+    eager = adjacency([*edges, *promoted_edges(project, edges, area)], _SIMULATED)
     tied = {path for members in components(eager) for path in members}
     upstream = reaching(eager, tied)
     return _simulate(project, eager, upstream, _entries(project, upstream)), eager

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.")
 _STEPS = 40
-_ARROWS = {"eager": "-->", "lazy": "-.->", "type-only": "-.->"}
+_ARROWS = {"eager": "-->", "lazy": "-.->", "type-only": "-.->", "access": "-->"}
 
 
 def as_text(edges: Sequence[Edge], name_of: Callable[[str], str]) -> str:

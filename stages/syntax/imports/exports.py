@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stages.syntax.imports.tree_scan import scan_tree
+from stages.syntax.imports.tree_scan import is_dynamic, scan_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,15 +102,22 @@ class Exports:
 
     def _public_names(self, file: str) -> Names:
         scan = self.scan(file)
-        if scan.problem is not None or scan.dynamic:
+        if scan.problem is not None or (scan.dynamic and self._is_obscure(file)):
             return _UNKNOWN
         if "__all__" in scan.bindings:
             return self.all_of(file)
-        every = self.every(file)
-        if not every.known:
+        stars = self.from_stars(file)
+        if not stars.known:
             return _UNKNOWN
-        names = every.names | self._submodules(file)
+        names = scan.bindings | stars.names | self._submodules(file)
         return Names(frozenset(name for name in names if not name.startswith("_")))
+
+    def _is_obscure(self, file: str) -> bool:
+        """Say whether more than a module `__getattr__`, which star imports do not ask, hides names."""
+        if "__getattr__" not in self.scan(file).bindings:
+            return True
+        tree = self._tree_of(file)
+        return tree is None or is_dynamic(tree)
 
     def _submodules(self, file: str) -> frozenset[str]:
         """Return submodules that a package's own file imports: each becomes an attribute of the package."""

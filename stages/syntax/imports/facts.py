@@ -50,7 +50,7 @@ def _bound(record: ImportRecord) -> list[Json]:
 def graph_facts(imports: Imports, project: Project, selected: Sequence[str], *, full: bool) -> dict[str, Json]:
     """Return modules and edges among project files; a large tree keeps only how many there are."""
     chosen = frozenset(selected)
-    explicit = [edge for edge in project.edges if edge.source in chosen and not edge.implied]
+    explicit = [edge for edge in project.edges if edge.source in chosen and not edge.implied and edge.kind != "access"]
     facts: dict[str, Json] = {"modules": len(chosen), "edge_count": len(explicit)}
     if not full:
         return facts

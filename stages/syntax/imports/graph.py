@@ -13,14 +13,19 @@ if TYPE_CHECKING:
     from stages.syntax.imports.exports import Exports
     from stages.syntax.imports.places import Group, Locator, Place
 
-EdgeKind = Literal["eager", "lazy", "type-only"]
+EdgeKind = Literal["eager", "lazy", "type-only", "access"]
 _TYPE_CHECKING = re.compile(rb"^if\s+(?:\w+\.)?TYPE_CHECKING\s*:.*$", re.MULTILINE)
 _NEXT_STATEMENT = re.compile(rb"^[^\s#]", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """One file needs another. `implied`: it is a package whose own file runs first when a module below it is imported."""
+    """One file needs another.
+
+    Args:
+        kind: "access" is no import: `import a.b.c` lets a module of `a.b` reach `a.b` through its parent.
+        implied: the target is a package whose own file runs first when a module below it is imported.
+    """
 
     source: str  # paths relative to the root
     target: str
@@ -66,7 +71,9 @@ class Grapher:
             walk.checked += 1
             if place.problem is not None:
                 walk.suspects.append(Suspect(path, site, place))
-                self._edge(walk, site, place.found, implied=True)
+                above = place.found
+                if above is not None and above.file is not None and not _is_below(walk.file, above.file):
+                    self._edge(walk, site, above, implied=True)
             elif place.found is not None:
                 self._found(walk, site, place)
         return FileImports(tuple(walk.edges), tuple(walk.suspects), walk.groups, walk.checked)
@@ -120,10 +127,13 @@ class Grapher:
             if target is not None:
                 walk.add(Edge(walk.path, target, site.line, kind, implied))
         for file in self._packages_above(found):
-            if not walk.file.startswith(file.removesuffix("__init__.py")):
-                target = self._layout.relative(file)
-                if target is not None:
-                    walk.add(Edge(walk.path, target, site.line, kind, implied=True))
+            target = self._layout.relative(file)
+            if target is None:
+                continue
+            if not _is_below(walk.file, file):
+                walk.add(Edge(walk.path, target, site.line, kind, implied=True))
+            elif site.names is None and kind != "type-only":
+                walk.add(Edge(walk.path, target, site.line, "access" if site.eager else "lazy", implied=True))
 
     def _packages_above(self, found: Found) -> Iterable[str]:
         """Yield the `__init__.py` of every package above a module: each runs before the module does."""
@@ -169,6 +179,10 @@ class _Walk:
         if edge not in self._seen:
             self._seen.add(edge)
             self.edges.append(edge)
+
+
+def _is_below(file: str, package: str) -> bool:
+    return file.startswith(package.removesuffix("__init__.py"))
 
 
 def components(edges: Mapping[str, Iterable[str]]) -> list[tuple[str, ...]]:

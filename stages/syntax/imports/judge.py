@@ -27,6 +27,7 @@ from stages.syntax.imports.facts import graph_facts, import_table
 from stages.syntax.imports.graph import FileImports, Grapher
 from stages.syntax.imports.layout import Layout
 from stages.syntax.imports.names import ModuleNames
+from stages.syntax.imports.passages import records_around
 from stages.syntax.imports.places import Locator
 from stages.syntax.imports.shadowed import shadowing_modules
 from stages.syntax.imports.statements import import_records
@@ -119,6 +120,14 @@ class Imports:
             self._records[path] = import_records(tree, self.conditions) if tree is not None else ()
         return self._records[path]
 
+    def records_near(self, path: str, line: int) -> tuple[ImportRecord, ...]:
+        """Return precise records that include those of the given line, without reading the whole file if possible."""
+        file = self.layout.absolute(path)
+        if path in self._records or file in self._trees or self.request.want_full_facts:
+            return self.records_of(path)
+        near = records_around(self.locator.bytes_of(file), line, self.conditions)
+        return self.records_of(path) if near is None else near
+
     def follow(self) -> dict[str, FileImports]:
         """Return what the imports of every scanned file lead to, and of every file they load in turn."""
         pending = [path for path in self.scans if path not in self._followed]
@@ -128,7 +137,7 @@ class Imports:
                 continue
             self._followed[path] = self.grapher.follow(path, self.exports.scan(self.layout.absolute(path)))
             pending += sorted(
-                {edge.target for edge in self._followed[path].edges if edge.kind == "eager"} - self._followed.keys()
+                {edge.target for edge in self._followed[path].edges if edge.kind in ("eager", "access")} - self._followed.keys()
             )
         return self._followed
 
@@ -165,7 +174,7 @@ def judge_imports(request: ImportsRequest, imports: Imports | None = None) -> Im
         imports.exports,
         Dependencies(request.root),
         BuiltModules(request.root),
-        imports.records_of,
+        imports.records_near,
         request.is_test,
         imports.texts(),
     )

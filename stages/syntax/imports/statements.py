@@ -192,7 +192,8 @@ def _is_main_guard(test: ast.expr) -> bool:
 
 
 def _mentions_availability(node: ast.expr) -> bool:
-    return _AVAILABILITY.search(ast.unparse(node)) is not None
+    words = (getattr(item, "id", None) or getattr(item, "attr", None) for item in ast.walk(node))
+    return any(word is not None and _AVAILABILITY.search(word) for word in words)
 
 
 def _leaves(body: list[ast.stmt]) -> bool:

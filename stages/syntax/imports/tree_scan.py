@@ -22,7 +22,7 @@ def scan_tree(path: str, tree: ast.Module | None) -> FileScan:
         return FileScan(path, dynamic=True)
     collector = _Collector()
     collector.block(tree.body, eager=True, top=True)
-    dynamic = _is_dynamic(tree) or "__getattr__" in collector.bindings
+    dynamic = is_dynamic(tree) or "__getattr__" in collector.bindings
     return FileScan(path, imports=tuple(collector.sites), bindings=frozenset(collector.bindings), dynamic=dynamic)
 
 
@@ -89,8 +89,8 @@ def _names_bound(node: ast.stmt) -> Iterator[str]:
             stack += [child for child in ast.iter_child_nodes(item) if not isinstance(child, ast.stmt)]
 
 
-def _is_dynamic(tree: ast.Module) -> bool:
-    """Say whether something may put names into the module's namespace that no statement shows."""
+def is_dynamic(tree: ast.Module) -> bool:
+    """Say whether code may put names into the module's namespace that no statement shows."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             if node.func.id in {"globals", "exec"}:

@@ -45,7 +45,7 @@ class Unresolved:
         exports: Exports,
         dependencies: Dependencies,
         built: BuiltModules,
-        records_of: Callable[[str], tuple[ImportRecord, ...]],
+        records_near: Callable[[str, int], tuple[ImportRecord, ...]],
         is_test: Callable[[str], bool],
         texts: Mapping[str, bytes],
     ) -> None:
@@ -53,7 +53,7 @@ class Unresolved:
         self._exports = exports
         self._dependencies = dependencies
         self._built = built
-        self._records_of = records_of
+        self._records_near = records_near
         self._is_test = is_test
         self._texts = texts
         self._assigned: dict[str, bool] = {}
@@ -78,7 +78,7 @@ class Unresolved:
         return self._missing_external(suspect, record)
 
     def _record(self, path: str, site: ImportSite) -> ImportRecord | None:
-        for record in self._records_of(path):
+        for record in self._records_near(path, site.line):
             if record.line <= site.line <= record.end_line and record.module == site.module:
                 return record
         return None

@@ -1,0 +1,88 @@
+"""Decides which part of a file says how a line is reached, so that a suspect needs no tree of the whole file."""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+import warnings
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from stages.syntax.imports.statements import import_records
+
+if TYPE_CHECKING:
+    from stages.syntax.imports.conditions import Conditions
+    from stages.syntax.imports.statements import ImportRecord
+
+_CONTINUES = re.compile(rb"(?:else|elif|except|finally)\b|[)\]}]|\s|#|$")
+_EARLIER_GUARD = re.compile(rb"importorskip|^if [^\n]*:[^\n]*\n\s+(?:raise|pytest\.|sys\.exit|exit)|^requires_", re.MULTILINE)
+_FUNCTION = re.compile(rb"\s*(?:async\s+)?def\b")
+_SCOPE = re.compile(rb"\s*(?:(?:async\s+)?def|class)\b")
+_CLOSES = re.compile(rb"\s*[)\]}]")
+
+
+def records_around(data: bytes, line: int, conditions: Conditions) -> tuple[ImportRecord, ...] | None:
+    """Return the import records of the passage around a line; None where the whole file must be read."""
+    lines = data.split(b"\n")
+    if not 0 < line <= len(lines):
+        return None
+    span = _enclosing_function(lines, line - 1)
+    records = _records(lines, span, conditions) if span is not None else None
+    if records is None and _EARLIER_GUARD.search(data) is None:
+        records = _records(lines, _top_level_statement(lines, line - 1), conditions)
+    return records
+
+
+def _enclosing_function(lines: list[bytes], at: int) -> tuple[int, int] | None:
+    """Return the first and last line of the outermost function around a line, where only classes are around it."""
+    start = None
+    indent = _indent(lines[at])
+    for number in range(at - 1, -1, -1):
+        text = lines[number]
+        if not text.strip() or text.lstrip().startswith(b"#") or _indent(text) >= indent or _CLOSES.match(text):
+            continue
+        indent = _indent(text)
+        if _FUNCTION.match(text):
+            start = number
+        elif start is not None and not _SCOPE.match(text):
+            return None  # what guards the definition may matter
+        if indent == 0:
+            break
+    if start is None:
+        return None
+    last = at + 1
+    while last < len(lines) and (not lines[last].strip() or _indent(lines[last]) > _indent(lines[start])):
+        last += 1
+    return _with_decorators(lines, start), last
+
+
+def _top_level_statement(lines: list[bytes], at: int) -> tuple[int, int]:
+    first, last = at, at + 1
+    while first > 0 and _CONTINUES.match(lines[first]):
+        first -= 1
+    while last < len(lines) and _CONTINUES.match(lines[last]):
+        last += 1
+    return _with_decorators(lines, first), last
+
+
+def _with_decorators(lines: list[bytes], start: int) -> int:
+    while start > 0 and lines[start - 1].lstrip().startswith(b"@"):
+        start -= 1
+    return start
+
+
+def _records(lines: list[bytes], span: tuple[int, int], conditions: Conditions) -> tuple[ImportRecord, ...] | None:
+    first, last = span
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(textwrap.dedent(b"\n".join(lines[first:last]).decode("utf-8")))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    records = import_records(tree, conditions)
+    return tuple(replace(item, line=item.line + first, end_line=item.end_line + first) for item in records)
+
+
+def _indent(line: bytes) -> int:
+    return len(line) - len(line.lstrip())
