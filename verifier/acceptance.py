@@ -28,10 +28,7 @@ def _judge(criterion: Criterion, gates: dict[str, Gate]) -> Acceptance:
         status = Proof.DEFERRED
     else:
         status = Proof.NOT_PROVEN
-    said = "; ".join(
-        f"{reference} {gate.status}: {gate.evidence}" if gate else f"{reference} was not decided in this run"
-        for reference, gate in found
-    )
+    said = ", ".join(f"{name} {gate.status if gate else 'was not decided in this run'}" for name, gate in found)
     return Acceptance(text=criterion.text, status=status, proven_by=criterion.proven_by, evidence=said)
 
 

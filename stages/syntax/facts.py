@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
+import tokenize
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from stages._source.dependencies import Dependencies
 from stages._source.parsing import parse
 from stages.syntax.inventory import inventory
 
 if TYPE_CHECKING:
     import ast
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from stages._source.records import FileScan
     from stages.syntax.imports.judge import ImportsOutcome
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
 
 
 def syntax_facts(
+    root: Path,
     files: Sequence[SourceFile],
     scans: Mapping[str, FileScan],
     judged: ImportsOutcome,
@@ -44,7 +49,7 @@ def syntax_facts(
     graph: Any = judged.facts["import_graph"]
     facts["imports"] = rows
     facts["import_graph"] = {"modules": sorted(graph["names"].values()), "edges": graph["edges"]}
-    facts["dependencies"] = _dependencies(rows, findings)
+    facts["dependencies"] = _dependencies(root, rows, findings)
     return facts | inventory(list(_trees(files)))
 
 
@@ -58,34 +63,34 @@ def _compilation(file: SourceFile, scan: FileScan) -> dict[str, Json]:
     }
 
 
-def _dependencies(rows: Sequence[Mapping[str, Any]], findings: Sequence[Finding]) -> list[Json]:
-    """Return each third-party package once, with who imports it; `declared` is None where nobody needed to know."""
-    found = {finding.symbol: finding for finding in findings if finding.rule == "IMP002"}
-    users: dict[str, list[str]] = {}
+def _dependencies(root: Path, rows: Sequence[Mapping[str, Any]], findings: Sequence[Finding]) -> list[Json]:
+    """Return each third-party package once: who imports it, whether it is installed here, whether it is declared."""
+    missing = {(finding.symbol or "").partition(".")[0] for finding in findings if finding.rule == "IMP002"}
+    users: dict[str, set[str]] = {}
     for row in rows:
         if row["group"] == "third-party":
-            users.setdefault(row["module"].partition(".")[0], []).append(row["path"])
-    missing = Counter(symbol.partition(".")[0] for symbol in found if symbol)
+            users.setdefault(row["module"].partition(".")[0], set()).add(row["path"])
+    dependencies = Dependencies(root)
     return [
         {
             "module": module,
-            "imported_by": sorted(set(paths)),
+            "imported_by": sorted(paths),
             "group": "third-party",
-            "resolved": not missing[module],
-            "declared": _declared(found.get(module)),
+            "resolved": module not in missing,
+            "declared": any(dependencies.declared_for(path).brings(module) for path in paths),
         }
         for module, paths in sorted(users.items())
     ]
-
-
-def _declared(finding: Finding | None) -> Json:
-    if finding is None:
-        return None
-    return "declared, but" in finding.message
 
 
 def _trees(files: Sequence[SourceFile]) -> Iterator[tuple[str, ast.Module, list[str]]]:
     for file in files:
         tree = parse(file)
         if tree is not None:
-            yield file.path, tree, (file.data or b"").decode("utf-8", "replace").splitlines()
+            yield file.path, tree, _lines(file.data or b"")
+
+
+def _lines(data: bytes) -> list[str]:
+    """Return the lines as the parser counts them: in the declared encoding, and not split at form feeds."""
+    encoding, _ = tokenize.detect_encoding(BytesIO(data).readline)
+    return re.split(r"\r\n|\r|\n", data.decode(encoding, "replace"))

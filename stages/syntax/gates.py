@@ -33,19 +33,32 @@ def syntax_gates(
         for finding in judged.findings
         if finding.rule == "IMP002" and finding.severity is Severity.INFO and "declared, but" in finding.message
     )
+    project = _count(judged.counts.get("project", 0), "import")
+    others = f"{_count(external, 'other import')} looked up"
     return (
-        _gate("compilation", f"{compiled} of {len(files)} files compile", "SYN"),
-        _gate("scope", f"names of {compiled} files resolved", "SCP"),
-        _gate("imports", f"{judged.counts.get('project', 0)} imports of project modules", "IMP001", "IMP006"),
+        _gate("compilation", f"{compiled} of {_count(len(files), 'file')} compile", "SYN"),
+        _gate("scope", f"names of {_count(compiled, 'file')} looked up", "SCP"),
+        _gate(
+            "imports",
+            f"{project} of project modules looked up",
+            "IMP001",
+            "IMP006",
+        ),
         _gate(
             "dependencies",
-            f"declared but not installed here: {', '.join(absent)}" if absent else f"{external} other imports",
+            f"declared but not installed here: {', '.join(absent)}"
+            if absent
+            else _count(external, "other import") + " looked up",
             "IMP002",
             status=GateStatus.DEFERRED if absent else GateStatus.PASS,
         ),
-        _gate("cycles", f"{len(judged.cycles)} import cycles", "IMP003", "IMP004", "IMP005"),
+        _gate("cycles", _count(len(judged.cycles), "import cycle"), "IMP003", "IMP004", "IMP005"),
     )
 
 
 def _gate(name: str, evidence: str, *codes: str, status: GateStatus = GateStatus.PASS) -> Gate:
     return Gate(name=name, requirement=GATES[name], status=status, evidence=evidence, sums_up=codes)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -42,7 +42,7 @@ def run_syntax(context: StageContext) -> StageOutcome:
         checks_run=2 * len(files) + judged.checks,
         findings=tuple(findings),
         gates=syntax_gates(files, scans, judged),
-        facts=syntax_facts(files, scans, judged, findings, full=full),
+        facts=syntax_facts(context.root, files, scans, judged, findings, full=full),
     )
 
 

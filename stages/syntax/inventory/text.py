@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-_LONGEST = 200
+_LONGEST = 400
 
 
 def text_of(node: ast.AST | None) -> str:
