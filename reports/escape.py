@@ -98,7 +98,10 @@ def fence(text: str, language: str = "text", *, limit: int = BLOCK_LIMIT, tail: 
 
 
 def paragraphs(text: str, language: str = "python") -> Markup:
-    """Write text of several lines: blank lines part paragraphs, `- ` begins an item, four spaces begin code."""
+    """Write text of several lines: blank lines part paragraphs, `- ` begins an item, four spaces begin code.
+
+    Code or items at the beginning keep their distance from what a template has written on the same line.
+    """
     blocks: list[tuple[str, list[str]]] = []
     for line in text.replace("\r\n", "\n").split("\n"):
         kind, content = _classify(line)
@@ -108,7 +111,9 @@ def paragraphs(text: str, language: str = "python") -> Markup:
             blocks[-1][1].append(content)
         else:
             blocks.append((kind, [content]))
-    return Markup("\n\n".join(_block(kind, lines, language) for kind, lines in blocks if any(lines)))
+    full = [(kind, lines) for kind, lines in blocks if any(lines)]
+    lead = "\n\n" if full and full[0][0] != "text" else ""
+    return Markup(lead + "\n\n".join(_block(kind, lines, language) for kind, lines in full))
 
 
 def html_text(text: str, limit: int = CODE_LIMIT) -> Markup:

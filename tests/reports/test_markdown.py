@@ -38,6 +38,8 @@ def test_the_documents_are_the_accepted_ones(kind):
 
 @settings(max_examples=40, deadline=None)
 @given(hostile())
+@example("    <!--")
+@example("- </details>")
 def test_no_text_from_outside_changes_a_document(text):
     plain, attacked = unplotted(hostile_report("x")), unplotted(hostile_report(text))
     assert list(plain) == list(attacked)
