@@ -38,7 +38,7 @@ def settle_gate(gate: Gate, findings: Sequence[Finding], block_at: Severity) -> 
     counts = Counter((finding.severity, finding.rule) for finding in found)
     summary = ", ".join(f"{count} {rule} {level.name}" for (level, rule), count in sorted(counts.items(), reverse=True))
     return dataclasses.replace(
-        gate, status=status, evidence=f"{gate.evidence}; {summary}" if gate.evidence else summary
+        gate, status=status, evidence=f"{summary}; {gate.evidence}" if gate.evidence else summary
     )
 
 

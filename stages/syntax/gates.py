@@ -46,9 +46,7 @@ def syntax_gates(
         ),
         _gate(
             "dependencies",
-            f"declared but not installed here: {', '.join(absent)}"
-            if absent
-            else _count(external, "other import") + " looked up",
+            f"declared but not installed here: {', '.join(absent)}" if absent else others,
             "IMP002",
             status=GateStatus.DEFERRED if absent else GateStatus.PASS,
         ),

@@ -86,7 +86,8 @@ BREAKAGES = {
         "amp_runtime/rng.py", "", "\nimport os\nos._exit(0)\n", "RUN005", "amp_runtime/rng.py", "0"
     ),
     "clip before unscale": Breakage(
-        "amp_runtime/step.py", "        self.policy.unscale(self.optimizer)\n", "", "RUN009", "amp_runtime/workloads", "fp16"
+        "amp_runtime/step.py", "        self.policy.unscale(self.optimizer)\n", "",
+        "RUN009", "amp_runtime/workloads", "fp16",
     ),
 }  # fmt: skip
 
