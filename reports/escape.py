@@ -29,7 +29,7 @@ _WORD = re.compile(
 _CODE_LIKE = re.compile(
     r"""
     .*[_@].* | .*::.* | .*\(\) | www\..*
-    | .*/.*\.\w+                              # a/path.py
+    | .*/.*\.\w+(?::\d+){0,2}                # a/path.py, a/path.py:3
     | [A-Za-z]\w+(?:\.[A-Za-z]\w+)+           # a dotted.name
     | [A-Za-z][\w.]*:[A-Za-z]\w*              # a module:factory, a stage:gate
     """,

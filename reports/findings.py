@@ -19,6 +19,7 @@ _CONTEXT = 2
 _RELATED_LIMIT = 12
 _EVIDENCE_LIMIT = 6
 _LONG = 60
+_HEADLINE = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class FindingView:
     code: str
     name: str
     severity: str
-    message: str
+    headline: str
+    message: str  # in full, where the headline had to be cut
     place: str
     context: Markup
     related: tuple[Markup, ...]
@@ -68,11 +70,14 @@ def place(location: Location) -> str:
 
 def view(item: Judged, snippets: Mapping[tuple[str, int], str]) -> FindingView:
     finding = item.reported.finding
+    headline = _headline(finding.message)
+    evidence = [one for one in finding.evidence if not _quotes_the_code(one, finding.location, snippets)]
     return FindingView(
         code=finding.rule,
         name=item.reported.name,
         severity=finding.severity.name,
-        message=finding.message,
+        headline=headline,
+        message="" if headline == finding.message else finding.message,
         place=place(finding.location),
         context=code_context(finding.location, snippets),
         related=tuple(_related(one, snippets) for one in finding.related[:_RELATED_LIMIT]),
@@ -81,8 +86,8 @@ def view(item: Judged, snippets: Mapping[tuple[str, int], str]) -> FindingView:
         impact=paragraphs(finding.impact),
         remediation=paragraphs(finding.remediation),
         fix=finding.fix or "",
-        evidence=tuple(_evidence(one) for one in finding.evidence[:_EVIDENCE_LIMIT]),
-        blocks=tuple(block for one in finding.evidence[:_EVIDENCE_LIMIT] for block in _texts(one)),
+        evidence=tuple(_evidence(one) for one in evidence[:_EVIDENCE_LIMIT]),
+        blocks=tuple(block for one in evidence[:_EVIDENCE_LIMIT] for block in _texts(one)),
     )
 
 
@@ -105,6 +110,19 @@ def code_context(location: Location, snippets: Mapping[tuple[str, int], str]) ->
             lines.append(f"  {' ' * width} | {' ' * len(_shown(source[: location.column - 1]))}^")
     language = "python" if location.path.endswith((".py", ".pyi", ".pyw")) else "text"
     return fence("\n".join(lines), language)
+
+
+def _headline(message: str) -> str:
+    """Return the message, cut between words where it is too long for a heading."""
+    if len(message) <= _HEADLINE:
+        return message
+    return f"{message[:_HEADLINE].rsplit(' ', 1)[0]} …"
+
+
+def _quotes_the_code(evidence: Evidence, where: Location, snippets: Mapping[tuple[str, int], str]) -> bool:
+    """Say whether evidence only repeats the source line that is shown as code context."""
+    source = snippets.get((where.path, where.line), "").strip()
+    return evidence.kind == "source" and bool(source) and source in evidence.summary
 
 
 def _rank(item: Judged) -> tuple[int, int, str, int, int, str, str]:

@@ -94,6 +94,23 @@ def test_blocking_findings_show_the_code_and_point_at_it():
     assert "> 131 |         with autocast():\n      |              ^\n" in page
 
 
+def test_a_long_message_is_cut_in_the_heading_and_stands_in_full_below():
+    message = "because " * 40
+    page = markdown.render(run_report(stage_result(reported(finding(message=message.strip())))))
+    (title,) = [text for level, text in headings(page) if level == 3]
+    assert title.endswith("because …")
+    assert len(title) < 220
+    assert f"\n\n{message.strip()}\n\n" in page
+
+
+def test_evidence_that_only_quotes_the_shown_line_is_left_out():
+    seen = (Evidence(kind="source", summary="line 3 reads x: y = x"), Evidence(kind="source", summary="no x above"))
+    stage = stage_result(reported(finding(at="a.py:3", evidence=seen)))
+    page = markdown.render(run_report(stage, snippets={("a.py", 3): "    y = x"}))
+    assert "line 3 reads" not in page
+    assert "**Evidence.** Source: no x above" in page
+
+
 def test_evidence_with_lines_is_shown_as_a_block_and_its_figures_inline():
     evidence = Evidence(kind="command", summary="it ended", data={"exit": 3, "loss": float("nan"), "output": "a\nb"})
     page = markdown.render(run_report(stage_result(reported(finding(evidence=(evidence,))))))
