@@ -18,8 +18,12 @@ if TYPE_CHECKING:
     from stages._source.opcodes import Instructions
 
 MODULE_OWNER = (0, "<module>")
+CLASS_NAMES = frozenset({"__module__", "__qualname__", "__firstlineno__", "__annotations__"})  # in every class body
+_TYPES_ONLY_FLAGS = ("TYPE_CHECKING", "MYPY")
 _INSIDE = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>", "<lambda>"})
-_REACHING = frozenset({"globals", "f_globals", "f_builtins", "__builtins__", "builtins", "__builtin__", "gettext"})
+_REACHING = frozenset({"globals", "f_globals", "f_builtins", "__builtins__", "builtins", "__builtin__", "gettext"}) | {
+    *("global_enum", "_convert_", "_convert"),  # `enum` writes members into the module
+}
 _REACHING_HERE = frozenset({"vars", "locals", "exec"})  # only the module's own frame is changed through them
 _BUILTINS = frozenset(dir(builtins))
 
@@ -70,6 +74,7 @@ def read(code: CodeType) -> Reading:
     stores = _names(code, stream, opcodes.STORE_NAME) | _names(code, stream, opcodes.STORE_GLOBAL)
     walk.bindings |= stores
     walk.loads |= _names(code, stream, opcodes.LOAD_NAME) | _globals(code, stream)
+    walk.loads |= _names(code, stream, opcodes.DELETE_NAME)
     _common(walk, code, stream, eager=True)
     for inner in _nested(code):
         _visit(walk, inner, MODULE_OWNER, eager=True)
@@ -104,9 +109,11 @@ def _visit(walk: _Walk, code: CodeType, owner: Owner, *, eager: bool) -> None:
     else:
         stores = _names(code, stream, opcodes.STORE_NAME)
         loads = _names(code, stream, opcodes.LOAD_NAME)
-        walk.loads |= (loads - stores) | _globals(code, stream)
+        walk.loads |= (loads - stores - CLASS_NAMES) | _globals(code, stream)
         if gaps := _class_gaps(code, stream, loads & stores):
             walk.class_gaps.append((owner, gaps))
+    if opcodes.DELETE_GLOBAL in stream.ops:
+        walk.loads |= _names(code, stream, opcodes.DELETE_GLOBAL)
     if opcodes.STORE_GLOBAL in stream.ops:
         walk.outer |= _names(code, stream, opcodes.STORE_GLOBAL)
         walk.bindings |= walk.outer
@@ -218,7 +225,7 @@ def _exports(code: CodeType, stream: Instructions) -> frozenset[str]:
 
 
 def _type_only(code: CodeType, stream: Instructions, elsewhere: set[str]) -> frozenset[str]:
-    if "TYPE_CHECKING" not in code.co_names:
+    if not any(flag in code.co_names for flag in _TYPES_ONLY_FLAGS):
         return frozenset()
     inside: set[str] = set()
     outside: set[str] = set(elsewhere)
@@ -230,11 +237,11 @@ def _type_only(code: CodeType, stream: Instructions, elsewhere: set[str]) -> fro
 
 
 def _type_checking_spans(code: CodeType, stream: Instructions) -> list[tuple[int, int]]:
-    index = code.co_names.index("TYPE_CHECKING")
+    flags = [place for place, name in enumerate(code.co_names) if name in _TYPES_ONLY_FLAGS]
     spans = []
     for op in (opcodes.LOAD_NAME, opcodes.LOAD_ATTR):
         for position in stream.find(op):
-            if stream.args[position] != index:
+            if stream.args[position] not in flags:
                 continue
             branch = opcodes.BRANCHES.search(stream.ops, position)
             if branch is None:

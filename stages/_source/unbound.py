@@ -174,7 +174,10 @@ class _Flow:
             elif op in _STORES:
                 state &= ~(1 << args[position])
             elif op in _DELETES:
-                state |= 1 << args[position] & self.tracked
+                bit = 1 << args[position] & self.tracked
+                if state & bit:
+                    return True
+                state |= bit
                 for handler in self.covering.get(position, ()):
                     self._push(handler, state, position)
             elif op in opcodes.JUMPS:

@@ -33,7 +33,7 @@ def scan_file(file: SourceFile) -> FileScan:
     if not opcodes.READABLE:
         return _from_tree(file, compiled)
     reading = read(compiled.code)
-    suspicion = screen.judge(reading, compiled.code, file.data or b"")
+    suspicion = screen.judge(reading, compiled.code, file.path, file.data or b"")
     dynamic = "__getattr__" in reading.bindings
     if not suspicion.needed:
         return FileScan(file.path, None, compiled.warnings, reading.imports, reading.bindings, dynamic)

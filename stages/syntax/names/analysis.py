@@ -112,6 +112,7 @@ def _unbound(
             continue
         readings = Flow(names, scope, future).run(node)
         certain = [reading for reading in readings if not reading.bound]
+        certain = maybe.certain(names, scope, node, certain, future=future)
         unsure = [reading for reading in readings if reading.bound]
         if unsure:
             unsure = maybe.doubtful(names, scope, node, unsure, future=future)

@@ -170,7 +170,8 @@ class _Builder:
                 self.expr(handler.type)
             if handler.name:
                 self.bind(handler.name, How.EXCEPTION, handler)
-            self.block(handler.body)
+            with self.under(versioned=tests_of.expects_old_python(handler)):
+                self.block(handler.body)
         self.block(node.orelse)
         self.block(node.finalbody)
 

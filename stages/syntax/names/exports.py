@@ -27,7 +27,7 @@ def missing(tree: ast.Module, names: Names, space: Namespace, places: Places, pa
     bound = {
         name
         for name, bindings in names.module.bindings.items()
-        if any(not b.types_only and b.how not in (How.DECLARED, How.DELETED) for b in bindings)
+        if any(b.how not in (How.DECLARED, How.DELETED) for b in bindings)  # for type checkers only will do
     }
     known = bound | MODULE_NAMES | space.added
     entries: dict[str, ast.Constant] = {}
@@ -38,12 +38,20 @@ def missing(tree: ast.Module, names: Names, space: Namespace, places: Places, pa
 
 
 def _entries(tree: ast.Module) -> Iterator[ast.Constant]:
-    for node in tree.body:
+    for node in _module_statements(tree.body):
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
             yield from _strings(node.value)
-        elif isinstance(node, ast.AugAssign | ast.AnnAssign) and node.value is not None:
-            if isinstance(node.target, ast.Name) and node.target.id == "__all__":
+        elif isinstance(node, ast.AugAssign | ast.AnnAssign) and getattr(node.target, "id", "") == "__all__":
+            if node.value is not None:
                 yield from _strings(node.value)
+
+
+def _module_statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    for node in body:
+        yield node
+        if isinstance(node, ast.If | ast.Try):
+            for part in (node.body, node.orelse, getattr(node, "finalbody", [])):
+                yield from _module_statements(part)
 
 
 def _strings(node: ast.expr) -> Iterator[ast.Constant]:

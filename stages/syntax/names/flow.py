@@ -96,10 +96,12 @@ class Flow:
         for name, bindings in scope.bindings.items():
             if name in scope.foreign:
                 continue  # another function binds it when it is called, which is not followed
+            if scope.kind == "module" and (name in BUILTINS or name in MODULE_NAMES):
+                continue
             real = [b for b in bindings if b.how not in (How.DECLARED, How.DELETED)]
             deleted = any(b.how in (How.DELETED, How.EXCEPTION) for b in bindings)
-            if not real or all(b.types_only for b in real):
-                continue
+            if all(b.types_only for b in real):
+                continue  # told as a name that does not exist
             if not deleted and any(b.how in (How.PARAMETER, How.TYPE_PARAMETER) for b in real):
                 continue
             bit = self._bit((scope, name))
@@ -148,43 +150,44 @@ class Flow:
         return name
 
     def read(self, node: ast.Name) -> None:
-        use = self.names.use_of.get(node)
-        if self.state is None or use is None:
+        """Look a name up: where it is unbound, an exception leaves from here, and what follows has it bound."""
+        if self.state is None:
             return
-        for owner in owners(self.scope, use.name):
-            bit = self.bits.get((owner, use.name), 0)
-            if not bit:
-                if any(b.how is not How.DECLARED for b in owner.bindings.get(use.name, ())):
-                    return  # bound by something that is not followed here
-                continue
-            unbound, bound = self.state
-            if owner.kind == "class" and unbound & bit:
-                self._read_through_class(node, use, bit)
+        name = self._mangled(node.id)
+        self.may_raise(likely=node not in self.names.use_of)  # a read that is no use expects a NameError
+        for owner in owners(self.scope, name):
+            bit = self.bits.get((owner, name), 0)
+            if bit and owner.kind == "class" and self.state[0] & bit:
+                self._read_through_class(node, name, bit)
                 return
-            self._note(node, bit, (owner, use.name))
-            self.state = unbound & ~bit, bound
-            return
+            if bit:
+                self._note(node, bit, (owner, name))
+                return
+            if any(b.how is not How.DECLARED for b in owner.bindings.get(name, ())):
+                return  # bound by something that is not followed here
 
-    def _read_through_class(self, node: ast.Name, use: Use, bit: int) -> None:
+    def _read_through_class(self, node: ast.Name, name: str, bit: int) -> None:
         """Read a class-level name that may be unbound: Python then looks in the module and the builtins."""
         assert self.state is not None
-        unbound, bound = self.state
         module = self.scope.module
-        outside = self.bits.get((module, use.name), 0)
-        if use.name in BUILTINS or use.name in MODULE_NAMES:
+        outside = self.bits.get((module, name), 0)
+        if name in BUILTINS or name in MODULE_NAMES:
             return
         if outside:
-            if not bound & bit:
-                self._note(node, outside, (module, use.name))
-                self.state = unbound & ~outside, bound
-        elif use.name not in module.bindings or all(b.types_only for b in module.bindings[use.name]):
-            self._note(node, bit, (self.scope, use.name))
-            self.state = unbound & ~bit, bound
+            if not self.state[1] & bit:
+                self._note(node, outside, (module, name))
+        elif name not in module.bindings or all(b.types_only for b in module.bindings[name]):
+            self._note(node, bit, (self.scope, name))
 
     def _note(self, node: ast.Name, bit: int, variable: Variable) -> None:
         assert self.state is not None
-        before = self.seen.get(node, (0, 0, variable))
-        self.seen[node] = (before[0] | (self.state[0] & bit), before[1] | (self.state[1] & bit), variable)
+        unbound, bound = self.state
+        if node in self.names.use_of:
+            before = self.seen.get(node, (0, 0, variable))
+            self.seen[node] = (before[0] | (unbound & bit), before[1] | (bound & bit), variable)
+        if unbound & bit:
+            self.may_raise()
+            self.state = unbound & ~bit, bound
 
     def may_raise(self, *, likely: bool = True) -> None:
         """Let the handlers around see the state here. An unlikely exception proves no name unbound."""
@@ -554,7 +557,6 @@ class Flow:
     def expr(self, node: ast.AST) -> None:
         if isinstance(node, ast.Name):
             if isinstance(node.ctx, ast.Load):
-                self.may_raise(likely=False)
                 self.read(node)
         elif isinstance(node, ast.Constant):
             return
@@ -568,6 +570,7 @@ class Flow:
             self.defaults(node.args)
         elif isinstance(node, ast.GeneratorExp):
             self.expr(node.generators[0].iter)
+            self._walrus_later(node)
         elif isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp):
             self._comprehension(node)
         else:
@@ -581,6 +584,12 @@ class Flow:
             self.scope = self.scope.parent
         self.bind(name)
         self.scope = inner
+
+    def _walrus_later(self, node: ast.GeneratorExp) -> None:
+        """Take the names that a generator's := binds as bound: when it runs is not followed."""
+        for part in ast.walk(node):
+            if isinstance(part, ast.NamedExpr):
+                self._bind_walrus(part.target.id)
 
     def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp) -> None:
         self.expr(node.generators[0].iter)

@@ -7,6 +7,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from stages.syntax.names.flow import Flow
+from stages.syntax.names.scopes import How
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,12 +27,27 @@ def doubtful(names: Names, scope: Scope, node: Body, readings: list[Reading], *,
     parents = _parents(node)
     kept = []
     for reading in readings:
-        places = _bindings(node, reading, names)
+        places = _bindings(node, reading)
         if not places or _behind_another_test(reading.node, places, parents):
             continue
         related = _related_tests(node, places, parents)
         if related is None or _ruled_out_by_exit(node, reading.node, places, parents):
             continue
+        if not related or _open_for_some_answer(names, scope, node, reading, related, future=future):
+            kept.append(reading)
+    return kept
+
+
+def certain(names: Names, scope: Scope, node: Body, readings: list[Reading], *, future: bool) -> list[Reading]:
+    """Return the readings that no path survives, without those that tests which go together never reach."""
+    kept = []
+    parents = _parents(node) if readings else {}
+    for reading in readings:
+        owner, name = reading.variable
+        deleted = any(b.how in (How.DELETED, How.EXCEPTION) for b in owner.bindings.get(name, ()))
+        if deleted and _behind_another_test(reading.node, _bindings(node, reading), parents):
+            continue
+        related = _related_tests(node, [reading.node], parents)
         if not related or _open_for_some_answer(names, scope, node, reading, related, future=future):
             kept.append(reading)
     return kept
@@ -78,7 +94,7 @@ def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:
             stack.extend(ast.iter_child_nodes(part))
 
 
-def _bindings(node: Body, reading: Reading, names: Names) -> list[ast.AST]:
+def _bindings(node: Body, reading: Reading) -> list[ast.AST]:
     scope, name = reading.variable
     places = {(b.line, b.column) for b in scope.bindings.get(name, ())}
     found = [
@@ -122,7 +138,7 @@ def _related_tests(node: Body, places: list[ast.AST], parents: dict[ast.AST, ast
     around: set[str] = set()
     for place in places:
         for ancestor in _chain(place, parents):
-            if isinstance(ancestor, ast.If):
+            if isinstance(ancestor, ast.If | ast.IfExp):
                 around.update(key for key, _positive, _leaf in leaf_tests(ancestor.test))
     related = sorted(key for key in around if len(asked.get(key, ())) > 1)
     for key in related:
@@ -130,9 +146,9 @@ def _related_tests(node: Body, places: list[ast.AST], parents: dict[ast.AST, ast
         first, last = min(leaf.lineno for leaf in leaves), max(leaf.lineno for leaf in leaves)
         words = {name.id for leaf in leaves for name in ast.walk(leaf) if isinstance(name, ast.Name)}
         for part in _own_nodes(node):
-            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store) and part.id in words:
-                if first <= part.lineno <= last:
-                    return None
+            stored = isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store) and part.id in words
+            if stored and first <= getattr(part, "lineno", 0) <= last:
+                return None
     return related if len(related) <= _MOST_TESTS else None
 
 
@@ -146,7 +162,6 @@ def _ruled_out_by_exit(node: Body, use: ast.Name, places: list[ast.AST], parents
                 words |= _words(test)
             if isinstance(ancestor, ast.If):
                 words |= {w for child in (*ancestor.body, *ancestor.orelse) for w in _stored(child)}
-    first = min(getattr(place, "lineno", 0) for place in places)
     chain = set(_chain(use, parents))
     for part in _own_nodes(node):
         if isinstance(part, ast.Assert):
@@ -157,8 +172,7 @@ def _ruled_out_by_exit(node: Body, use: ast.Name, places: list[ast.AST], parents
             continue
         holds_binding = any(part in _chain(place, parents) for place in places)
         if leaves and not holds_binding and part.lineno < use.lineno and _words(part.test) & words:
-            if part.lineno > first or isinstance(part, ast.If | ast.Assert):
-                return True
+            return True
     return False
 
 

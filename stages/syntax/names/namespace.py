@@ -1,4 +1,4 @@
-"""Decides whether a module's namespace may hold names that its text does not show, and which names it adds to builtins."""
+"""Decides whether a module's namespace may hold names that its text does not show, and what it adds to builtins."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Namespace:
         added: names bound through `globals()["x"] = …`.
         injected: names put among the builtins here.
         probed: names whose presence the text itself asks about.
+        builtins: what the text calls the module of builtins.
     """
 
     open: bool = False
@@ -33,6 +34,7 @@ class Namespace:
     added: set[str] = field(default_factory=set)
     injected: set[str] = field(default_factory=set)
     probed: set[str] = field(default_factory=set)
+    builtins: set[str] = field(default_factory=lambda: set(_BUILTIN_MODULES))
 
 
 def inspect(tree: ast.Module) -> Namespace:
@@ -40,6 +42,10 @@ def inspect(tree: ast.Module) -> Namespace:
     found = Namespace()
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     at_module_level = _module_level(tree)
+    _enums(found, tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.builtins |= {a.asname for a in node.names if a.asname and a.name in _BUILTIN_MODULES}
     imports_gettext = any(
         isinstance(node, ast.Import | ast.ImportFrom)
         and (getattr(node, "module", None) == "gettext" or any(a.name == "gettext" for a in node.names))
@@ -60,6 +66,17 @@ def inspect(tree: ast.Module) -> Namespace:
             found.replaced = True
     found.replaced |= found.open
     return found
+
+
+def _enums(found: Namespace, tree: ast.Module) -> None:
+    """Follow the two ways in which `enum` writes members into a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and any(last_word(d) == "global_enum" for d in node.decorator_list):
+            found.added |= {
+                part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+            }
+        elif isinstance(node, ast.Call) and last_word(node.func) in ("_convert_", "_convert"):
+            found.open = True
 
 
 def _module_level(tree: ast.Module) -> set[ast.AST]:
@@ -88,18 +105,18 @@ def _call(
         _namespace_value(found, node, parents)
     elif plain and word == "exec" and len(node.args) < 2 and not node.keywords and node in at_module_level:
         found.open = True
-    elif word == "setattr" and len(node.args) == 3 and last_word(node.args[0]) in _BUILTIN_MODULES:
+    elif word == "setattr" and len(node.args) == 3 and last_word(node.args[0]) in found.builtins:
         name = node.args[1]
         if isinstance(name, ast.Constant) and isinstance(name.value, str):
             found.injected.add(name.value)
         else:
             found.open = True
-    elif word == "hasattr" and len(node.args) == 2 and last_word(node.args[0]) in _BUILTIN_MODULES:
+    elif word == "hasattr" and len(node.args) == 2 and last_word(node.args[0]) in found.builtins:
         if isinstance(node.args[1], ast.Constant) and isinstance(node.args[1].value, str):
             found.probed.add(node.args[1].value)
     elif word == "install" and imports_gettext:
         found.injected.update(_GETTEXT)
-    elif word == "update" and isinstance(node.func, ast.Attribute) and _is_builtins_dict(node.func.value):
+    elif word == "update" and isinstance(node.func, ast.Attribute) and _is_builtins_dict(found, node.func.value):
         found.open = True
 
 
@@ -120,9 +137,9 @@ def _namespace_value(found: Namespace, node: ast.Call, parents: dict[ast.AST, as
         return
     if isinstance(parent, ast.Call) and last_word(parent.func) in _READING_CALLS:
         return
-    if isinstance(parent, ast.keyword) and isinstance(call := parents.get(parent), ast.Call):
-        if last_word(call.func) in _READING_CALLS:
-            return
+    call = parents.get(parent) if isinstance(parent, ast.keyword) else None
+    if isinstance(call, ast.Call) and last_word(call.func) in _READING_CALLS:
+        return
     found.open = True
 
 
@@ -136,7 +153,7 @@ def _name(found: Namespace, node: ast.Name, parents: dict[ast.AST, ast.AST]) -> 
 def _attribute(found: Namespace, node: ast.Attribute) -> None:
     if node.attr in ("f_globals", "f_builtins"):
         found.open = True
-    elif isinstance(node.ctx, ast.Store) and last_word(node.value) in _BUILTIN_MODULES:
+    elif isinstance(node.ctx, ast.Store) and last_word(node.value) in found.builtins:
         found.injected.add(node.attr)
 
 
@@ -153,7 +170,7 @@ def _probe(found: Namespace, node: ast.Compare) -> None:
 
 
 def _subscript(found: Namespace, node: ast.Subscript, parents: dict[ast.AST, ast.AST]) -> None:
-    if _is_builtins_dict(node.value) and not isinstance(node.ctx, ast.Load):
+    if _is_builtins_dict(found, node.value) and not isinstance(node.ctx, ast.Load):
         key = node.slice
         if isinstance(key, ast.Constant) and isinstance(key.value, str):
             found.injected.add(key.value)
@@ -173,7 +190,7 @@ def _subscript(found: Namespace, node: ast.Subscript, parents: dict[ast.AST, ast
         found.open |= not reads
 
 
-def _is_builtins_dict(node: ast.expr) -> bool:
+def _is_builtins_dict(found: Namespace, node: ast.expr) -> bool:
     if isinstance(node, ast.Name):
         return node.id == "__builtins__"
-    return isinstance(node, ast.Attribute) and node.attr == "__dict__" and last_word(node.value) in _BUILTIN_MODULES
+    return isinstance(node, ast.Attribute) and node.attr == "__dict__" and last_word(node.value) in found.builtins

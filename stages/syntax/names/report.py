@@ -169,7 +169,8 @@ def _word(scope: Scope) -> str:
 def _advice(name: str, binding: Binding, use: Use) -> str:
     if binding.how is How.IMPORT:
         statement = _import_statement(name, binding)
-        return f"Move `{statement}` from line {binding.line} to the top of the file, or repeat it in {place_of(use.scope)}."
+        here = place_of(use.scope)
+        return f"Move `{statement}` from line {binding.line} to the top of the file, or repeat it in {here}."
     if binding.scope.kind == "class" and binding.scope in use.scope.ancestors():
         return f"Write `self.{name}` or `{binding.scope.name}.{name}`."
     if binding.scope.kind == "class":

@@ -7,6 +7,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from stages._source.bytecode import CLASS_NAMES
 from stages.syntax.names.scopes import How, Scope, When
 
 if TYPE_CHECKING:
@@ -15,19 +16,16 @@ if TYPE_CHECKING:
     from stages.syntax.names.namespace import Namespace
     from stages.syntax.names.scopes import Binding, Names, Use
 
-BUILTINS = frozenset(dir(builtins)) | {
-    *("exit", "quit", "copyright", "credits", "license", "help"),  # put there by `site`
-    *("reveal_type", "reveal_locals", "WindowsError", "__debug__", "__builtins__"),
-}
+_FROM_SITE = ("exit", "quit", "copyright", "credits", "license", "help")
+_ELSEWHERE = ("reveal_type", "reveal_locals", "WindowsError", "__debug__", "__builtins__")  # checkers, Windows
+BUILTINS = frozenset([*dir(builtins), *_FROM_SITE, *_ELSEWHERE])
 MODULE_NAMES = frozenset(
     {"__name__", "__doc__", "__package__", "__loader__", "__spec__", "__file__", "__cached__", "__builtins__"}
     | {"__annotations__", "__warningregistry__"}
 )
-CLASS_NAMES = frozenset({"__module__", "__qualname__", "__firstlineno__", "__annotations__"})
-PYTHON_2 = frozenset(
-    ["unicode", "basestring", "long", "xrange", "unichr", "raw_input", "reduce", "cmp", "file", "execfile", "reload"]
-    + ["buffer", "apply", "coerce", "intern", "StandardError", "raw_unicode_escape"]
-)
+_OLD_TYPES = ("unicode", "basestring", "long", "file", "buffer", "StandardError")
+_OLD_CALLS = ("xrange", "unichr", "raw_input", "reduce", "cmp", "execfile", "reload", "apply", "coerce", "intern")
+PYTHON_2 = frozenset((*_OLD_TYPES, *_OLD_CALLS))
 
 
 class Cause(enum.Enum):

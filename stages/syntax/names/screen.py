@@ -8,12 +8,13 @@ from types import CodeType
 from typing import TYPE_CHECKING
 
 from stages._source.typetext import roots
-from stages.syntax.names.resolve import BUILTINS, CLASS_NAMES, MODULE_NAMES
+from stages.syntax.names.resolve import BUILTINS, MODULE_NAMES
 
 if TYPE_CHECKING:
     from stages._source.bytecode import Reading
 
-_KNOWN = BUILTINS | MODULE_NAMES | CLASS_NAMES | {"__class__", "__path__"}
+_KNOWN = BUILTINS | MODULE_NAMES
+_KNOWN_IN_PACKAGE = _KNOWN | {"__path__"}
 # An annotated assignment inside a function: Python compiles nothing for its annotation, so only the text shows it.
 _LOCAL_ANNOTATION = re.compile(
     rb"^[ \t]+([A-Za-z_][\w.]*)[ \t]*:(?![=:])[ \t]*([^\n#=]+?)[ \t]*(?:=(?!=)|#|$)", re.MULTILINE
@@ -29,9 +30,9 @@ class Suspicion:
     owners: frozenset[tuple[int, str]]
 
 
-def judge(reading: Reading, code: CodeType, data: bytes) -> Suspicion:
+def judge(reading: Reading, code: CodeType, path: str, data: bytes) -> Suspicion:
     """Return whether anything about the file's names is not plainly in order."""
-    known = reading.bindings | _KNOWN
+    known = reading.bindings | (_KNOWN_IN_PACKAGE if path.endswith("__init__.py") else _KNOWN)
     needed = (
         bool(reading.owners)
         or reading.hints

@@ -21,7 +21,7 @@ def truth(test: ast.expr) -> Truth:
     if isinstance(test, ast.Constant):
         return "true" if test.value else "false"
     if isinstance(test, ast.Name):
-        return {"TYPE_CHECKING": "types", "__debug__": "true"}.get(test.id, "unknown")  # type: ignore[return-value]
+        return {"TYPE_CHECKING": "types", "MYPY": "types", "__debug__": "true"}.get(test.id, "unknown")  # type: ignore[return-value]
     if isinstance(test, ast.Attribute):
         return "types" if test.attr == "TYPE_CHECKING" else "unknown"
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
@@ -78,6 +78,12 @@ def excluded_version(test: ast.expr) -> bool | None:
         ast.Eq: here == wanted,
     }
     return compare.get(type(test.ops[0]))
+
+
+def expects_old_python(handler: ast.ExceptHandler) -> bool:
+    """Return whether a handler catches what a missing module or builtin raises, as code for two Pythons does."""
+    words = {part.id for part in ast.walk(handler.type) if isinstance(part, ast.Name)} if handler.type else set()
+    return not words.isdisjoint({"ImportError", "ModuleNotFoundError", "NameError", "AttributeError"})
 
 
 def catches(handlers: list[ast.ExceptHandler]) -> Literal["names", "all", "some"]:
