@@ -31,7 +31,7 @@ _CODE_LIKE = re.compile(
     .*[_@].* | .*::.* | .*\(\) | www\..*
     | .*/.*\.\w+(?::\d+){0,2}                # a/path.py, a/path.py:3
     | [A-Za-z]\w+(?:\.[A-Za-z]\w+)+           # a dotted.name
-    | [A-Za-z][\w.]*:[A-Za-z]\w*              # a module:factory, a stage:gate
+    | [A-Za-z][\w.-]*:[A-Za-z][\w-]*          # a module:factory, a stage:gate
     """,
     re.VERBOSE,
 )

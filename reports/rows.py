@@ -20,6 +20,7 @@ from verifier.api import GateStatus, Severity, StageStatus
 if TYPE_CHECKING:
     from verifier.api import Acceptance, FileRecord, Gate, Json, StageResult, Suppressed
 
+_OTHERS_LIMIT = 200
 _TROUBLED = (GateStatus.FAIL, GateStatus.WARN)
 _WORST_FIRST = (GateStatus.FAIL, GateStatus.WARN, GateStatus.DEFERRED, GateStatus.PASS)
 
@@ -80,8 +81,17 @@ def acceptance_table(lines: Iterable[Acceptance]) -> Table:
     )
 
 
-def file_table(files: Sequence[FileRecord], judged: Iterable[Judged], *, decided: bool) -> tuple[Table, str]:
-    """Return the per-file table, worst first; where there are many files, only those with findings.
+@dataclass(frozen=True, slots=True)
+class FileTables:
+    """The per-file tables: of few files all in the first, of many the troubled first and the others apart."""
+
+    first: Table
+    others: Table
+    note: str
+
+
+def file_tables(files: Sequence[FileRecord], judged: Iterable[Judged], *, decided: bool) -> FileTables:
+    """Return the per-file tables, worst file first.
 
     Args:
         decided: every stage came to its end; otherwise a file without findings has not passed.
@@ -93,26 +103,16 @@ def file_table(files: Sequence[FileRecord], judged: Iterable[Judged], *, decided
         here[finding.location.path].append(item)
         for path in {one.location.path for one in finding.related} - {finding.location.path}:
             nearby[path].append(item)
-    status = {file.path: _file_status(here[file.path], nearby[file.path], decided=decided) for file in files}
-    shown, note = list(files), ""
-    if len(files) > FOLD_ABOVE:
-        shown = [file for file in files if status[file.path] in _TROUBLED]
-        rest = len(files) - len(shown)
-        note = f"{plural(rest, 'further file' if shown else 'file')} without a finding above INFO."
-    ordered = sorted(shown, key=lambda file: (*_worst(here[file.path], nearby[file.path]), file.path))
-    return table(
-        "File|Lines|Status|Issues",
-        (
-            (
-                code(file.path, cell=True),
-                file.lines,
-                status[file.path],
-                _issues(here[file.path], nearby[file.path]),
-            )
-            for file in ordered
-        ),
-        right="Lines",
-    ), note
+    ranked = sorted(files, key=lambda file: (*_worst(here[file.path], nearby[file.path]), file.path))
+    rows = [_file_row(file, here[file.path], nearby[file.path], decided=decided) for file in ranked]
+    troubled = [row for row in rows if row[2] in _TROUBLED]
+    others = [row for row in rows if row[2] not in _TROUBLED]
+    if len(rows) <= FOLD_ABOVE:
+        return FileTables(_file_table(rows), _file_table([]), "")
+    if len(others) <= _OTHERS_LIMIT:
+        return FileTables(_file_table(troubled), _file_table(others), "")
+    note = f"{plural(len(others), 'further file' if troubled else 'file')} without a finding above INFO."
+    return FileTables(_file_table(troubled), _file_table([]), note)
 
 
 def finding_table(judged: Iterable[Judged]) -> Table:
@@ -167,6 +167,15 @@ def _stage_row(stage: StageResult, page: str | None) -> tuple[Cell, ...]:
         stage.checks_run,
         duration(stage.duration_s),
     )
+
+
+def _file_table(rows: list[tuple[Cell, ...]]) -> Table:
+    return table("File|Lines|Status|Issues", rows, right="Lines", limit=_OTHERS_LIMIT)
+
+
+def _file_row(file: FileRecord, here: list[Judged], nearby: list[Judged], *, decided: bool) -> tuple[Cell, ...]:
+    status = _file_status(here, nearby, decided=decided)
+    return code(file.path, cell=True), file.lines, status, _issues(here, nearby)
 
 
 def _worst(here: list[Judged], nearby: list[Judged]) -> tuple[bool, int, bool]:

@@ -6,7 +6,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reports.escape import code
+from markupsafe import Markup
+
+from reports.escape import code, prose
 from reports.facts import Row, rows, section, text, texts, whole
 from reports.figures import listed, plural, sentence
 from reports.inventory_view import (
@@ -16,20 +18,17 @@ from reports.inventory_view import (
     amp_switch,
     misnamed_table,
     signature_table,
-    span,
     test_table,
     tests_note,
-    where,
 )
 from reports.mermaid import GRAPH_LIMIT, Edge
 from reports.table import Table, table
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
-
     from verifier.api import Json
 
 _CYCLE_LIMIT = 10
+_IMPORT_LIMIT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +157,10 @@ def _cycle(row: Row, graph: list[Row]) -> Cycle:
 def _graph(modules: list[str], edges: list[Edge], cycles: list[Row]) -> tuple[tuple[str, ...], str]:
     """Return the modules to draw: those joined by an import; none of a large tree or of a cycle drawn already."""
     if len(modules) > GRAPH_LIMIT:
-        return (), f"{len(modules):,} modules, {plural(len(edges), 'import')} between them: too many to draw."
+        return (
+            (),
+            f"Import graph: {len(modules):,} modules, {plural(len(edges), 'import')} between them: too many to draw.",
+        )
     joined = {name for edge in edges for name in edge[:2]}
     drawn = any(joined == set(texts(cycle, "modules")) for cycle in cycles[:_CYCLE_LIMIT])
     return () if drawn else tuple(module for module in modules if module in joined), ""
@@ -195,20 +197,33 @@ def _yes(value: Json) -> str:
 
 
 def _imports(entries: list[Row]) -> Table:
+    """Return one row a file: every module it imports with its line, and how where that is not plainly on loading."""
+    files: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for row in entries:
+        group = text(row, "group")
+        column = group if group in ("project", "third-party") else "standard library"
+        files[text(row, "path")][column].append(_import(row))
     return table(
-        "Where|Import|Group|Kind|Resolved",
+        "File|Project|Third-party|Standard library",
         (
             (
-                where(row),
-                span(text(row, "statement") or text(row, "module")),
-                text(row, "group"),
-                text(row, "kind"),
-                _yes(row.get("resolved")),
+                code(path, cell=True),
+                *(
+                    Markup(listed(groups[column], _IMPORT_LIMIT))
+                    for column in ("project", "third-party", "standard library")
+                ),
             )
-            for row in entries
+            for path, groups in files.items()
         ),
         limit=FACT_ROWS,
     )
+
+
+def _import(row: Row) -> str:
+    notes = [text(row, "kind")] if text(row, "kind") != "eager" else []
+    notes += ["unresolved"] if row.get("resolved") is False else []
+    note = f" ({prose(', '.join(notes), cell=True)})" if any(notes) else ""
+    return f"{code(text(row, 'module'), cell=True)} {whole(row, 'line')}{note}"
 
 
 def _counts(counts: Row) -> str:

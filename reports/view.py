@@ -15,6 +15,7 @@ from verifier.api import GateStatus, Severity, StageResult, StageStatus
 
 if TYPE_CHECKING:
     from reports.findings import FindingView, Judged
+    from reports.rows import FileTables
     from reports.table import Table
     from verifier.api import Deferred, RunReport
 
@@ -50,8 +51,7 @@ class Page:
     skipped: tuple[str, ...]
     gates: Table
     acceptance: Table
-    files: Table
-    files_note: str
+    files: FileTables
     noted: tuple[FindingView, ...]
     other: Table
     suppressed: Table
@@ -94,7 +94,7 @@ def _page(report: RunReport, stages: tuple[StageResult, ...], *, verdict: str, s
     suppressed = [item for item in report.suppressed if item.stage in names]
     deferred = tuple(item for item in report.deferred if whole or item.stage in names)
     decided = all(stage.status not in (StageStatus.ERRORED, StageStatus.SKIPPED) for stage in stages)
-    files, files_note = rows.file_table(report.source.files if whole or judged else (), judged, decided=decided)
+    files = rows.file_tables(report.source.files if whole or judged else (), judged, decided=decided)
     gates = rows.gates_of(stages)
     unexplained = _unexplained(stages)
     urgent, later = _urgent(stages, unexplained, blocking), _later(judged)
@@ -114,7 +114,6 @@ def _page(report: RunReport, stages: tuple[StageResult, ...], *, verdict: str, s
         gates=rows.gate_table(gates, with_stage=whole),
         acceptance=rows.acceptance_table(report.acceptance if whole else ()),
         files=files,
-        files_note=files_note,
         noted=tuple(findings.view(item, report.snippets) for item in noted),
         other=rows.finding_table(item for item in judged if not item.reported.blocking and item not in noted),
         suppressed=rows.suppressed_table(suppressed),

@@ -219,7 +219,16 @@ def test_the_same_advice_is_one_step_of_the_plan():
 def test_among_many_files_only_the_troubled_are_listed():
     noted = reported(finding("IMP005", "m3.py:1", "INFO"), blocking=False)
     broken = reported(finding("SCP001", "m4.py:1"))
-    page = markdown.render(run_report(stage_result(noted, broken), files={f"m{index}.py": 1 for index in range(30)}))
+    files = {f"m{index}.py": 1 for index in range(300)}
+    page = markdown.render(run_report(stage_result(noted, broken), files=files))
     section = page.split("## Files")[1].split("## ")[0]
     assert section.count("`m") == 1
-    assert "29 further files without a finding above INFO." in section
+    assert "299 further files without a finding above INFO." in section
+
+
+def test_the_others_of_a_middling_tree_are_folded_below():
+    files = {f"m{index}.py": 1 for index in range(30)}
+    page = markdown.render(run_report(stage_result(reported(finding(at="m4.py:1"))), files=files))
+    first, folded = page.split("## Files")[1].split("## ")[0].split("<details>")
+    assert (first.count("`m"), folded.count("`m")) == (1, 29)
+    assert "<summary>Files without a finding above INFO (29)</summary>" in folded
