@@ -151,7 +151,7 @@ def _snippets(stages: Sequence[StageResult], sources: SourceTree) -> dict[tuple[
     for path, line in sorted(places):
         if path not in lines:
             file = sources.get(path)
-            lines[path] = (file.data or b"").decode("utf-8", "replace").splitlines() if file else []
+            lines[path] = file.text_lines if file else []
         text = lines[path]
         for number in range(max(1, line - _CONTEXT_LINES), min(len(text), line + _CONTEXT_LINES) + 1):
             snippets[path, number] = text[number - 1]

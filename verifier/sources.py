@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import re
+import tokenize
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +35,16 @@ class SourceFile:
     def line_count(self) -> int:
         data = self.data or b""
         return data.count(b"\n") + (not data.endswith(b"\n") and bool(data))
+
+    @property
+    def text_lines(self) -> list[str]:
+        """The lines as CPython counts them: in the declared encoding, and not split at form feeds."""
+        data = self.data or b""
+        try:
+            encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        except SyntaxError:
+            encoding = "utf-8"
+        return re.split(r"\r\n|\r|\n", data.decode(encoding, "replace"))
 
 
 class SourceTree:

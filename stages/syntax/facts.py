@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import tokenize
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from stages._source.dependencies import Dependencies
@@ -87,10 +84,4 @@ def _trees(files: Sequence[SourceFile]) -> Iterator[tuple[str, ast.Module, list[
     for file in files:
         tree = parse(file)
         if tree is not None:
-            yield file.path, tree, _lines(file.data or b"")
-
-
-def _lines(data: bytes) -> list[str]:
-    """Return the lines as the parser counts them: in the declared encoding, and not split at form feeds."""
-    encoding, _ = tokenize.detect_encoding(BytesIO(data).readline)
-    return re.split(r"\r\n|\r|\n", data.decode(encoding, "replace"))
+            yield file.path, tree, file.text_lines
