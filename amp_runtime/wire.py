@@ -111,8 +111,8 @@ class UnitResult:
     """How one forked process ended.
 
     Args:
-        phase: what it was doing last.
-        code: exit code or signal number, by status.
+        phase: what it was doing last, or when it raised. phase_s: for how long.
+        code: exit code or signal number, by status. out_of_time: it was stopped because the whole probe's time was up.
         stack: for a time-out or a fatal signal, the project's lines that were executing, outermost first.
         survivors: command lines of processes it left behind; they have been killed.
         forged: records in its result channel that the harness did not write.
@@ -122,7 +122,9 @@ class UnitResult:
     status: Status
     phase: str
     duration_s: float
+    phase_s: float = 0.0
     code: int = 0
+    out_of_time: bool = False
     failure: Failure | None = None
     stack: tuple[Frame, ...] = ()
     stack_text: str = ""

@@ -78,13 +78,16 @@ class Supervisor:
             status, code = self._watch(pid, read_end, watch)
         finally:
             os.close(read_end)
+        ended = time.monotonic()
         survivors = self._clear(pid, wait=status == "ok")
         text = _read(dump_path)
         result = UnitResult(
             unit=unit.name,
             status=status,
             phase=watch.failed_in or watch.phase,
-            duration_s=time.monotonic() - started,
+            phase_s=ended - watch.phase_since,
+            out_of_time=status == "timeout" and ended > self._deadline,
+            duration_s=ended - started,
             code=code,
             failure=watch.failure,
             stack=self._project.stack(text) if status in _STACKED else (),

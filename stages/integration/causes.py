@@ -27,7 +27,11 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """One thing that went wrong for one subject. Causes with the same rule and key are one finding."""
+    """One thing that went wrong for one subject.
+
+    Causes with the same rule and key are one finding, and so are causes of any rule with the same origin: an
+    exception of one type and text that was raised at one line breaks imports, tests and workloads alike.
+    """
 
     rule: RuleInfo
     subject: Subject
@@ -37,20 +41,26 @@ class Cause:
     remediation: str
     impact: str = ""
     evidence: tuple[Evidence, ...] = ()
+    origin: tuple[str, str, Location] | None = None
 
 
 def findings_of(causes: Iterable[Cause]) -> tuple[Finding, ...]:
     """Merge causes into findings, in order of place."""
     groups: dict[tuple[object, ...], list[Cause]] = {}
-    for cause in causes:
-        groups.setdefault((cause.rule.code, *cause.key), []).append(cause)
+    homes: dict[tuple[str, str, Location], tuple[object, ...]] = {}
+    for cause in sorted(causes, key=lambda cause: -cause.rule.severity):  # stable: the order of the groups remains
+        home = (cause.rule.code, *cause.key)
+        if cause.origin is not None:
+            home = homes.setdefault(cause.origin, home)
+        groups.setdefault(home, []).append(cause)
     merged = [_merged(group) for group in groups.values()]
     return tuple(sorted(merged, key=lambda finding: (finding.location, finding.rule, finding.message)))
 
 
 def _merged(group: Sequence[Cause]) -> Finding:
-    """Let the cause that lies nearest to its subject speak for all: the module that holds the line, not its users."""
-    first = min(group, key=lambda cause: (cause.location.path != cause.subject.location.path,))
+    """Let one cause speak for all: of the first rule, where the line lies in the subject's own file, not its users'."""
+    candidates = [cause for cause in group if cause.rule is group[0].rule]
+    first = min(candidates, key=lambda cause: cause.location.path != cause.subject.location.path)
     others = [cause for cause in group if cause is not first]
     related = [
         Related(location=cause.subject.location, message=f"{cause.subject.name} fails for the same reason")
@@ -86,6 +96,13 @@ def traceback_evidence(failure: Failure) -> Evidence:
         summary=f"{failure.type} was raised{at}",
         data={"traceback": failure.text, "type": failure.type},
     )
+
+
+def origin_of(failure: Failure) -> tuple[str, str, Location] | None:
+    """Return what tells an exception from others; None where it was raised outside the project."""
+    if not failure.frames:
+        return None
+    return failure.type, failure.message, place(failure.frames, Location(path=""))
 
 
 def first_line(text: str, limit: int = 200) -> str:

@@ -85,7 +85,11 @@ def _cause(
 def _timeout(result: UnitResult, subject: Subject, limits: Limits) -> Cause:
     where = f"; it was executing line {result.stack[-1].line} of {result.stack[-1].path}" if result.stack else ""
     total = f"{limits.time_s:.0f} s were left of the stage's time"
-    message = f"{_sentence_start(subject.doing)} did not end after {result.duration_s:.1f} s and was stopped{where}."
+    message = f"{_sentence_start(subject.doing)} did not end within {result.phase_s:.1f} s and was stopped{where}."
+    if subject.doing.startswith("training"):
+        message = f"{_sentence_start(subject.doing)}: {result.phase} did not end within {result.phase_s:.1f} s{where}."
+    if result.out_of_time:
+        message = f"The time of the stage ran out while {subject.doing} ({result.phase}){where}."
     if result.phase == "interpreter exit":
         message = f"{_sentence_start(subject.doing)} ended, but the process then hung at its exit{where}."
     remediation = (

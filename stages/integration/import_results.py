@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from amp_runtime.wire import Imported
-from stages.integration.causes import Cause, Subject, place, raised_text, traceback_evidence
+from stages.integration.causes import Cause, Subject, origin_of, place, raised_text, traceback_evidence
 from stages.integration.endings import cause_of_probe, causes_of_ending
 from stages.integration.judged import Judged
 from stages.integration.rules import run001_import_fails, run005_early_exit, run012_import_shadowed
@@ -52,7 +53,7 @@ def judge_imports(modules: Sequence[ModuleUnit], report: ProbeReport, limits: Li
         evidence += f"; not: {', '.join(sorted(failed)[:5])}" + (" and more" if len(failed) > 5 else "")
     status = GateStatus.PASS if good == len(modules) and not causes else GateStatus.FAIL
     gate = Gate(name=GATE, requirement=REQUIREMENT, status=status, evidence=evidence)
-    return Judged(checks_run=done, causes=tuple(causes), gates=(gate,), facts={"imports": facts})
+    return Judged(checks_run=done, causes=tuple(_one_cycle_each(causes)), gates=(gate,), facts={"imports": facts})
 
 
 REQUIREMENT = "every module of the task can be imported first in a fresh process"
@@ -87,18 +88,37 @@ def _raised(failure: Failure, subject: Subject, module: ModuleUnit, report: Prob
         remediation=_remedy(failure, module, missing["name"] if missing else None),
         impact=f"`import {module.name}` fails, and with it every program that needs it.",
         evidence=(traceback_evidence(failure),),
+        origin=origin_of(failure),
     )
 
 
 def _cycle(failure: Failure) -> tuple[object, ...]:
-    """Return what names an import cycle whichever module it was entered by: the files from its first one on."""
+    """Return ("cycle", its files): those on the stack from the module that is being imported a second time."""
     named = _PARTIAL.search(failure.message)
     if not named:
         return ()
     paths = [frame.path for frame in failure.frames]
     first = re.compile(rf"(^|/){re.escape(named['name'].replace('.', '/'))}(/__init__)?\.py$")
     start = next((number for number, path in enumerate(paths) if first.search(path)), 0)
-    return ("cycle", *sorted(set(paths[start:])))
+    return ("cycle", frozenset(paths[start:]))
+
+
+def _one_cycle_each(causes: Sequence[Cause]) -> list[Cause]:
+    """Give cycles that share two files or more one key: they are one knot, entered from different modules."""
+    knots: list[frozenset[str]] = []
+    for files in [_files(cause) for cause in causes]:
+        if files:
+            joined = [knot for knot in knots if len(knot & files) > 1]
+            knots = [knot for knot in knots if knot not in joined] + [files.union(*joined)]
+    return [
+        replace(cause, key=("cycle", *sorted(next(knot for knot in knots if files <= knot)))) if files else cause
+        for cause, files in [(cause, _files(cause)) for cause in causes]
+    ]
+
+
+def _files(cause: Cause) -> frozenset[str]:
+    found = cause.key[1] if cause.key[:1] == ("cycle",) else None
+    return found if isinstance(found, frozenset) else frozenset()
 
 
 NO_TORCH = (

@@ -76,7 +76,7 @@ class _Execution:
     def _tests(self, todo: Plan, deadline: float, limit_s: float) -> None:
         tests = self.context.task.tests
         self.context.progress(f"running pytest on {', '.join(tests)}")
-        limits = self._limits(deadline, min(_LONGEST_PHASE_S, limit_s * 0.75))
+        limits = self._limits(deadline, min(_LONGEST_PHASE_S, limit_s / 2))
         report = self._probe(todo, limits, probe="tests", tests=tests)
         self._require_torch(todo, report, "the declared tests need it")
         self.judged.append(judge_tests(tests, report, limits, self.context.root, self._configuration()))
@@ -90,7 +90,7 @@ class _Execution:
             for amp in (False, True)
         )
         preload = ("torch",) if todo.uses_torch else ()
-        limits = self._limits(deadline, min(_LONGEST_PHASE_S, limit_s * 0.75))
+        limits = self._limits(deadline, min(_LONGEST_PHASE_S, limit_s / 2))
         report = self._probe(todo, limits, probe="workloads", workloads=units, preload=preload)
         self._require_torch(todo, report, "the declared workloads need it")
         self.judged.append(judge_training(units, report, limits, self._configuration()))

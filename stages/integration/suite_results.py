@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from amp_runtime.wire import Collected, CollectProblem, SuiteEnd, TestDone
-from stages.integration.causes import Cause, Subject, first_line, place, raised_text, traceback_evidence
+from stages.integration.causes import Cause, Subject, first_line, origin_of, place, raised_text, traceback_evidence
 from stages.integration.endings import cause_of_probe, causes_of_ending
 from stages.integration.judged import Judged
 from stages.integration.rules import run002_test_fails, run003_tests_not_run
@@ -76,6 +76,7 @@ def _failures(tests: Sequence[TestDone]) -> list[Cause]:
                 location=location,
                 remediation=f"Correct the line shown, or the code it checks; `pytest {test.id}` runs this test alone.",
                 evidence=(traceback_evidence(test.failure),),
+                origin=origin_of(test.failure),
             )
         )
     return causes
@@ -112,6 +113,7 @@ def _not_collected(problems: Sequence[CollectProblem], declared: Sequence[str], 
                 remediation="Correct the line shown, so that the test file can be imported.",
                 impact="None of the tests in this file ran.",
                 evidence=(traceback_evidence(failure),) if failure else (),
+                origin=origin_of(failure) if failure else None,
             )
         )
     return causes

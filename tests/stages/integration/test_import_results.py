@@ -49,6 +49,16 @@ def test_a_cycle_that_fails_from_every_entry_is_one_finding(tmp_path: Path) -> N
     }
 
 
+def test_cycles_through_one_import_are_one_knot(tmp_path: Path) -> None:
+    files = {
+        "pkg/__init__.py": "",
+        "pkg/low.py": "from pkg.top import top\nlow = 1\n",
+        "pkg/mid.py": "from pkg.low import low\nmid = 1\n",
+        "pkg/top.py": "from pkg.low import low\nfrom pkg.mid import mid\ntop = 1\n",
+    }
+    assert only(integrate(tmp_path, files)).rule == "RUN001"
+
+
 def test_a_cycle_fails_only_from_the_module_that_cannot_come_first(tmp_path: Path) -> None:
     files = {
         "pkg/__init__.py": "",

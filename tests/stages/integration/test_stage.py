@@ -11,8 +11,8 @@ import pytest
 
 from stages.integration.stage import STAGE, verifier_stages
 from tests.builders import run_stage
-from tests.stages.integration.projects import WORKLOAD, integrate, only, write
-from verifier.api import Need, RunOptions, StageError
+from tests.stages.integration.projects import WORKLOAD, at, integrate, only, write
+from verifier.api import GateStatus, Need, RunOptions, StageError
 
 ROOT = Path(__file__).parents[3]
 
@@ -52,6 +52,28 @@ def test_the_facts_are_complete_and_say_which_layers_held(tmp_path: Path) -> Non
     assert isolation["orphans-adopted"] is True
     assert isolation["time-limit-s"] == 30.0
     assert outcome.checks_run == 4
+
+
+def test_one_error_that_breaks_imports_tests_and_training_is_one_finding(tmp_path: Path) -> None:
+    files = {
+        "mine.py": "import os\nimport gone\n",
+        "work.py": f"import mine\n{WORKLOAD}",
+        "tests/test_it.py": "import mine\ndef test_a(): pass\n",
+    }
+    outcome = integrate(tmp_path, files, tests=("tests",), workloads=("work:toy",))
+    finding = only(outcome)
+    assert at(finding) == ("RUN001", "mine.py", 2)
+    assert finding.symbol == "mine"
+    assert {related.location.path for related in finding.related} >= {"work.py", "tests/test_it.py"}
+    assert {gate.status for gate in outcome.gates} == {GateStatus.FAIL}
+
+
+def test_time_that_ran_out_is_told_from_a_step_that_hangs(tmp_path: Path) -> None:
+    slow = "import time\n" + "".join(f"def test_{n}(): time.sleep(0.7)\n" for n in range(6))
+    files = {"a.py": "", "tests/test_it.py": slow}
+    finding = only(integrate(tmp_path, files, tests=("tests",), time_limit_s=2.5))
+    assert finding.rule == "RUN004"
+    assert finding.message.startswith("The time of the stage ran out while running tests/test_it.py::test_")
 
 
 def test_tests_without_pytest_fail_with_the_remedy(tmp_path: Path, bare_python: Path) -> None:

@@ -66,8 +66,16 @@ def test_a_nan_loss_is_named_with_its_step_and_fails_only_its_path(tmp_path: Pat
 def test_a_run_that_does_not_learn_under_amp_fails(tmp_path: Path) -> None:
     outcome = train(tmp_path, steps(amp="1.0 - self.n * 1e-6"))
     assert only(outcome).rule == "RUN009"
+    assert "In FP32 it falls from" in only(outcome).message
+    assert "unscale_" in only(outcome).remediation
     assert gate(outcome, "amp-path").status is GateStatus.FAIL
     assert gate(outcome, "amp-agreement").status is GateStatus.FAIL
+
+
+def test_a_workload_that_learns_in_neither_is_one_finding(tmp_path: Path) -> None:
+    outcome = train(tmp_path, steps(amp="1.0 - self.n * 1e-6", fp32="1.0 - self.n * 1e-7"))
+    assert at(only(outcome)) == ("RUN009", "work.py", 12)
+    assert len(only(outcome).related) == 1
 
 
 def test_a_run_that_learns_less_under_amp_diverges(tmp_path: Path) -> None:
