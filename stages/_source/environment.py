@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import sysconfig
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -45,9 +46,9 @@ class Interpreter:
 
 
 def _facts() -> dict[str, Any]:  # runs inside the target interpreter too: plain code, old syntax, own imports
-    import _imp, builtins, os, sys  # type: ignore[import-not-found] # noqa: E401, PLC0415, I001
+    import _imp, builtins, os, sys  # noqa: E401, PLC0415, I001
 
-    frozen = getattr(_imp, "_frozen_module_names", lambda: [])()
+    frozen: Any = getattr(_imp, "_frozen_module_names", lambda: [])()
     return {
         "executable": sys.executable,
         "version": list(sys.version_info[:3]),
@@ -125,9 +126,10 @@ def _ask(python: str) -> dict[str, Any]:
 def _own_path(path: list[str], prefixes: list[str]) -> list[str]:
     """Keep what the installation itself put on the path: no current folder, script folder, PYTHONPATH or user site."""
     homes = tuple(prefix.rstrip("/\\") for prefix in prefixes)
-    installed = [entry for entry in path if entry.startswith(homes)]
+    scripts = sysconfig.get_path("scripts")  # a console script puts its own folder first
+    installed = [entry for entry in path if entry.startswith(homes) and entry != scripts]
     linked = {line for entry in installed for line in path_file_entries(entry)}
-    return [entry for entry in path if entry in linked or entry.startswith(homes)]
+    return list(dict.fromkeys([*installed, *(entry for entry in path if entry in linked)]))
 
 
 class Environment:
@@ -176,6 +178,8 @@ class Environment:
         return None if above.file and _registers_modules(above.file) else False
 
     def _top(self, name: str) -> Found | bool | None:
+        if name == "__main__":
+            return True  # whatever was started
         if name in self.facts.builtin or name in self.facts.frozen:
             return self._in_path(name) or True
         if found := self._in_path(name):

@@ -43,6 +43,8 @@ class Conditions:
         return None if value is _UNKNOWN else bool(value)
 
     def _join(self, test: ast.BoolOp) -> bool | None:
+        if isinstance(test.op, ast.Or) and is_type_checking(test):
+            return False
         deciding = isinstance(test.op, ast.Or)  # one such operand settles it
         outcomes = [self.decide(operand) for operand in test.values]
         if deciding in outcomes:
@@ -123,17 +125,30 @@ class Conditions:
         return value.startswith(start) if isinstance(value, str) and isinstance(start, str | tuple) else _UNKNOWN
 
 
+def is_type_checking(test: ast.expr) -> bool:
+    """Say whether a condition is there for type checkers only."""
+    if isinstance(test, ast.BoolOp):  # `TYPE_CHECKING or SLOW_IMPORT` is how lazy packages spell it
+        return any(is_type_checking(value) for value in test.values)
+    if isinstance(test, ast.Constant):
+        return not test.value
+    name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
+    return bool(name == "TYPE_CHECKING")
+
+
 def literal_constants(body: list[ast.stmt]) -> dict[str, object]:
-    """Return the module-level names that are assigned exactly once, to a literal number, text or truth value."""
+    """Return the module-level names that are assigned once, to a literal number, text or truth value."""
     values: dict[str, object] = {}
     seen: dict[str, int] = {}
-    for node in body:
-        for name in ast.walk(node):
-            if isinstance(name, ast.Name) and not isinstance(name.ctx, ast.Load):
-                seen[name.id] = seen.get(name.id, 0) + 1
-            elif isinstance(name, ast.Global):
-                seen.update(dict.fromkeys(name.names, 2))
-        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant):
+    pending = list(body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.For):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for name in (item.id for target in targets for item in ast.walk(target) if isinstance(item, ast.Name)):
+                seen[name] = seen.get(name, 0) + (1 if node in body else 2)
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant):
             values |= {target.id: node.value.value for target in targets if isinstance(target, ast.Name)}
+        for field_name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                pending += getattr(node, field_name, [])
     return {name: value for name, value in values.items() if seen.get(name) == 1}

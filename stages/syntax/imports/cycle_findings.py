@@ -1,4 +1,4 @@
-"""Decides how a judged cycle is reported: IMP003 where it fails, IMP004 where it is fragile, IMP005 where it is lazy."""
+"""Decides how a judged cycle is reported: IMP003 fails, IMP004 is fragile, IMP005 is lazy."""
 
 from __future__ import annotations
 

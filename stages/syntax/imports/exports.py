@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stages._source.records import FileScan, ImportSite
-    from stages.syntax.imports.places import Locator, Place
+    from stages.syntax.imports.places import Locator
 
 _SIZE_LIMIT = 600_000
-_ALWAYS = frozenset(
-    "__name__ __doc__ __file__ __path__ __spec__ __loader__ __package__ __dict__ __cached__ __builtins__ "
-    "__annotations__ __class__ __dir__".split()
-)
+_ALWAYS = frozenset({
+    "__name__", "__doc__", "__file__", "__path__", "__spec__", "__loader__", "__package__", "__dict__", "__cached__",
+    "__builtins__", "__annotations__", "__class__", "__dir__",
+})  # fmt: skip
 # what a compiled file cannot show and the syntax tree must be asked for
 _PATH_CHANGES = re.compile(rb"__path__|extend_path|sys\.modules|__getattr__")
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from stages.syntax.imports.places import Group, Locator, Place
 
 EdgeKind = Literal["eager", "lazy", "type-only", "access"]
-_TYPE_CHECKING = re.compile(rb"^if\s+(?:\w+\.)?TYPE_CHECKING\s*:.*$", re.MULTILINE)
+_TYPE_CHECKING = re.compile(rb"^if\s+(?:\w+\.)?TYPE_CHECKING\b(?:\s+(?:and|or)\b[^:\n]*)?\s*:.*$", re.MULTILINE)
 _NEXT_STATEMENT = re.compile(rb"^[^\s#]", re.MULTILINE)
 
 

@@ -31,7 +31,7 @@ from stages.syntax.imports.passages import records_around
 from stages.syntax.imports.places import Locator
 from stages.syntax.imports.shadowed import shadowing_modules
 from stages.syntax.imports.statements import import_records
-from stages.syntax.imports.unresolved import Unresolved
+from stages.syntax.imports.unresolved import Knowledge, Unresolved
 from verifier.api import SourceFile
 
 if TYPE_CHECKING:
@@ -137,7 +137,8 @@ class Imports:
                 continue
             self._followed[path] = self.grapher.follow(path, self.exports.scan(self.layout.absolute(path)))
             pending += sorted(
-                {edge.target for edge in self._followed[path].edges if edge.kind in ("eager", "access")} - self._followed.keys()
+                {edge.target for edge in self._followed[path].edges if edge.kind in ("eager", "access")}
+                - self._followed.keys()
             )
         return self._followed
 
@@ -169,16 +170,16 @@ def judge_imports(request: ImportsRequest, imports: Imports | None = None) -> Im
     selected = tuple(imports.scans)
     followed = imports.follow()
     project = imports.project()
-    unresolved = Unresolved(
-        imports.locator,
-        imports.exports,
-        Dependencies(request.root),
-        BuiltModules(request.root),
-        imports.records_near,
-        request.is_test,
-        imports.texts(),
+    known = Knowledge(
+        locator=imports.locator,
+        exports=imports.exports,
+        dependencies=Dependencies(request.root),
+        built=BuiltModules(request.root),
+        records_near=imports.records_near,
+        is_test=request.is_test,
+        texts=imports.texts(),
     )
-    findings = list(unresolved.findings(suspect for path in selected for suspect in followed[path].suspects))
+    findings = list(Unresolved(known).findings(item for path in selected for item in followed[path].suspects))
     cycles, project = _judge_cycles(imports, project)
     chosen = frozenset(selected)
     cycles = [cycle for cycle in cycles if _concerns(cycle, chosen, project.names)]

@@ -39,7 +39,12 @@ def lower_function(function: p.Function, conditions: Conditions) -> p.Block:
             name for node in ast.walk(function.node) if isinstance(node, ast.Global) for name in node.names
         )
         function.locals = _locals(function.node) - function.globals
-        function.block = _Lowering(conditions, postponed=function.postponed, function=function).block(function.node.body)
+        if _is_suspended(function.node):
+            function.block = ()
+            return function.block
+        function.block = _Lowering(conditions, postponed=function.postponed, function=function).block(
+            function.node.body
+        )
     return function.block
 
 
@@ -181,7 +186,7 @@ class _Lowering:
             ]
             self._use(*(item.annotation for item in arguments if item), node.returns)
         self._call_decorators(node.decorator_list)
-        if isinstance(node, ast.AsyncFunctionDef) or node.decorator_list or _is_suspended(node):
+        if isinstance(node, ast.AsyncFunctionDef) or node.decorator_list:
             self._out.append(p.Bind((node.name,)))
         else:
             self._out.append(p.Define(node.name, p.Function(node, self._postponed)))
@@ -225,7 +230,8 @@ class _Lowering:
         for item in node.items:
             self._use(item.context_expr)
             self._bind([item.optional_vars])
-        suppressed = [item.context_expr for item in node.items if _is_suppress(item.context_expr)]
+        calls = [item.context_expr for item in node.items if isinstance(item.context_expr, ast.Call)]
+        suppressed = [call for call in calls if _is_suppress(call)]
         if suppressed:
             types = frozenset().union(*(_caught(ast.Tuple(call.args, ast.Load())) or () for call in suppressed))
             body = self.block(node.body)
@@ -288,8 +294,8 @@ def _caught(node: ast.expr | None) -> frozenset[str] | None:
     return frozenset(chain[-1] for item in types if (chain := chain_of(item)))
 
 
-def _is_suppress(node: ast.expr) -> bool:
-    if not isinstance(node, ast.Call) or chain_of(node.func)[-1:] != ("suppress",):
+def _is_suppress(node: ast.Call) -> bool:
+    if chain_of(node.func)[-1:] != ("suppress",):
         return False
     return any(
         chain_of(item)[-1:] and chain_of(item)[-1] in CATCHES_IMPORT_ERROR | {"AttributeError"} for item in node.args

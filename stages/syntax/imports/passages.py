@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from stages.syntax.imports.statements import ImportRecord
 
 _CONTINUES = re.compile(rb"(?:else|elif|except|finally)\b|[)\]}]|\s|#|$")
-_EARLIER_GUARD = re.compile(rb"importorskip|^if [^\n]*:[^\n]*\n\s+(?:raise|pytest\.|sys\.exit|exit)|^requires_", re.MULTILINE)
+_EARLIER_GUARD = re.compile(
+    rb"importorskip|^if [^\n]*:[^\n]*\n\s+(?:raise|pytest\.|sys\.exit|exit)|^requires_", re.MULTILINE
+)
 _FUNCTION = re.compile(rb"\s*(?:async\s+)?def\b")
 _SCOPE = re.compile(rb"\s*(?:(?:async\s+)?def|class)\b")
 _CLOSES = re.compile(rb"\s*[)\]}]")

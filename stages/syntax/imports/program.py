@@ -1,8 +1,8 @@
-"""Decides nothing: the few things a module does that matter to its initialisation, as data for the simulation."""
+"""Decides the vocabulary of the simulation: the few things a module does that matter to its initialisation."""
 
 from __future__ import annotations
 
-import ast  # noqa: TC003  (dataclass fields)
+import ast
 from dataclasses import dataclass, field
 
 Chain = tuple[str, ...]  # ("a", "b", "c") for a.b.c

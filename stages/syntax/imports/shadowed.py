@@ -61,7 +61,7 @@ def _finding(name: str, path: str, users: list[Location]) -> Finding:
     return Finding(
         rule="IMP006",
         severity=Severity.LOW,
-        message=f"{path} has the name of the standard library's module '{name}' and replaces it for everything run here",
+        message=f"{path} is called like the standard module '{name}' and replaces it for everything run here",
         location=Location(path=path),
         symbol=name,
         related=tuple(Related(location=user, message=f"'{name}' means this file here") for user in users[:20]),

@@ -7,17 +7,20 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from stages.syntax.imports.conditions import Conditions, is_type_checking
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from stages.syntax.imports.conditions import Conditions
 
 Kind = Literal["eager", "lazy", "guarded", "type-only", "conditional"]
 
 CATCHES_IMPORT_ERROR = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _AVAILABILITY = re.compile(
-    r"(?i)avail|find_spec|install|\bhas_|_has\b|\bhave_|exists|isfile|is_file|importorskip|support|_version|requires_"
+    r"(?i)avail|find_spec|install|\bhas_|_has\b|\bhave_|importorskip|support|_version|requires_"
+    r"|requirement|enabled"
 )
+_EXISTENCE = re.compile(r"exists|isfile|is_file|find_spec")  # asks for the file itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +33,8 @@ class ImportRecord:
         names: imported name -> name it is bound to, in order; None for `import a.b`.
         alias: of `import a.b as alias`.
         kind: what decides whether it runs when the module is imported.
-        guarded: a failing import is caught here, or only tried where something says that the module is there.
+        guarded: a failing import is caught here, is itself the way out of one, or is tried only if its file exists.
+        optional: it is tried only where something says that some library is there.
         applies: False where the target's version or platform never takes this branch.
         scope: qualified name of the enclosing function or class, "" at module level.
     """
@@ -45,6 +49,7 @@ class ImportRecord:
     alias: str | None
     kind: Kind
     guarded: bool
+    optional: bool
     applies: bool
     scope: str
 
@@ -94,17 +99,23 @@ def _in_block(body: Iterable[ast.stmt], place: _Place, conditions: Conditions) -
         elif isinstance(node, ast.Match):
             for case in node.cases:
                 yield from _in_block(case.body, replace(place, conditional=True), conditions)
-        elif isinstance(node, ast.Expr | ast.Assign) and isinstance(node.value, ast.Call):
-            if _mentions_availability(node.value.func):  # pytest.importorskip("x"), requires_backends(...)
-                place = replace(place, optional=True)
+        elif _is_availability_call(node):
+            place = replace(place, optional=True)
+
+
+def _is_availability_call(node: ast.stmt) -> bool:
+    """Recognise pytest.importorskip("x"), requires_backends(...) and the like."""
+    call = node.value if isinstance(node, ast.Expr | ast.Assign) else None
+    return isinstance(call, ast.Call) and _mentions_availability(call.func)
 
 
 def _in_branch(node: ast.If, place: _Place, conditions: Conditions) -> Iterator[ImportRecord]:
     outcome = conditions.decide(node.test)
     optional = place.optional or _mentions_availability(node.test)
-    inside = replace(place, conditional=True, optional=optional)
+    guarded = place.guarded or _mentions(_EXISTENCE, node.test)
+    inside = replace(place, conditional=True, optional=optional, guarded=guarded)
     main_guard = _is_main_guard(node.test)
-    if _is_type_checking(node.test):
+    if is_type_checking(node.test):
         yield from _in_block(node.body, replace(inside, type_only=True), conditions)
     else:
         taken = outcome is not False or main_guard
@@ -116,9 +127,11 @@ def _in_branch(node: ast.If, place: _Place, conditions: Conditions) -> Iterator[
 def _in_try(node: ast.Try | ast.TryStar, place: _Place, conditions: Conditions) -> Iterator[ImportRecord]:
     guarded = place.guarded or any(catches(handler, CATCHES_IMPORT_ERROR) for handler in node.handlers)
     yield from _in_block(node.body, replace(place, guarded=guarded), conditions)
-    fallback = replace(place, conditional=True, optional=place.optional)
+    fallback = replace(place, conditional=True)
     for handler in node.handlers:
-        yield from _in_block(handler.body, fallback, conditions)
+        # one of two modules will do
+        instead = place.guarded or catches(handler, frozenset({"ImportError", "ModuleNotFoundError"}))
+        yield from _in_block(handler.body, replace(fallback, guarded=instead), conditions)
     # `else` runs only where what was tried is there
     yield from _in_block(node.orelse, replace(fallback, optional=guarded or place.optional), conditions)
     yield from _in_block(node.finalbody, place, conditions)
@@ -139,14 +152,13 @@ def _in_definition(
 
 def _records(node: ast.Import | ast.ImportFrom, place: _Place) -> Iterator[ImportRecord]:
     kind = place.kind()
-    guarded = place.guarded or place.optional
     end_line = node.end_lineno or node.lineno
     if isinstance(node, ast.ImportFrom):
         names = tuple((alias.name, alias.asname or alias.name) for alias in node.names)
         yield ImportRecord(
             line=node.lineno, column=node.col_offset + 1, end_line=end_line, statement=ast.unparse(node),
             module=node.module or "", level=node.level, names=names, alias=None,
-            kind=kind, guarded=guarded, applies=place.applies, scope=place.scope,
+            kind=kind, guarded=place.guarded, optional=place.optional, applies=place.applies, scope=place.scope,
         )  # fmt: skip
         return
     for alias in node.names:
@@ -154,7 +166,7 @@ def _records(node: ast.Import | ast.ImportFrom, place: _Place) -> Iterator[Impor
             line=node.lineno, column=node.col_offset + 1, end_line=end_line,
             statement=f"import {alias.name}" + (f" as {alias.asname}" if alias.asname else ""),
             module=alias.name, level=0, names=None, alias=alias.asname,
-            kind=kind, guarded=guarded, applies=place.applies, scope=place.scope,
+            kind=kind, guarded=place.guarded, optional=place.optional, applies=place.applies, scope=place.scope,
         )  # fmt: skip
 
 
@@ -179,21 +191,17 @@ def _suppresses(item: ast.withitem) -> bool:
     return any(_tail(argument) in CATCHES_IMPORT_ERROR for argument in call.args)
 
 
-def _is_type_checking(test: ast.expr) -> bool:
-    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
-        return any(_is_type_checking(value) for value in test.values)
-    if isinstance(test, ast.Constant):
-        return not test.value
-    return _tail(test) == "TYPE_CHECKING"
-
-
 def _is_main_guard(test: ast.expr) -> bool:
     return isinstance(test, ast.Compare) and isinstance(test.left, ast.Name) and test.left.id == "__name__"
 
 
 def _mentions_availability(node: ast.expr) -> bool:
+    return _mentions(_AVAILABILITY, node)
+
+
+def _mentions(pattern: re.Pattern[str], node: ast.expr) -> bool:
     words = (getattr(item, "id", None) or getattr(item, "attr", None) for item in ast.walk(node))
-    return any(word is not None and _AVAILABILITY.search(word) for word in words)
+    return any(word is not None and pattern.search(word) for word in words)
 
 
 def _leaves(body: list[ast.stmt]) -> bool:

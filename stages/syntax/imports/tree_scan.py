@@ -91,16 +91,19 @@ def _names_bound(node: ast.stmt) -> Iterator[str]:
 
 def is_dynamic(tree: ast.Module) -> bool:
     """Say whether code may put names into the module's namespace that no statement shows."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            if node.func.id in {"globals", "exec"}:
-                return True
-        elif isinstance(node, ast.Attribute) and node.attr == "modules":
-            if isinstance(node.value, ast.Name) and node.value.id == "sys":
-                return True
+    if any(_writes_names(node) for node in ast.walk(tree)):
+        return True
     return any(
         isinstance(node, ast.Name) and node.id in _NAMESPACE_CALLS | {"__path__"}
         for statement in tree.body
         if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
         for node in ast.walk(statement)
     )
+
+
+def _writes_names(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return node.func.id in {"globals", "exec"}
+    if not isinstance(node, ast.Attribute) or node.attr != "modules":
+        return False
+    return isinstance(node.value, ast.Name) and node.value.id == "sys"

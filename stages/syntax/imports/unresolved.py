@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from stages.syntax.imports.statements import ImportRecord
 
 _MAX_RELATED = 50
+_CHECKED = re.compile(
+    rb"(?:is_|has_|_)(\w+?)_(?:available|AVAILABLE|installed|INSTALLED)\b"
+    rb"|(?:find_spec|available|RequirementCache|importorskip|installed)\(\s*f?[\"']([\w-]+)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,29 +38,36 @@ class Judged:
     message: str
     reason: str
     location: Location
+    lazy: bool = False
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """What the judgement rests on. `texts` holds the bytes of the project's files by path."""
+
+    locator: Locator
+    exports: Exports
+    dependencies: Dependencies
+    built: BuiltModules
+    records_near: Callable[[str, int], tuple[ImportRecord, ...]]
+    is_test: Callable[[str], bool]
+    texts: Mapping[str, bytes]
 
 
 class Unresolved:
     """Looks at suspects one by one, with syntax trees, then joins them by missing target."""
 
-    def __init__(
-        self,
-        locator: Locator,
-        exports: Exports,
-        dependencies: Dependencies,
-        built: BuiltModules,
-        records_near: Callable[[str, int], tuple[ImportRecord, ...]],
-        is_test: Callable[[str], bool],
-        texts: Mapping[str, bytes],
-    ) -> None:
-        self._locator = locator
-        self._exports = exports
-        self._dependencies = dependencies
-        self._built = built
-        self._records_near = records_near
-        self._is_test = is_test
-        self._texts = texts
+    def __init__(self, known: Knowledge) -> None:
+        self._locator = known.locator
+        self._exports = known.exports
+        self._dependencies = known.dependencies
+        self._built = known.built
+        self._records_near = known.records_near
+        self._is_test = known.is_test
+        self._texts = known.texts
         self._assigned: dict[str, bool] = {}
+        self._checked: frozenset[str] | None = None
 
     def findings(self, suspects: Iterable[Suspect]) -> tuple[Finding, ...]:
         """Return one finding per missing target, with every place that asks for it."""
@@ -65,7 +76,31 @@ class Unresolved:
             judged = self._judge(suspect)
             if judged is not None:
                 groups.setdefault((judged.code, judged.target), []).append(judged)
-        return tuple(_join(places) for _, places in sorted(groups.items()))
+        return tuple(_join(self._eased(places)) for _, places in sorted(groups.items()))
+
+    def _eased(self, places: list[Judged]) -> list[Judged]:
+        """Lower lazy imports of a module that the project knows to be optional, for it asks or guards elsewhere."""
+        doubtful = [place for place in places if place.lazy and place.severity > Severity.INFO]
+        if places[0].code != "IMP002" or not doubtful or "." in places[0].target:
+            return places
+        target = places[0].target.lower()
+        asked = any(name == target or name.startswith(f"{target}_") for name in self._checked_names())
+        if not asked and not any(place.optional for place in places):
+            return places
+        reason = "not installed here; the project asks elsewhere whether it is"
+        eased = {id(place): replace(place, severity=Severity.INFO, reason=reason) for place in doubtful}
+        return [eased.get(id(place), place) for place in places]
+
+    def _checked_names(self) -> frozenset[str]:
+        """Return the lower-case names whose availability some code of the project asks about."""
+        if self._checked is None:
+            found: set[str] = set()
+            for text in self._texts.values():
+                if b"vailab" in text or b"AVAILAB" in text or b"nstalled" in text or b"find_spec" in text:
+                    pairs = _CHECKED.findall(text)
+                    found |= {(one or two).decode().lower().replace("-", "_").strip("_") for one, two in pairs}
+            self._checked = frozenset(found)
+        return self._checked
 
     def _judge(self, suspect: Suspect) -> Judged | None:
         record = self._record(suspect.path, suspect.site)
@@ -169,12 +204,12 @@ class Unresolved:
         if record is not None and record.kind == "type-only":
             severity, reason = Severity.LOW, "it is imported for type checking only"
         elif record is not None and record.guarded:
-            severity, reason = Severity.LOW, "the failing import is caught, so what it brings is silently missing"
+            severity, reason = Severity.LOW, "what happens without it is provided for, so it is silently missing"
         elif self._path_is_changed(suspect.path):
             severity, reason = Severity.LOW, "sys.path is changed here, so it may exist elsewhere"
         elif self._is_test(suspect.path):
             severity, reason = Severity.MEDIUM, "the test module cannot be collected"
-        return self._judged("IMP001", suspect, record, target, severity, message, reason)
+        return self._judged(("IMP001", target), suspect, record, message, (severity, reason))
 
     def _missing_external(self, suspect: Suspect, record: ImportRecord | None) -> Judged | None:
         place = suspect.place
@@ -187,13 +222,13 @@ class Unresolved:
         if not declared.names and severity > Severity.LOW:
             severity, reason = Severity.LOW, "not installed here; the project declares no dependencies at all"
         message = f"No module named '{place.missing}'"
-        return self._judged("IMP002", suspect, record, place.missing, severity, message, reason)
+        return self._judged(("IMP002", place.missing), suspect, record, message, (severity, reason))
 
     def _external_severity(
         self, suspect: Suspect, record: ImportRecord | None, is_declared: bool, is_complete: bool
     ) -> tuple[Severity, str]:
         place = suspect.place
-        if record is not None and (record.guarded or record.kind == "type-only"):
+        if record is not None and (record.guarded or record.optional or record.kind == "type-only"):
             return Severity.INFO, "not installed here; the import is optional"
         if "." in place.missing:  # the distribution is there, this part of it is not
             certain = record is not None and record.kind == "eager"
@@ -234,17 +269,23 @@ class Unresolved:
 
     def _judged(
         self,
-        code: str,
+        identity: tuple[str, str],
         suspect: Suspect,
         record: ImportRecord | None,
-        target: str,
-        severity: Severity,
         message: str,
-        reason: str,
+        ruling: tuple[Severity, str],
     ) -> Judged:
         line = record.line if record else suspect.site.line
-        location = Location(path=suspect.path, line=line, column=record.column if record else 1)
-        return Judged(code=code, target=target, severity=severity, message=message, reason=reason, location=location)
+        return Judged(
+            code=identity[0],
+            target=identity[1],
+            severity=ruling[0],
+            message=message,
+            reason=ruling[1],
+            location=Location(path=suspect.path, line=line, column=record.column if record else 1),
+            lazy=record is not None and record.kind == "lazy",
+            optional=record is not None and (record.guarded or record.optional),
+        )
 
 
 def _only_on_self(text: bytes, escaped: bytes) -> bool:

@@ -104,7 +104,9 @@ class World:
         if not served.calls and self._is_submodule(path, name):
             return False
         program = self.program(path)
-        bound = binds(program) if program is not None else self._exports.scan(self._locator.layout.absolute(path)).bindings
+        bound = (
+            binds(program) if program is not None else self._exports.scan(self._locator.layout.absolute(path)).bindings
+        )
         return name not in bound  # it would be odd to serve what the module binds itself
 
     def offers(self, path: str | None, name: str) -> bool:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stages._source.environment import environment
 from stages._source.parsing import parse
-from stages._source.records import FileScan
 from stages.syntax.imports.judge import Imports, ImportsOutcome, ImportsRequest, judge_imports
 from stages.syntax.imports.tree_scan import scan_tree
 from verifier.api import Finding, SourceFile, SourceTree
+
+if TYPE_CHECKING:
+    from stages._source.records import FileScan
 
 
 def write(root: Path, files: Mapping[str, str]) -> Path:

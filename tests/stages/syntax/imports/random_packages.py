@@ -10,7 +10,12 @@ VALUES = ("v1", "v2")
 _GETATTR_BODIES = (
     ["    if name == 'made':", "        return 0", "    raise AttributeError(name)"],
     ["    if name in {'made', 'made_too'}:", "        return 0", "    raise AttributeError(name)"],
-    ["    try:", "        return {'made': 0}[name]", "    except KeyError:", "        raise AttributeError(name) from None"],
+    [
+        "    try:",
+        "        return {'made': 0}[name]",
+        "    except KeyError:",
+        "        raise AttributeError(name) from None",
+    ],
 )
 
 
@@ -50,7 +55,12 @@ def random_package(random: Random) -> dict[str, str]:
 
 
 def _fill(random: Random, module: _Module, modules: list[_Module], has_all: dict[str, bool]) -> None:
-    blocks: list[list[str]] = [["v1 = 1"], ["v2 = 2"], ["def func():", "    return v1"], ["class Base:", "    attr = 1"]]
+    blocks: list[list[str]] = [
+        ["v1 = 1"],
+        ["v2 = 2"],
+        ["def func():", "    return v1"],
+        ["class Base:", "    attr = 1"],
+    ]
     if has_all[module.name]:
         blocks.append(['__all__ = ["v1", "func", "Base"]'])
     if module.makes:
@@ -111,7 +121,11 @@ def _relative(module: _Module, other: _Module) -> tuple[str, str] | None:
 def relative_forms(relative: tuple[str, str], what: str, alias: str, random: Random) -> list[list[str]]:
     prefix, last = relative
     whole = f"{prefix}{'.' if last and not prefix.endswith('.') else ''}{last}"
-    forms = [[f"from {whole} import {what}"], [f"from {whole} import {what} as {alias}", f"{alias}"], [f"from {whole} import *"]]
+    forms = [
+        [f"from {whole} import {what}"],
+        [f"from {whole} import {what} as {alias}", f"{alias}"],
+        [f"from {whole} import *"],
+    ]
     if last:
         forms += [[f"from {prefix} import {last}"], [f"from {prefix} import {last} as {alias}", f"{alias}.{what}"]]
     return forms
@@ -130,7 +144,9 @@ def _wrapped(random: Random, lines: list[str]) -> list[str]:
     if choice < 0.66:
         return ["if typing.TYPE_CHECKING:", *_indented(lines), "else:", "    unchecked = 1"]
     if choice < 0.78:
-        caught = random.choice(["ImportError", "ImportError", "AttributeError", "Exception", "(ImportError, AttributeError)"])
+        caught = random.choice(
+            ["ImportError", "ImportError", "AttributeError", "Exception", "(ImportError, AttributeError)"]
+        )
         handler = random.choice(["    pass", "    v2 = None", "    x1 = None", "    raise"])
         return ["try:", *_indented(lines), f"except {caught}:", handler, *_after_try(random, lines)]
     if choice < 0.82:
