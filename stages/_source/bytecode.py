@@ -24,7 +24,7 @@ _INSIDE = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>", "<lam
 _REACHING = frozenset({"globals", "f_globals", "f_builtins", "__builtins__", "builtins", "__builtin__", "gettext"}) | {
     *("global_enum", "_convert_", "_convert"),  # `enum` writes members into the module
 }
-_REACHING_HERE = frozenset({"vars", "locals", "exec"})  # only the module's own frame is changed through them
+_REACHING_HERE = frozenset({"vars", "locals", "exec", "dir"})  # only the module's own frame is changed through them
 _BUILTINS = frozenset(dir(builtins))
 
 Owner = tuple[int, str]

@@ -88,6 +88,27 @@ def _plain_names(node: ast.AST, quoted: bool) -> Iterator[ast.Name]:
         yield from (n for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
 
 
+def is_type_like(node: ast.expr) -> bool:
+    """Return whether an expression has the form of a type; others stand in annotations only by mistake or as prose."""
+    if isinstance(node, ast.Attribute | ast.Subscript):
+        return is_type_like(node.value)
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.BitOr) and is_type_like(node.left) and is_type_like(node.right)
+    return isinstance(node, ast.Name) or (isinstance(node, ast.Constant) and isinstance(node.value, str | None))
+
+
+@lru_cache(maxsize=20_000)
+def names_of_type(text: str) -> frozenset[str]:
+    """Return the identifiers that a text looks up as a type; none where it does not have the form of one."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return frozenset()
+    return roots(text) if is_type_like(tree.body) else frozenset()
+
+
 def last_word(node: ast.expr) -> str:
     """Return the last identifier of a dotted name, or nothing."""
     if isinstance(node, ast.Attribute):

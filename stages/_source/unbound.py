@@ -23,6 +23,7 @@ _NAMED_EVENTS = opcodes.one_of([*_CONTROL, *_NAMED, "WITH_EXCEPT_START"])
 _LOADS = frozenset(number(name) for name in ("LOAD_FAST", "LOAD_DEREF", "LOAD_NAME"))
 _STORES = frozenset(number(name) for name in ("STORE_FAST", "STORE_DEREF", "STORE_NAME", "STORE_GLOBAL"))
 _DELETES = frozenset(number(name) for name in ("DELETE_FAST", "DELETE_DEREF", "DELETE_NAME", "DELETE_GLOBAL"))
+_TOUCHES = _LOADS | _STORES | _DELETES | {opcodes.LOAD_CONST}
 _ANY_DELETE = opcodes.one_of(["DELETE_FAST", "DELETE_DEREF", "DELETE_NAME", "DELETE_GLOBAL"])
 _SWALLOWERS = frozenset({"suppress"})
 _COMPREHENSIONS = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>"})
@@ -106,9 +107,14 @@ class _Flow:
     exits: dict[int, int] = field(default_factory=dict)  # end of a `for` loop -> its head
     covering: dict[int, list[int]] = field(default_factory=dict)
     changed: bool = False
+    state: int | None = 0
+    heads: dict[int, int] = field(default_factory=dict)  # state in which each `for` loop is entered
+    leaving_with: bool = False  # between a with statement's exit call and the test whether it swallowed
+    swallows: bool = False
 
     def reads_unbound(self, initial: int) -> bool:
         positions = self._positions()
+        self.swallows = not _SWALLOWERS.isdisjoint(self.code.co_names)
         self.changed = True
         while self.changed:
             self.changed = False
@@ -150,54 +156,57 @@ class _Flow:
             self.changed |= landing <= position
 
     def _pass(self, positions: list[int], initial: int) -> bool:
-        ops, args, at = self.stream.ops, self.stream.args, self.at
-        swallows = not _SWALLOWERS.isdisjoint(self.code.co_names)
-        state: int | None = initial
-        heads: dict[int, int] = {}
-        leaving_with = False
+        ops, at = self.stream.ops, self.at
+        self.state, self.heads, self.leaving_with = initial, {}, False
         for position in positions:
-            if position in self.exits and position not in at and self.exits[position] in heads:
-                at[position] = heads[
+            if position in self.exits and position not in at and self.exits[position] in self.heads:
+                at[position] = self.heads[
                     self.exits[position]
-                ]  # the body never comes round: left only by running zero times
+                ]  # the body never comes round: left by running zero times
             if position in at:
-                state = at[position] | (state or 0)
-            if state is None:
+                self.state = at[position] | (self.state or 0)
+            if self.state is None:
                 continue
             for handler in self.covering.get(position, ()):
-                self._push(handler, state, position)
+                self._push(handler, self.state, position)
             op = ops[position]
-            if op in _LOADS:
-                bit = 1 << args[position]
-                if state & bit & self.tracked:
+            if op in _TOUCHES:
+                if self._touch(op, position, self.state):
                     return True
-            elif op in _STORES:
-                state &= ~(1 << args[position])
-            elif op in _DELETES:
-                bit = 1 << args[position] & self.tracked
-                if state & bit:
-                    return True
-                state |= bit
-                for handler in self.covering.get(position, ()):
-                    self._push(handler, state, position)
             elif op in opcodes.JUMPS:
-                if op == opcodes.FOR_ITER:
-                    heads[position] = state
-                elif not (leaving_with and op in opcodes.IF_TRUE and not swallows):
-                    self._jump(op, position, state)
-                leaving_with = leaving_with and op not in opcodes.IF_TRUE
-                if op in opcodes.ALWAYS:
-                    state = None
-            elif op == opcodes.LOAD_CONST:
-                if state & self.inline.get(args[position], 0):
-                    return True
+                self._branch(op, position, self.state)
             elif op in opcodes.LEAVES:
-                state = None
+                self.state = None
             elif op == opcodes.WITH_EXCEPT_START:
-                leaving_with = True
+                self.leaving_with = True
             elif op == opcodes.IMPORT_STAR:
-                state = 0
+                self.state = 0
         return False
+
+    def _touch(self, op: int, position: int, state: int) -> bool:
+        """Follow an instruction that reads, binds or unbinds; return whether it reads an unbound name."""
+        argument = self.stream.args[position]
+        if op == opcodes.LOAD_CONST:
+            return bool(state & self.inline.get(argument, 0))
+        bit = 1 << argument & self.tracked
+        if op in _STORES:
+            self.state = state & ~bit
+        elif state & bit:
+            return True
+        elif op in _DELETES:
+            self.state = state | bit
+            for handler in self.covering.get(position, ()):
+                self._push(handler, self.state, position)
+        return False
+
+    def _branch(self, op: int, position: int, state: int) -> None:
+        if op == opcodes.FOR_ITER:
+            self.heads[position] = state
+        elif not (self.leaving_with and op in opcodes.IF_TRUE and not self.swallows):
+            self._jump(op, position, state)
+        self.leaving_with = self.leaving_with and op not in opcodes.IF_TRUE
+        if op in opcodes.ALWAYS:
+            self.state = None
 
     def _jump(self, op: int, position: int, state: int) -> None:
         landing = self._landing(op, position)

@@ -10,7 +10,7 @@ from stages._source.bytecode import read
 from stages._source.compiling import collector_paused, compile_source
 from stages._source.records import CompileProblem, FileScan
 from stages._source.workers import Died, map_forked
-from stages.syntax.names import imports, screen
+from stages.syntax.names import excerpt, imports, screen
 from stages.syntax.names.analysis import analyse
 from verifier.api import Evidence, Finding, Location, Related, Severity
 
@@ -35,9 +35,11 @@ def scan_file(file: SourceFile) -> FileScan:
     reading = read(compiled.code)
     suspicion = screen.judge(reading, compiled.code, file.path, file.data or b"")
     dynamic = "__getattr__" in reading.bindings
-    if not suspicion.needed:
+    if not suspicion.needed and (
+        not suspicion.owners or excerpt.all_in_order(compiled.code, file.data or b"", suspicion.owners)
+    ):
         return FileScan(file.path, None, compiled.warnings, reading.imports, reading.bindings, dynamic)
-    facts = _facts(file, suspicion.owners)
+    facts = _facts(file, suspicion)
     if facts is None:
         return FileScan(file.path, _unparsed(), compiled.warnings, reading.imports, reading.bindings, dynamic)
     return FileScan(
@@ -72,12 +74,12 @@ def _from_tree(file: SourceFile, compiled: Compiled) -> FileScan:
     )
 
 
-def _facts(file: SourceFile, owners: frozenset[tuple[int, str]] | None) -> NameFacts | None:
+def _facts(file: SourceFile, suspicion: screen.Suspicion | None) -> NameFacts | None:
     tree = parsing.parse(file)
     if tree is None:
         return None
     try:
-        return analyse(tree, file.path, file.data or b"", owners)
+        return analyse(tree, file.path, file.data or b"", suspicion)
     except RecursionError:
         return None
 
@@ -93,7 +95,7 @@ def resolve_open(file: SourceFile, scan: FileScan, star_names: frozenset[str] | 
     """
     if star_names is None or scan.open_names <= star_names:
         return ()
-    facts = _facts(file, frozenset())
+    facts = _facts(file, screen.Suspicion(needed=True, namespace=True, owners=frozenset()))
     if facts is None:
         return ()
     return tuple(finding for name, finding in facts.open.items() if name not in star_names)

@@ -8,16 +8,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stages._source.bytecode import MODULE_OWNER
 from stages.syntax.names import exports, maybe, namespace, report, resolve
 from stages.syntax.names.builder import build
 from stages.syntax.names.flow import Flow
 from stages.syntax.names.scopes import How, When
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from stages._source.bytecode import Owner
     from stages.syntax.names.flow import Reading
-    from stages.syntax.names.scopes import Names
+    from stages.syntax.names.scopes import Names, Scope
+    from stages.syntax.names.screen import Suspicion
     from verifier.api import Finding
 
 _DEPTH = 60_000  # frames; a call in Python takes none of the C stack
@@ -42,12 +45,14 @@ class NameFacts:
     injected: frozenset[str]
 
 
-def analyse(tree: ast.Module, path: str, data: bytes, owners: frozenset[tuple[int, str]] | None) -> NameFacts:
-    """Judge every name of a file. `owners`: the functions to follow path by path; None: all of them."""
-    with _deep():
+def analyse(tree: ast.Module, path: str, data: bytes, suspicion: Suspicion | None) -> NameFacts:
+    """Judge every name of a file. `suspicion`: what the fast pass could not clear; None: it did not run."""
+    owners = None if suspicion is None else suspicion.owners
+    with deep():
         stub = path.endswith(".pyi")
-        names = build(tree, stub=stub)
-        space = namespace.inspect(tree)
+        names = build(tree, data, stub=stub)
+        hidden = suspicion is None or suspicion.namespace
+        space = namespace.inspect(tree) if hidden else namespace.Namespace()
         places = report.Places(path, data)
         found, waiting = _missing(names, space, places, path)
         if not stub:
@@ -69,7 +74,8 @@ def _bound(names: Names) -> frozenset[str]:
 
 
 @contextmanager
-def _deep() -> Iterator[None]:
+def deep() -> Iterator[None]:
+    """Allow recursion as deep as any tree that CPython itself can parse."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, _DEPTH))
     try:
@@ -96,9 +102,7 @@ def _missing(
     return found, waiting
 
 
-def _unbound(
-    tree: ast.Module, names: Names, places: report.Places, owners: frozenset[tuple[int, str]] | None
-) -> list[Finding]:
+def _unbound(tree: ast.Module, names: Names, places: report.Places, owners: frozenset[Owner] | None) -> list[Finding]:
     future = any(
         isinstance(node, ast.ImportFrom)
         and node.module == "__future__"
@@ -106,18 +110,25 @@ def _unbound(
         for node in tree.body
     )
     found = []
-    for node in _bodies(tree, owners):
-        scope = names.module if isinstance(node, ast.Module) else names.scope_of.get(node)
-        if scope is None:
-            continue
-        readings = Flow(names, scope, future).run(node)
-        certain = [reading for reading in readings if not reading.bound]
-        certain = maybe.certain(names, scope, node, certain, future=future)
-        unsure = [reading for reading in readings if reading.bound]
-        if unsure:
-            unsure = maybe.doubtful(names, scope, node, unsure, future=future)
+    for node, scope in _bodies(tree, names, owners):
+        certain, unsure = doubts(names, scope, node, future=future)
         found += _told(certain, unsure, places)
     return found
+
+
+def doubts(names: Names, scope: Scope, node: Body, *, future: bool) -> tuple[list[Reading], list[Reading]]:
+    """Return the reads of unbound names in one body: those that always fail, and those that may."""
+    readings = Flow(names, scope, future).run(node)
+    if not readings:
+        return [], []
+    certain = [reading for reading in readings if not reading.bound]
+    unsure = [reading for reading in readings if reading.bound]
+    around = maybe.Surroundings(node)
+
+    def follow(decide: Callable[[ast.expr], bool | None]) -> list[Reading]:
+        return Flow(names, scope, future, decide=decide).run(node)
+
+    return maybe.certain(follow, around, certain), maybe.doubtful(follow, around, unsure)
 
 
 def _told(certain: list[Reading], unsure: list[Reading], places: report.Places) -> list[Finding]:
@@ -134,13 +145,11 @@ def _told(certain: list[Reading], unsure: list[Reading], places: report.Places) 
     return findings
 
 
-def _bodies(tree: ast.Module, owners: frozenset[tuple[int, str]] | None) -> Iterator[Body]:
-    if owners is None or (0, "<module>") in owners:
-        yield tree
-    if owners is not None and not any(line for line, _name in owners):
-        return
-    for node in ast.walk(tree):
+def _bodies(tree: ast.Module, names: Names, owners: frozenset[Owner] | None) -> Iterator[tuple[Body, Scope]]:
+    if owners is None or MODULE_OWNER in owners:
+        yield tree, names.module
+    for node, scope in names.scope_of.items():
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             line = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
             if owners is None or (line, node.name) in owners:
-                yield node
+                yield node, scope

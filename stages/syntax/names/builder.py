@@ -7,9 +7,11 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from stages._source.typetext import last_word, names_in_type
+from stages._source.typetext import is_type_like, last_word, names_in_type
+from stages._source.walking import children, walk
 from stages.syntax.names import tests_of
 from stages.syntax.names.scopes import Binding, How, Names, Scope, Use, When, mangled
+from stages.syntax.names.tests_of import mentions_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,9 +25,9 @@ _TYPING = frozenset({"typing", "typing_extensions"})
 _NEVER = frozenset({"NoReturn", "Never"})
 
 
-def build(tree: ast.Module, *, stub: bool) -> Names:
+def build(tree: ast.Module, data: bytes, *, stub: bool) -> Names:
     """Collect every binding and every read of a module. In a stub file everything is for type checkers."""
-    builder = _Builder(stub=stub)
+    builder = _Builder(stub=stub, declares=b"global" in data or b"nonlocal" in data, versions=mentions_versions(data))
     builder.block(tree.body)
     builder.settle()
     return builder.names
@@ -34,7 +36,9 @@ def build(tree: ast.Module, *, stub: bool) -> Names:
 class _Builder:
     """Walks a tree once, holding the scope it is in and what surrounds the current statement."""
 
-    def __init__(self, *, stub: bool) -> None:
+    def __init__(self, *, stub: bool, declares: bool, versions: bool) -> None:
+        self.declares = declares
+        self.versions = versions
         self.scope = Scope("module", "", 1, None)
         self.names = Names(self.scope, [self.scope])
         self.stub = stub
@@ -126,12 +130,12 @@ class _Builder:
     def statement(self, node: ast.stmt) -> None:
         visit = _STATEMENTS.get(type(node))
         if visit is None:
-            self.children(node)
+            self.below(node)
         else:
             visit(self, node)
 
-    def children(self, node: ast.AST) -> None:
-        for child in ast.iter_child_nodes(node):
+    def below(self, node: ast.AST) -> None:
+        for child in children(node):
             if isinstance(child, ast.stmt):
                 self.statement(child)
             else:
@@ -142,8 +146,8 @@ class _Builder:
         verdict = tests_of.truth(node.test)
         holds = tests_of.runs(verdict)
         dropped = verdict in ("true", "false")  # the compiler leaves the other branch out
-        versioned = tests_of.about_versions(node.test)
-        current = tests_of.excluded_version(node.test)
+        versioned = self.versions and tests_of.about_versions(node.test)
+        current = tests_of.excluded_version(node.test) if versioned else None
         for body, taken in ((node.body, True), (node.orelse, False)):
             never = holds is not None and holds is not taken
             other_version = current is not None and current is not taken
@@ -191,7 +195,7 @@ class _Builder:
     def match(self, node: ast.Match) -> None:
         self.expr(node.subject)
         for case in node.cases:
-            for part in ast.walk(case.pattern):
+            for part in walk(case.pattern):
                 name = getattr(part, "name", None) or getattr(part, "rest", None)
                 if isinstance(part, ast.MatchAs | ast.MatchStar | ast.MatchMapping) and name:
                     self.bind(name, How.MATCH, part)
@@ -201,7 +205,7 @@ class _Builder:
             self.block(case.body)
 
     def pattern_values(self, pattern: ast.AST) -> None:
-        for child in ast.iter_child_nodes(pattern):
+        for child in children(pattern):
             if isinstance(child, ast.expr):
                 self.expr(child)
             else:
@@ -282,7 +286,7 @@ class _Builder:
 
     def declare(self, body: list[ast.stmt]) -> None:
         """Apply `global` and `nonlocal` first: they hold for the whole scope wherever they stand."""
-        stack: list[ast.AST] = list(body)
+        stack: list[ast.AST] = list(body) if self.declares else []
         while stack:
             node = stack.pop()
             if isinstance(node, ast.Global):
@@ -290,7 +294,7 @@ class _Builder:
             elif isinstance(node, ast.Nonlocal):
                 self.nonlocal_(node)
             elif not isinstance(node, ast.expr | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                stack.extend(ast.iter_child_nodes(node))
+                stack.extend(children(node))
 
     def defaults(self, arguments: ast.arguments) -> None:
         for value in (*arguments.defaults, *arguments.kw_defaults):
@@ -361,14 +365,14 @@ class _Builder:
         elif isinstance(node, ast.Subscript):
             self.subscript(node)
         elif not isinstance(node, ast.Constant):
-            for child in ast.iter_child_nodes(node):
+            for child in children(node):
                 self.expr(child)
 
     def if_expression(self, node: ast.IfExp) -> None:
         self.expr(node.test)
         holds = tests_of.runs(tests_of.truth(node.test))
-        versioned = tests_of.about_versions(node.test)
-        current = tests_of.excluded_version(node.test)
+        versioned = self.versions and tests_of.about_versions(node.test)
+        current = tests_of.excluded_version(node.test) if versioned else None
         for branch, taken in ((node.body, True), (node.orelse, False)):
             other_version = current is not None and current is not taken
             with self.under(
@@ -401,13 +405,13 @@ class _Builder:
             for keyword in node.keywords:
                 if keyword.arg in ("bound", "default"):
                     self.quoted(keyword.value)
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             self.expr(child)
 
     def subscript(self, node: ast.Subscript) -> None:
         if not self.scope.is_function and last_word(node.value) in self.typing_names:
             self.quoted(node)
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             self.expr(child)
 
     def target(self, node: ast.expr, how: How) -> None:
@@ -424,6 +428,8 @@ class _Builder:
             self.expr(node)
 
     def annotation(self, node: ast.expr, *, postponed: bool = False) -> None:
+        if postponed and not is_type_like(node):
+            return
         if self.future or _LAZY_ANNOTATIONS or postponed:
             for name in names_in_type(node, quoted=True):
                 self.read(name, When.TEXT if isinstance(node, ast.Constant) else When.POSTPONED)
@@ -454,7 +460,7 @@ def _never_returns(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
             return True
     if isinstance(node, ast.AsyncFunctionDef) or not isinstance(node.body[-1], ast.Raise):
         return False
-    return not any(isinstance(part, ast.Return | ast.Yield | ast.YieldFrom) for part in ast.walk(node))
+    return not any(isinstance(part, ast.Return | ast.Yield | ast.YieldFrom) for part in walk(node))
 
 
 _STATEMENTS: dict[type[ast.AST], Callable[..., None]] = {

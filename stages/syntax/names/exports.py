@@ -41,9 +41,8 @@ def _entries(tree: ast.Module) -> Iterator[ast.Constant]:
     for node in _module_statements(tree.body):
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
             yield from _strings(node.value)
-        elif isinstance(node, ast.AugAssign | ast.AnnAssign) and getattr(node.target, "id", "") == "__all__":
-            if node.value is not None:
-                yield from _strings(node.value)
+        elif isinstance(node, ast.AugAssign | ast.AnnAssign) and node.value is not None:
+            yield from _strings(node.value) if getattr(node.target, "id", "") == "__all__" else ()
 
 
 def _module_statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:

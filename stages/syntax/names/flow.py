@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stages._source.typetext import last_word
+from stages._source.walking import children, walk
 from stages.syntax.names import tests_of
 from stages.syntax.names.resolve import BUILTINS, MODULE_NAMES, owners
 from stages.syntax.names.scopes import How, mangled
@@ -210,7 +211,7 @@ class Flow:
             if visit is not None:
                 visit(self, statement)
             else:
-                for child in ast.iter_child_nodes(statement):
+                for child in children(statement):
                     if isinstance(child, ast.expr):
                         self.expr(child)
 
@@ -293,7 +294,7 @@ class Flow:
             self.expr(decorator)
         self.defaults(node.args)
         if not getattr(node, "type_params", None):
-            for argument in ast.walk(node.args):
+            for argument in walk(node.args):
                 if isinstance(argument, ast.arg):
                     self.annotation(argument.annotation)
             self.annotation(node.returns)
@@ -448,7 +449,7 @@ class Flow:
                 name = node.name
             if name:
                 mask |= self.bits.get((self.scope, self._mangled(name)), 0)
-            stack.extend(ast.iter_child_nodes(node))
+            stack.extend(children(node))
         return mask
 
     def try_(self, node: ast.Try) -> None:
@@ -540,7 +541,7 @@ class Flow:
         self.state = join(done, self.state)
 
     def _pattern(self, pattern: ast.AST) -> None:
-        for child in ast.iter_child_nodes(pattern):
+        for child in children(pattern):
             if isinstance(child, ast.expr):
                 self.expr(child)
             else:
@@ -574,7 +575,7 @@ class Flow:
         elif isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp):
             self._comprehension(node)
         else:
-            for child in ast.iter_child_nodes(node):
+            for child in children(node):
                 self.expr(child)
             self.may_raise(likely=not isinstance(node, ast.expr_context | ast.JoinedStr | ast.Tuple | ast.List))
 
@@ -587,7 +588,7 @@ class Flow:
 
     def _walrus_later(self, node: ast.GeneratorExp) -> None:
         """Take the names that a generator's := binds as bound: when it runs is not followed."""
-        for part in ast.walk(node):
+        for part in walk(node):
             if isinstance(part, ast.NamedExpr):
                 self._bind_walrus(part.target.id)
 

@@ -6,6 +6,7 @@ import ast
 from dataclasses import dataclass, field
 
 from stages._source.typetext import last_word
+from stages._source.walking import children, walk
 
 _READERS = frozenset({"get", "keys", "items", "values", "copy", "__contains__", "__getitem__"})
 _READING_CALLS = frozenset(
@@ -40,18 +41,18 @@ class Namespace:
 def inspect(tree: ast.Module) -> Namespace:
     """Look for every way a module changes its own namespace at run time."""
     found = Namespace()
-    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    parents = {child: node for node in walk(tree) for child in children(node)}
     at_module_level = _module_level(tree)
     _enums(found, tree)
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Import):
             found.builtins |= {a.asname for a in node.names if a.asname and a.name in _BUILTIN_MODULES}
     imports_gettext = any(
         isinstance(node, ast.Import | ast.ImportFrom)
         and (getattr(node, "module", None) == "gettext" or any(a.name == "gettext" for a in node.names))
-        for node in ast.walk(tree)
+        for node in walk(tree)
     )
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Call):
             _call(found, node, parents, at_module_level, imports_gettext=imports_gettext)
         elif isinstance(node, ast.Name):
@@ -70,10 +71,10 @@ def inspect(tree: ast.Module) -> Namespace:
 
 def _enums(found: Namespace, tree: ast.Module) -> None:
     """Follow the two ways in which `enum` writes members into a module."""
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.ClassDef) and any(last_word(d) == "global_enum" for d in node.decorator_list):
             found.added |= {
-                part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+                part.id for part in walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
             }
         elif isinstance(node, ast.Call) and last_word(node.func) in ("_convert_", "_convert"):
             found.open = True
@@ -87,7 +88,7 @@ def _module_level(tree: ast.Module) -> set[ast.AST]:
         node = stack.pop()
         nodes.add(node)
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
-            stack.extend(ast.iter_child_nodes(node))
+            stack.extend(children(node))
     return nodes
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import TYPE_CHECKING
 
-from stages._source.typetext import roots
+from stages._source.typetext import names_of_type, roots
 from stages.syntax.names.resolve import BUILTINS, MODULE_NAMES
 
 if TYPE_CHECKING:
@@ -19,14 +19,22 @@ _KNOWN_IN_PACKAGE = _KNOWN | {"__path__"}
 _LOCAL_ANNOTATION = re.compile(
     rb"^[ \t]+([A-Za-z_][\w.]*)[ \t]*:(?![=:])[ \t]*([^\n#=]+?)[ \t]*(?:=(?!=)|#|$)", re.MULTILINE
 )
+_CUT_TYPE = re.compile(r"[\w.]+[ \t]*\[")  # goes on on the next line
 _PAIRS = (("[", "]"), ("(", ")"), ("{", "}"))
 
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """What the full analysis has to look at. `owners`: functions to follow path by path."""
+    """What the full analysis has to look at.
+
+    Args:
+        needed: anything beside the owners.
+        namespace: the ways in which a module changes its own namespace.
+        owners: the functions to follow path by path.
+    """
 
     needed: bool
+    namespace: bool
     owners: frozenset[tuple[int, str]]
 
 
@@ -34,23 +42,24 @@ def judge(reading: Reading, code: CodeType, path: str, data: bytes) -> Suspicion
     """Return whether anything about the file's names is not plainly in order."""
     known = reading.bindings | (_KNOWN_IN_PACKAGE if path.endswith("__init__.py") else _KNOWN)
     needed = (
-        bool(reading.owners)
-        or reading.hints
+        reading.hints
         or bool(reading.type_only & reading.loads)
         or not reading.loads <= known
         or any(not roots(text) <= known | visible for text, visible in reading.strings)
         or not reading.exports <= known
         or _odd_local_annotation(data, code, known)
     )
-    return Suspicion(needed, reading.owners)
+    return Suspicion(needed, reading.hints, reading.owners)
 
 
 def _odd_local_annotation(data: bytes, code: CodeType, known: frozenset[str]) -> bool:
     local: set[str] | None = None
     for match in _LOCAL_ANNOTATION.finditer(data):
         text = match[2].decode("utf-8", "replace")
-        cut = any(text.count(opening) > text.count(closing) for opening, closing in _PAIRS)
-        if not cut and roots(text) <= known:
+        if any(text.count(opening) > text.count(closing) for opening, closing in _PAIRS):
+            if not _CUT_TYPE.match(text):
+                continue
+        elif names_of_type(text) <= known:
             continue
         target = match[1].decode("utf-8", "replace")
         if "." in target:

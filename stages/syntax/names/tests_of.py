@@ -7,11 +7,14 @@ import re
 import sys
 from typing import Literal
 
+from stages._source.walking import walk
+
 Truth = Literal["true", "false", "types", "not-types", "unknown"]
 
 _VERSION_NAME = re.compile(
     r"(is_?|not_?)?_?py(thon)?_?[23]\d*$|version_info$|python_version$|hexversion$", re.IGNORECASE
 )
+_MENTION = re.compile(rb"py(thon)?_?[23]|version_info|python_version|hexversion", re.IGNORECASE)
 _CATCHES_NAME_ERROR = frozenset({"NameError", "UnboundLocalError"})
 _CATCHES_ALL = frozenset({"Exception", "BaseException"})
 
@@ -48,9 +51,14 @@ def runs(verdict: Truth) -> bool | None:
     return {"true": True, "not-types": True, "false": False, "types": False}.get(verdict)
 
 
+def mentions_versions(data: bytes) -> bool:
+    """Return whether any test of a file can be about versions of Python."""
+    return _MENTION.search(data) is not None
+
+
 def about_versions(test: ast.expr) -> bool:
     """Return whether a test asks which Python this is."""
-    for node in ast.walk(test):
+    for node in walk(test):
         word = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
         if word and _VERSION_NAME.match(word):
             return True
@@ -82,7 +90,7 @@ def excluded_version(test: ast.expr) -> bool | None:
 
 def expects_old_python(handler: ast.ExceptHandler) -> bool:
     """Return whether a handler catches what a missing module or builtin raises, as code for two Pythons does."""
-    words = {part.id for part in ast.walk(handler.type) if isinstance(part, ast.Name)} if handler.type else set()
+    words = {part.id for part in walk(handler.type) if isinstance(part, ast.Name)} if handler.type else set()
     return not words.isdisjoint({"ImportError", "ModuleNotFoundError", "NameError", "AttributeError"})
 
 
