@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from stages.syntax.imports.graph import Edge, adjacency, components, reaching, shortest_path
-from stages.syntax.imports.simulate import Failed, Simulation
+from stages.syntax.imports.simulate import Simulation
+from stages.syntax.imports.simulated import Failed
 from stages.syntax.imports.world import World
 
 if TYPE_CHECKING:
