@@ -11,21 +11,20 @@ from amp_runtime.wire import Imported
 from stages.integration.causes import Cause, Subject, origin_of, place, raised_text, traceback_evidence
 from stages.integration.endings import cause_of_probe, causes_of_ending
 from stages.integration.judged import Judged
+from stages.integration.remedies import missing_module, remedy_for
 from stages.integration.rules import run001_import_fails, run005_early_exit, run012_import_shadowed
 from verifier.api import Gate, GateStatus, Location, StageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from amp_runtime.wire import Failure, ModuleUnit
+    from amp_runtime.wire import Failure, Frame, ModuleUnit
     from stages._probe.limits import Limits
     from stages._probe.records import ProbeReport, UnitReport
     from verifier.api import Json
 
 GATE = "imports"
-_MISSING = re.compile(r"No module named '(?P<name>[^']+)'")
 _PARTIAL = re.compile(r"partially initialized module '(?P<name>[^']+)'")
-_CYCLE = re.compile(r"partially initialized module|circular import")
 
 
 def judge_imports(modules: Sequence[ModuleUnit], report: ProbeReport, limits: Limits, root: Path) -> Judged:
@@ -70,8 +69,7 @@ def _judge(module: ModuleUnit, unit: UnitReport, report: ProbeReport, limits: Li
 
 
 def _raised(failure: Failure, subject: Subject, module: ModuleUnit, report: ProbeReport) -> Cause:
-    missing = _MISSING.search(failure.message)
-    if missing and missing["name"] == "torch" and failure.type == "ModuleNotFoundError":
+    if missing_module(failure) == "torch":
         raise StageError(NO_TORCH.format(what=f"{module.file} imports it"))
     location = place(failure.frames, subject.location)
     rule = run001_import_fails.RULE
@@ -79,28 +77,32 @@ def _raised(failure: Failure, subject: Subject, module: ModuleUnit, report: Prob
     if failure.type == "SystemExit":
         rule = run005_early_exit.RULE
         message = f"Importing {module.name} ends the program: it calls sys.exit({failure.message})."
+    cycle = _cycle(failure)
+    if cycle:
+        message += f" The cycle: {' -> '.join(f'{frame.path}:{frame.line}' for frame in cycle)}."
+    otherwise = f'Correct the line shown; `python -c "import {module.name}"` from the root shows the same.'
     return Cause(
         rule=rule,
         subject=subject,
-        key=_cycle(failure) or (failure.type, failure.message, location),
+        key=("cycle", frozenset(frame.path for frame in cycle)) if cycle else (failure.type, failure.message, location),
         message=message,
         location=location,
-        remediation=_remedy(failure, module, missing["name"] if missing else None),
+        remediation=remedy_for(failure, otherwise),
         impact=f"`import {module.name}` fails, and with it every program that needs it.",
         evidence=(traceback_evidence(failure),),
         origin=origin_of(failure),
     )
 
 
-def _cycle(failure: Failure) -> tuple[object, ...]:
-    """Return ("cycle", its files): those on the stack from the module that is being imported a second time."""
+def _cycle(failure: Failure) -> tuple[Frame, ...]:
+    """Return the imports that form a cycle: those on the stack from the module that is imported a second time."""
     named = _PARTIAL.search(failure.message)
     if not named:
         return ()
     paths = [frame.path for frame in failure.frames]
     first = re.compile(rf"(^|/){re.escape(named['name'].replace('.', '/'))}(/__init__)?\.py$")
     start = next((number for number, path in enumerate(paths) if first.search(path)), 0)
-    return ("cycle", frozenset(paths[start:]))
+    return failure.frames[start:]
 
 
 def _one_cycle_each(causes: Sequence[Cause]) -> list[Cause]:
@@ -125,22 +127,6 @@ NO_TORCH = (
     "torch is not installed in the interpreter that runs the project, and {what}; install it there "
     "(pip install torch) or name another interpreter with --python"
 )
-
-
-def _remedy(failure: Failure, module: ModuleUnit, missing: str | None) -> str:
-    if failure.type == "SystemExit":
-        return 'Move the call below `if __name__ == "__main__":`, or raise an exception that callers can handle.'
-    if _CYCLE.search(failure.message):
-        return "Break the import cycle: move the import at the line shown into the function that uses it."
-    if missing is not None:
-        return f"Correct the name {missing!r} at the line shown, restore that module, or install the package it is in."
-    if failure.type == "ImportError":
-        return "Correct the imported name at the line shown, or define it in the module it is taken from."
-    if failure.type in ("NameError", "UnboundLocalError"):
-        return "Define or import the name before the line shown runs."
-    if failure.type in ("SyntaxError", "IndentationError", "TabError"):
-        return "Correct the syntax at the line shown."
-    return f'Correct the line shown; `python -c "import {module.name}"` from the project\'s root shows the same.'
 
 
 def _shadowed(module: ModuleUnit, unit: UnitReport, subject: Subject, root: Path) -> list[Cause]:

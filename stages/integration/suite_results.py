@@ -11,6 +11,7 @@ from amp_runtime.wire import Collected, CollectProblem, SuiteEnd, TestDone
 from stages.integration.causes import Cause, Subject, first_line, origin_of, place, raised_text, traceback_evidence
 from stages.integration.endings import cause_of_probe, causes_of_ending
 from stages.integration.judged import Judged
+from stages.integration.remedies import remedy_for
 from stages.integration.rules import run002_test_fails, run003_tests_not_run
 from verifier.api import Evidence, Gate, GateStatus, Location
 
@@ -74,7 +75,9 @@ def _failures(tests: Sequence[TestDone]) -> list[Cause]:
                 key=(test.failure.type, location),
                 message=f"{test.id} {what}: {raised_text(test.failure)}",
                 location=location,
-                remediation=f"Correct the line shown, or the code it checks; `pytest {test.id}` runs this test alone.",
+                remediation=remedy_for(
+                    test.failure, f"Correct the line shown, or the code it checks; `pytest {test.id}` runs it alone."
+                ),
                 evidence=(traceback_evidence(test.failure),),
                 origin=origin_of(test.failure),
             )
@@ -110,7 +113,7 @@ def _not_collected(problems: Sequence[CollectProblem], declared: Sequence[str], 
                 key=key,
                 message=f"pytest cannot collect {problem.id or ', '.join(declared)}: {text}",
                 location=place(frames, own),
-                remediation="Correct the line shown, so that the test file can be imported.",
+                remediation=remedy_for(failure, _UNIMPORTABLE) if failure else _UNIMPORTABLE,
                 impact="None of the tests in this file ran.",
                 evidence=(traceback_evidence(failure),) if failure else (),
                 origin=origin_of(failure) if failure else None,
@@ -154,6 +157,7 @@ def _nothing_proven(
     return []
 
 
+_UNIMPORTABLE = "Correct the line shown, so that the test file can be imported."
 _INSTALL_PYTEST = (
     "Install it in the interpreter that runs the project (pip install pytest), or name another one with --python."
 )

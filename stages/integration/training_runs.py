@@ -10,6 +10,7 @@ from amp_runtime.wire import Evaluated, Made, Rejected, Stepped
 from stages.integration.agreement import decrease
 from stages.integration.causes import Cause, Subject, origin_of, place, raised_text, traceback_evidence
 from stages.integration.endings import causes_of_ending
+from stages.integration.remedies import remedy_for
 from stages.integration.rules import (
     run005_early_exit,
     run008_nonfinite_loss,
@@ -112,7 +113,7 @@ def _broken(unit: UnitReport, rejected: Rejected | None, subject: Subject) -> li
     failure, phase = unit.result.failure, unit.result.phase
     if failure is not None:
         location = place(failure.frames, subject.location)
-        rule, remedy = run011_workload_broken.RULE, "Correct the line shown."
+        rule, remedy = run011_workload_broken.RULE, remedy_for(failure, "Correct the line shown.")
         message = f"{subject.name} raises {raised_text(failure)} during {phase}."
         if failure.type == "SystemExit":
             rule, remedy = (

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import secrets
+import subprocess
 import sys
 import tempfile
+import time
 import venv
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +20,10 @@ from stages._probe.client import Work, interpreter, run_probe
 from stages._probe.limits import Limits
 from verifier.api import StageError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[3]
 LIMITS = Limits(time_s=20.0, phase_s=5.0, memory_bytes=1 << 33)
 
 
@@ -84,3 +94,42 @@ def test_the_interpreter_is_the_configured_one_from_the_root(tmp_path: Path) -> 
     assert interpreter(None, tmp_path) == Path(sys.executable)
     with pytest.raises(StageError, match="does not exist"):
         interpreter("gone/python", tmp_path)
+
+
+def test_nothing_survives_when_the_verifier_itself_is_killed(tmp_path: Path) -> None:
+    mark = secrets.token_hex(8)
+    (tmp_path / "a.py").write_text(
+        f"import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)', '{mark}'], "
+        "start_new_session=True)\ntime.sleep(600)\n",
+        encoding="utf-8",
+    )
+    code = (
+        "import sys; from pathlib import Path; from amp_runtime.wire import ModuleUnit\n"
+        "from stages._probe.client import Work, run_probe; from stages._probe.limits import Limits\n"
+        f"root = Path({str(tmp_path)!r})\n"
+        "work = Work(probe='imports', root=root, python=Path(sys.executable), paths=(str(root),), "
+        "modules=(ModuleUnit(name='a', file='a.py'),))\n"
+        "run_probe(work, Limits(time_s=60.0, phase_s=60.0, memory_bytes=1 << 33))\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    verifier = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment)
+    until(lambda: holding(mark))
+    verifier.kill()
+    verifier.wait()
+    until(lambda: not holding(mark))
+
+
+def holding(mark: str) -> bool:
+    """Say whether a living process has the mark in its command line."""
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and mark.encode() in (entry / "cmdline").read_bytes():
+                return True
+    return False
+
+
+def until(condition: Callable[[], bool], limit_s: float = 20.0) -> None:
+    end = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -70,6 +70,7 @@ def test_a_cycle_fails_only_from_the_module_that_cannot_come_first(tmp_path: Pat
     assert at(finding) == ("RUN001", "pkg/b.py", 2)
     assert finding.symbol == "pkg.a"
     assert "circular import" in finding.message
+    assert "The cycle: pkg/a.py:1 -> pkg/b.py:2." in finding.message
     assert "Break the import cycle" in finding.remediation
     statuses = {entry["module"]: entry["status"] for entry in outcome.facts["imports"]}
     assert statuses == {"pkg": "ok", "pkg.a": "raised", "pkg.b": "ok"}
