@@ -99,8 +99,10 @@ def test_the_interpreter_is_the_configured_one_from_the_root(tmp_path: Path) -> 
 def test_nothing_survives_when_the_verifier_itself_is_killed(tmp_path: Path) -> None:
     mark = secrets.token_hex(8)
     (tmp_path / "a.py").write_text(
-        f"import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)', '{mark}'], "
-        "start_new_session=True)\ntime.sleep(600)\n",
+        "import subprocess, sys, time\n"
+        f"program = [sys.executable, '-c', 'import time; time.sleep(600)', '{mark}']\n"
+        "subprocess.Popen(program, start_new_session=True)\n"
+        "time.sleep(600)\n",
         encoding="utf-8",
     )
     code = (
