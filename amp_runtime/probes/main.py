@@ -7,6 +7,7 @@ import importlib
 import os
 import platform
 import resource
+import shutil
 import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -56,6 +57,7 @@ def run(request_path: str, startup: frozenset[str]) -> int:
             supervisor.run(unit)
     except VerifierGoneError:
         process_tree.kill_descendants()
+        shutil.rmtree(request.scratch, ignore_errors=True)  # whoever made it may have been killed
         return 1
     channel.send("end")
     return 0

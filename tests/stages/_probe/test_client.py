@@ -119,6 +119,7 @@ def test_nothing_survives_when_the_verifier_itself_is_killed(tmp_path: Path) -> 
     verifier.kill()
     verifier.wait()
     until(lambda: not holding(mark))
+    until(lambda: not list(tmp_path.glob("verify-*")))
 
 
 def holding(mark: str) -> bool:
