@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reports.escape import one_line
+from reports.facts import section, whole
 from reports.figures import plural
 from reports.findings import Judged, counted, ranked
 from verifier.api import GateStatus, StageStatus
@@ -54,7 +55,9 @@ def _last(report: RunReport, judged: list[Judged]) -> str:
         found += f" ({counted(judged)}; {blocking} blocking)"
     deferred = f", {plural(len(report.deferred), 'gate')} deferred" if report.deferred else ""
     silenced = f", {len(report.suppressed)} suppressed" if report.suppressed else ""
-    return f"{_name(report)}: {report.verdict.value} {report.score}/100, {found}{silenced}{deferred}"
+    out = plural(whole(section(report.tool, "selection"), "rules"), "rule")
+    left_out = f", {out} left out by --select or --ignore" if "selection" in report.tool else ""
+    return f"{_name(report)}: {report.verdict.value} {report.score}/100, {found}{silenced}{deferred}{left_out}"
 
 
 def _name(report: RunReport) -> str:

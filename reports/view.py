@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from reports import findings, rows
 from reports.about import about
-from reports.limitations import limitations
+from reports.limitations import limitations, narrowed
 from reports.summary import summary
 from reports.table import ROW_LIMIT
 from verifier.api import GateStatus, Severity, StageResult, StageStatus
@@ -104,7 +104,7 @@ def _page(report: RunReport, stages: tuple[StageResult, ...], *, verdict: str, s
         score=score,
         task=report.task,
         title=report.title,
-        summary=summary(stages, judged, len(suppressed), whole=whole),
+        summary=(*summary(stages, judged, len(suppressed), whole=whole), *narrowed(report)),
         stages=rows.stage_table(stages, stage_pages(report) if whole else {}),
         crashed=_crashed(stages),
         blocking=tuple(findings.view(item, report.snippets) for item in blocking[:FULL_LIMIT]),
@@ -122,7 +122,7 @@ def _page(report: RunReport, stages: tuple[StageResult, ...], *, verdict: str, s
         plan=tuple(plan[:PLAN_LIMIT]),
         more_plan=max(0, len(plan) - PLAN_LIMIT),
         blocking_steps=len(urgent) if later else 0,
-        limitations=limitations(report, stages, whole=whole),
+        limitations=limitations(report, stages, task=whole),
         about=about(report),
         command=rows.command(report.tool),
     )

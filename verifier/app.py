@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from verifier import __version__
 from verifier.acceptance import deferred_gates, judge_acceptance
+from verifier.chosen_rules import EVERY_RULE, ChosenRules, as_facts
 from verifier.errors import UsageError
 from verifier.git import commit_and_dirty
 from verifier.model.report import FileRecord, NotRun, RunReport, Source
 from verifier.model.stage import RunOptions, Stage, StageContext, StageResult, Stash
 from verifier.nearest import suggestion
-from verifier.pipeline import run_stages
+from verifier.pipeline import PipelineResult, run_stages
 from verifier.scoring import task_score, verdict
 
 if TYPE_CHECKING:
@@ -32,10 +33,11 @@ _CONTEXT_LINES = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The stages to run, and those left out with the reason."""
+    """The stages to run, those left out with the reason, and the rules to report."""
 
     stages: tuple[Stage, ...]
     left_out: tuple[NotRun, ...] = ()
+    rules: ChosenRules = EVERY_RULE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +96,14 @@ def verify(
         stash=Stash(),
         progress=observer.progress,
     )
-    result = run_stages(selection.stages, context, plugins, started=observer.started, finished=observer.finished)
+    result = run_stages(
+        selection.stages,
+        context,
+        plugins,
+        left_out=selection.rules.left_out,
+        started=observer.started,
+        finished=observer.finished,
+    )
     commit, dirty = commit_and_dirty(config.root)
     report = RunReport(
         task=task.name,
@@ -102,7 +111,7 @@ def verify(
         verdict=verdict(result.stages),
         score=task_score(result.stages),
         block_at=config.block_at.name,
-        tool={"version": __version__, "plugins": list(plugins.third_party), "command": shlex.join(command)},
+        tool=_tool(plugins, config, selection.rules, result, command),
         source=Source(commit=commit, dirty=dirty, files=_records(sources)),
         environment=_environment(result.stages, options),
         stages=result.stages,
@@ -114,6 +123,27 @@ def verify(
     )
     plugins.manager.hook.verifier_run_finished(report=report)
     return report
+
+
+def _tool(
+    plugins: Plugins, config: Config, chosen: ChosenRules, result: PipelineResult, command: Sequence[str]
+) -> dict[str, Json]:
+    """Return who judged and how; what a choice of rules or `per-file-ignores` kept out of the report stands here."""
+    tool: dict[str, Json] = {
+        "version": __version__,
+        "plugins": list(plugins.third_party),
+        "command": shlex.join(command),
+    }
+    if chosen.left_out:
+        tool["selection"] = as_facts(chosen, result.left_out, plugins.rules, config.block_at)
+    if result.ignored:
+        tool["per_file_ignores"] = {
+            "findings": len(result.ignored),
+            "blocking": sum(finding.severity >= config.block_at for finding in result.ignored),
+            "rules": sorted({finding.rule for finding in result.ignored}),
+            "files": sorted({finding.location.path for finding in result.ignored}),
+        }
+    return tool
 
 
 def _records(sources: SourceTree) -> tuple[FileRecord, ...]:

@@ -18,7 +18,7 @@ _NOT_YET_COMMANDS = (
     *("run", "fix", "analyze", "calibrate", "compare", "mutate", "check-report", "merge", "explain", "init", "doctor"),
 )
 _NOT_YET_OPTIONS = (
-    *("--changed-since", "--baseline", "--update-baseline", "--watch", "--select", "--ignore", "--no-cache"),
+    *("--changed-since", "--baseline", "--update-baseline", "--watch", "--no-cache"),
     *("--require-device", "--sandbox", "--require-isolation", "--strict", "--save-baseline", "--executor", "--shard"),
 )
 _HELP = """The pre-merge gate for PyTorch mixed-precision (AMP) training code.
@@ -59,6 +59,20 @@ def _common(function: Any) -> Any:
     options = (
         click.option(
             "--stage", "stage", multiple=True, metavar="NAME", help="Only this stage, by name or number (repeatable)."
+        ),
+        click.option(
+            "--select",
+            "select",
+            multiple=True,
+            metavar="CODES",
+            help="Report only these rules: codes, names or families (repeatable or comma list).",
+        ),
+        click.option(
+            "--ignore",
+            "ignore",
+            multiple=True,
+            metavar="CODES",
+            help="Do not report these rules; wins over --select. The report names what was left out.",
         ),
         click.option(
             "--format",

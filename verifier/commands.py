@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from verifier.app import Selection, select_stages, verify
+from verifier.chosen_rules import choose_rules
 from verifier.config import find_root, load_config
 from verifier.errors import ExitCode, UsageError
 from verifier.model.report import Renderer, RunReport, Verdict
@@ -33,6 +35,8 @@ class Options:
     """The options of one command line, by the names that click gives them."""
 
     stage: tuple[str, ...]
+    select: tuple[str, ...]
+    ignore: tuple[str, ...]
     formats: tuple[str, ...]
     output: str | None
     config_file: Path | None
@@ -77,7 +81,7 @@ def run_tasks(names: Sequence[str], *, every: bool, options: Options) -> int:
     plugins = load_plugins()
     config = _project_config(options.config_file, plugins)
     tasks = _wanted(config, names, every=every)
-    selection = select_stages(plugins, options.stage)
+    selection = _selection(plugins, options)
     formats = parse_formats(options.formats or DEFAULT_FORMATS, plugins.renderers)
     to_stdout = _to_stdout(options, formats)
     if to_stdout and len(tasks) > 1:
@@ -112,7 +116,7 @@ def run_check(paths: Sequence[Path], *, options: Options) -> int:
         title=f"check of {', '.join(map(str, paths))}",
         files=tuple(file.path for file in sources),
     )
-    selection = select_stages(plugins, options.stage, static_only=True)
+    selection = _selection(plugins, options, static_only=True)
     silent_default = not options.formats and options.output is None
     wanted = options.formats or (("concise",) if silent_default else DEFAULT_FORMATS)
     formats = parse_formats(wanted, plugins.renderers)
@@ -165,7 +169,8 @@ def _project_config(config_file: Path | None, plugins: Plugins) -> Config:
 def _load(root: Path, config_file: Path | None, plugins: Plugins) -> Config:
     gates = {stage.name: stage.gates for stage in plugins.stages}
     codes = {*plugins.rules, *(code[:3] for code in plugins.rules)}
-    return load_config(root, file=config_file, gates=gates, codes=codes)
+    essential = {code for code in codes if all(plugins.rules[one].essential for one in plugins.rules_of(code))}
+    return load_config(root, file=config_file, gates=gates, codes=codes, essential=essential)
 
 
 def _wanted(config: Config, names: Sequence[str], *, every: bool) -> tuple[Task, ...]:
@@ -180,6 +185,12 @@ def _wanted(config: Config, names: Sequence[str], *, every: bool) -> tuple[Task,
         if name not in config.tasks:
             raise UsageError(f'there is no task "{name}"{suggestion(name, config.tasks)}')
     return tuple(config.tasks[name] for name in (config.tasks if every else dict.fromkeys(names)))
+
+
+def _selection(plugins: Plugins, options: Options, *, static_only: bool = False) -> Selection:
+    selection = select_stages(plugins, options.stage, static_only=static_only)
+    chosen = choose_rules(plugins, selection.stages, options.select, options.ignore)
+    return dataclasses.replace(selection, rules=chosen)
 
 
 def _to_stdout(options: Options, formats: Sequence[Renderer]) -> bool:
@@ -201,12 +212,17 @@ def _run_options(options: Options, config: Config) -> RunOptions:
     if python is not None and not python.is_file():
         raise UsageError(f"--python {python}: there is no such interpreter")
     return RunOptions(
-        jobs=options.jobs or len(os.sched_getaffinity(0)),
+        jobs=options.jobs or _processors(),
         time_limit_s=options.time_limit,
         memory_limit_gib=options.memory_limit,
         python=python.absolute() if python else None,  # never resolved: a virtual environment's python is a link
         all_facts=options.facts,
     )
+
+
+def _processors() -> int:
+    """Return how many processors this process may use; only Linux tells that apart from how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _terminal(options: Options) -> Terminal:

@@ -71,7 +71,12 @@ def find_root(start: Path, *, markers: Sequence[str] = _FILE_NAMES) -> Path | No
 
 
 def load_config(
-    root: Path, *, file: Path | None = None, gates: Mapping[str, Iterable[str]], codes: Iterable[str] = ()
+    root: Path,
+    *,
+    file: Path | None = None,
+    gates: Mapping[str, Iterable[str]],
+    codes: Iterable[str] = (),
+    essential: Iterable[str] = (),
 ) -> Config:
     """Read the configuration of `root`.
 
@@ -80,6 +85,7 @@ def load_config(
         file: `--config`; its folder is then the root.
         gates: stage name -> gate names, which `proven-by` may name.
         codes: every rule code and family, which `per-file-ignores` may name.
+        essential: those of them that may not be ignored.
 
     Raises:
         ConfigError: with every problem found.
@@ -98,7 +104,7 @@ def load_config(
         block_at=_block_at(document, table),
         exclude=document.strings(("exclude",), table),
         python=_python(document, table, root),
-        per_file_ignores=_per_file_ignores(document, table, set(codes)),
+        per_file_ignores=_per_file_ignores(document, table, set(codes), set(essential)),
         tasks=_tasks(document, table, root, {name: set(names) for name, names in gates.items()}),
     )
     if document.problems:
@@ -173,7 +179,9 @@ def _python(document: _Document, table: Mapping[str, Any], root: Path) -> str | 
     return None
 
 
-def _per_file_ignores(document: _Document, table: Mapping[str, Any], codes: set[str]) -> dict[str, tuple[str, ...]]:
+def _per_file_ignores(
+    document: _Document, table: Mapping[str, Any], codes: set[str], essential: set[str]
+) -> dict[str, tuple[str, ...]]:
     value = table.get("per-file-ignores", {})
     if not isinstance(value, dict):
         document.problem(("per-file-ignores",), "must be a table of glob = [codes]")
@@ -182,7 +190,10 @@ def _per_file_ignores(document: _Document, table: Mapping[str, Any], codes: set[
     for pattern in value:
         ignores[pattern] = document.strings(("per-file-ignores", pattern), value)
         for code in ignores[pattern]:
-            if code not in codes:
+            if code in essential:
+                sentence = f"{code} says what could not be judged; leave such files out with `exclude`"
+                document.problem(("per-file-ignores", pattern), sentence)
+            elif code not in codes:
                 sentence = f"{code!r} is no rule or family{suggestion(code, codes)}"
                 document.problem(("per-file-ignores", pattern), sentence)
     return ignores

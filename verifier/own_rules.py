@@ -14,6 +14,7 @@ BAD_SUPPRESSION = RuleInfo(
         "A suppression is a decision, and a decision without a reason cannot be reviewed. Such a comment silences "
         "nothing: the finding it stands beside is reported as if it were not there."
     ),
+    essential=True,
 )
 UNUSED_SUPPRESSION = RuleInfo(
     code="VER002",
@@ -21,6 +22,7 @@ UNUSED_SUPPRESSION = RuleInfo(
     severity=Severity.LOW,
     summary="A suppression comment silences nothing.",
     why="What it excused is gone; left in place, it would silence the next, unrelated finding on that line.",
+    essential=True,
 )
 STAGE_CRASHED = RuleInfo(
     code="VER003",
@@ -28,6 +30,7 @@ STAGE_CRASHED = RuleInfo(
     severity=Severity.CRITICAL,
     summary="A stage raised, ran no check, or reported what it may not report.",
     why="What a stage did not establish is not known to be right, so the task cannot pass.",
+    essential=True,
 )
 STAGE_UNABLE = RuleInfo(
     code="VER004",
@@ -35,5 +38,6 @@ STAGE_UNABLE = RuleInfo(
     severity=Severity.CRITICAL,
     summary="A stage could not do its work here, for a reason outside itself.",
     why="What a stage did not establish is not known to be right, so the task cannot pass.",
+    essential=True,
 )
 RULES = (BAD_SUPPRESSION, UNUSED_SUPPRESSION, STAGE_CRASHED, STAGE_UNABLE)

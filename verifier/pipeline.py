@@ -29,10 +29,17 @@ _FAILED = {StageStatus.FAILED, StageStatus.ERRORED, StageStatus.SKIPPED}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineResult:
-    """The judged stages in the order of their numbers, and what was suppressed in them."""
+    """The judged stages in the order of their numbers, what was suppressed in them, and what was not asked for.
+
+    Args:
+        left_out: findings of rules that the command line left out.
+        ignored: findings that `per-file-ignores` of the configuration left out.
+    """
 
     stages: tuple[StageResult, ...]
     suppressed: tuple[Suppressed, ...]
+    left_out: tuple[Finding, ...] = ()
+    ignored: tuple[Finding, ...] = ()
 
 
 def in_order(stages: Sequence[Stage]) -> tuple[Stage, ...]:
@@ -64,12 +71,18 @@ def run_stages(
     context: StageContext,
     plugins: Plugins,
     *,
+    left_out: frozenset[str] = frozenset(),
     started: Callable[[Stage], None] = lambda _stage: None,
     finished: Callable[[StageResult], None] = lambda _result: None,
 ) -> PipelineResult:
-    """Run the stages. One that fails never stops the others from being told so."""
+    """Run the stages. One that fails never stops the others from being told so.
+
+    Args:
+        left_out: codes that are not reported and do not count. Their rules run all the same: a gate that one of
+            them would fail is DEFERRED, so that nothing is called proven that was not.
+    """
     names = {code: rule.name for code, rule in plugins.rules.items()}
-    judge = _Judge(plugins.rules, context, read_allows(context.sources, names))
+    judge = _Judge(plugins.rules, context, read_allows(context.sources, names), left_out)
     results: dict[str, StageResult] = {}
     for stage in in_order(stages):
         unmet = [need for need in stage.needs if _unmet(need, results)]
@@ -84,7 +97,12 @@ def run_stages(
         plugins.manager.hook.verifier_stage_finished(result=result)
         finished(result)
     ordered = sorted(results.values(), key=lambda result: result.number)
-    return PipelineResult(stages=tuple(ordered), suppressed=tuple(judge.suppressed))
+    return PipelineResult(
+        stages=tuple(ordered),
+        suppressed=tuple(judge.suppressed),
+        left_out=tuple(judge.left_out),
+        ignored=tuple(judge.ignored),
+    )
 
 
 def _unmet(need: Need, results: Mapping[str, StageResult]) -> bool:
@@ -92,13 +110,22 @@ def _unmet(need: Need, results: Mapping[str, StageResult]) -> bool:
 
 
 class _Judge:
-    """Turns outcomes into results, and keeps the suppressed findings of all stages."""
+    """Turns outcomes into results, and keeps the findings of all stages that were suppressed or left out."""
 
-    def __init__(self, rules: Mapping[str, RuleInfo], context: StageContext, allows: tuple[Allow, ...]) -> None:
+    def __init__(
+        self,
+        rules: Mapping[str, RuleInfo],
+        context: StageContext,
+        allows: tuple[Allow, ...],
+        unwanted: frozenset[str],
+    ) -> None:
         self._rules = rules
         self._context = context
         self._allows = allows
+        self._unwanted = unwanted
         self.suppressed: list[Suppressed] = []
+        self.left_out: list[Finding] = []
+        self.ignored: list[Finding] = []
         self._ignores = [(compile_glob(glob), codes) for glob, codes in context.config.per_file_ignores.items()]
 
     def skipped(self, stage: Stage, reason: str) -> StageResult:
@@ -118,24 +145,28 @@ class _Judge:
 
     def _judged(self, stage: Stage, outcome: StageOutcome, duration_s: float, *, first: bool) -> StageResult:
         found = [finding for finding in outcome.findings if not self._ignored(finding)]
+        self.ignored += [finding for finding in outcome.findings if self._ignored(finding)]
         split = sort_findings(found, self._allows)
+        unwanted = [finding for finding in split.kept if finding.rule in self._unwanted]
+        self.left_out += unwanted
         used = {(allow, finding.rule) for finding, allow in split.silenced}
         codes = {rule.code for rule in stage.rules}
         own = unused_suppressions(self._allows, used, codes)
         if first:  # a comment that cannot count is said once, by the stage that came first
             own = (*bad_suppressions(self._allows), *own)
-        silenced = self._reported([finding for finding, _ in split.silenced])
-        for reported, (_, allow) in zip(silenced, split.silenced, strict=True):
+        pairs = [(finding, allow) for finding, allow in split.silenced if finding.rule not in self._unwanted]
+        silenced = self._reported([finding for finding, _ in pairs])
+        for reported, (_, allow) in zip(silenced, pairs, strict=True):
             self.suppressed.append(Suppressed(stage=stage.name, finding=reported, reason=allow.reason, line=allow.line))
-        findings = (*split.kept, *own)
+        findings = (*(finding for finding in split.kept if finding.rule not in self._unwanted), *own)
         block_at = self._context.config.block_at
-        gates = tuple(settle_gate(gate, findings, block_at) for gate in outcome.gates)
+        gates = tuple(settle_gate(gate, findings, block_at, unwanted) for gate in outcome.gates)
         outcome = StageOutcome(checks_run=outcome.checks_run, findings=findings, gates=gates, facts=outcome.facts)
         blocked = any(finding.severity >= block_at for finding in findings)
         return self._result(stage, stage_status(outcome.gates, blocked=blocked), duration_s, outcome)
 
     def _ignored(self, finding: Finding) -> bool:
-        return any(
+        return not self._rules[finding.rule].essential and any(
             pattern.match(finding.location.path) and finding.rule.startswith(codes) for pattern, codes in self._ignores
         )
 

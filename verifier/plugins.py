@@ -32,6 +32,10 @@ class Plugins:
     third_party: tuple[str, ...]  # "name version" of distributions other than ours
     manager: pluggy.PluginManager
 
+    def rules_of(self, code: str) -> tuple[str, ...]:
+        """Return the codes that a code or family stands for."""
+        return tuple(known for known in self.rules if known.startswith(code))
+
     def stage(self, name: str) -> Stage | None:
         return next((stage for stage in self.stages if name in (stage.name, str(stage.number))), None)
 

@@ -24,8 +24,25 @@ def stage_score(severities: Iterable[Severity]) -> int:
     return max(0, 100 - sum(COST[severity] for severity in severities))
 
 
-def settle_gate(gate: Gate, findings: Sequence[Finding], block_at: Severity) -> Gate:
-    """Return a gate that sums up findings with the status that these findings give it; others unchanged."""
+def settle_gate(gate: Gate, findings: Sequence[Finding], block_at: Severity, left_out: Sequence[Finding] = ()) -> Gate:
+    """Return a gate that sums up findings with the status that these findings give it; others unchanged.
+
+    Args:
+        left_out: findings of rules that this run does not report. They do not fail the gate, but where one of them
+            would, the gate is not passed either: it is DEFERRED.
+    """
+    settled = _settled(gate, findings, block_at)
+    failing = sorted(
+        {finding.rule for finding in left_out if finding.rule.startswith(gate.sums_up) and finding.severity >= block_at}
+    )
+    if not failing or settled.status is GateStatus.FAIL:
+        return settled
+    reason = f"not decided: {', '.join(failing)}, left out of this run, would fail it"
+    evidence = f"{reason}; {settled.evidence}" if settled.evidence else reason
+    return dataclasses.replace(settled, status=GateStatus.DEFERRED, evidence=evidence)
+
+
+def _settled(gate: Gate, findings: Sequence[Finding], block_at: Severity) -> Gate:
     found = [finding for finding in findings if gate.sums_up and finding.rule.startswith(gate.sums_up)]
     if not found:
         return gate

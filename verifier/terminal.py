@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,6 +156,9 @@ def _closing(report: RunReport) -> str:
         )
     if report.suppressed:
         parts.append(f"{len(report.suppressed)} findings suppressed")
+    chosen = report.tool.get("selection")
+    if isinstance(chosen, Mapping):
+        parts.append(f"{chosen['rules']} rules left out by --select or --ignore")
     return "; ".join(parts)
 
 

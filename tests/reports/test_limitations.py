@@ -7,8 +7,8 @@ from tests.builders import run_report, stage_result
 from verifier.api import NotRun, StageStatus
 
 
-def said(report, *, whole=True):
-    return " ".join(limitations(report, report.stages, whole=whole))
+def said(report, *, task=True):
+    return " ".join(limitations(report, report.stages, task=task))
 
 
 def integration(**facts):
@@ -33,7 +33,7 @@ def test_a_cpu_says_nothing_about_cuda():
 def test_stages_left_out_are_named_on_the_task_page_only():
     report = run_report(stage_result(), not_run=(NotRun(number=2, name="logic", reason="left out"),))
     assert "`logic` was not run: left out." in said(report)
-    assert "logic" not in said(report, whole=False)
+    assert "logic" not in said(report, task=False)
 
 
 def test_uncommitted_changes_are_admitted():
@@ -45,4 +45,4 @@ def test_uncommitted_changes_are_admitted():
 
 def test_a_stage_may_state_limits_of_its_own():
     facts = {"limitations": ["notebooks are not read", "pkg.mod:f is too long."]}
-    assert said(run_report(stage_result(facts=facts)), whole=False) == "Notebooks are not read. pkg.mod:f is too long."
+    assert said(run_report(stage_result(facts=facts)), task=False) == "Notebooks are not read. pkg.mod:f is too long."

@@ -133,3 +133,9 @@ def test_a_configuration_that_is_not_text_is_an_error_of_use(tmp_path: Path) -> 
     (tmp_path / "verifier.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="cannot be read as UTF-8"):
         load_config(tmp_path, file=tmp_path / "verifier.toml", gates=GATES)
+
+
+def test_an_essential_rule_cannot_be_ignored(tmp_path: Path) -> None:
+    text = GOOD.replace('["SCP"]', '["SYN001"]')
+    with pytest.raises(ConfigError, match="SYN001 says what could not be judged; leave such files out with `exclude`"):
+        load_config(_project(tmp_path, text), gates=GATES, codes={"SYN001"}, essential={"SYN001"})

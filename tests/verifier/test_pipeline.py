@@ -179,6 +179,20 @@ def test_per_file_ignores_drop_findings_of_a_family(tmp_path: Path) -> None:
     assert _run(tmp_path, _stage(lambda _c: _outcome(_finding())), config=config).stages[0].findings == ()
 
 
+def test_what_per_file_ignores_drop_is_kept_for_the_report(tmp_path: Path) -> None:
+    config = Config(root=tmp_path, per_file_ignores={"*.py": ("TST",)})
+    result = _run(tmp_path, _stage(lambda _c: _outcome(_finding())), config=config)
+    assert [finding.rule for finding in result.ignored] == ["TST001"]
+
+
+def test_per_file_ignores_never_drop_an_essential_rule(tmp_path: Path) -> None:
+    info = RuleInfo(code="TST009", name="blind", severity=Severity.HIGH, summary="s", why="w", essential=True)
+    rule = Rule(info=info, stage="stage1", check=lambda _file: [_finding(rule="TST009")])
+    config = Config(root=tmp_path, per_file_ignores={"*.py": ("TST",)})
+    result = _run(tmp_path, _stage(lambda _c: _outcome(_finding())), config=config, rules=[rule])
+    assert [item.finding.rule for item in result.stages[0].findings] == ["TST009"]
+
+
 def test_a_rule_of_another_plugin_runs_in_the_stage_it_names(tmp_path: Path) -> None:
     info = RuleInfo(code="EXT001", name="extra-rule", severity=Severity.LOW, summary="s", why="w")
     rule = Rule(info=info, stage="stage1", check=lambda file: [_finding(rule="EXT001", severity=Severity.LOW)])

@@ -36,6 +36,11 @@ class Example:
         return files | {path.strip(): body.lstrip("\n") for path, body in zip(parts[1::2], parts[2::2], strict=True)}
 
     @property
+    def shown(self) -> dict[str, str]:
+        """Return the files as a page shows them: the marks of the tests become comments for people."""
+        return {path: _MARK.sub(r"# \g<codes>", text).rstrip() + "\n" for path, text in self.files.items()}
+
+    @property
     def expected(self) -> tuple[tuple[str, int, str], ...]:
         """Return (path, line, code) of every mark."""
         return tuple(
@@ -66,6 +71,8 @@ class RuleInfo:
         summary: one sentence, what is wrong.
         why: one paragraph, why it matters.
         mode: whether it is seen in source text, at run time, or both.
+        essential: its findings say that something could not be judged at all, so neither `--ignore` nor
+            `per-file-ignores` leaves them out.
 
     Raises:
         ValueError: a code or name that is not of this form.
@@ -78,6 +85,7 @@ class RuleInfo:
     why: str
     mode: Literal["static", "runtime", "both"] = "static"
     examples: tuple[Bad | Good, ...] = ()
+    essential: bool = False
 
     def __post_init__(self) -> None:
         if not _CODE.match(self.code):

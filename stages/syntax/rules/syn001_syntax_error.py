@@ -28,4 +28,5 @@ RULE = RuleInfo(
                 return loss
         """),
     ),
+    essential=True,  # no other rule has seen anything of such a file
 )
