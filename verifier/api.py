@@ -1,6 +1,7 @@
 """Everything a plugin may import from the core. Re-exports only."""
 
 from verifier.errors import StageError, VerifierError
+from verifier.globs import compile_glob
 from verifier.hookspecs import hookimpl
 from verifier.model.finding import Evidence, Finding, Json, Location, Related, Severity
 from verifier.model.report import (
@@ -32,8 +33,10 @@ from verifier.model.stage import (
     Stash,
 )
 from verifier.model.task import Config, Criterion, Task
+from verifier.plugins import Plugins, load_plugins
 from verifier.selection import rest_of_project
 from verifier.sources import SourceFile, SourceTree
+from verifier.toml_places import line_of
 
 __all__ = [
     "SCHEMA",
@@ -54,6 +57,7 @@ __all__ = [
     "Location",
     "Need",
     "NotRun",
+    "Plugins",
     "Proof",
     "Related",
     "Renderer",
@@ -77,6 +81,9 @@ __all__ = [
     "Task",
     "Verdict",
     "VerifierError",
+    "compile_glob",
     "hookimpl",
+    "line_of",
+    "load_plugins",
     "rest_of_project",
 ]

@@ -14,9 +14,7 @@ from verifier.errors import ConfigError, ExitCode, OutputError, UsageError, Veri
 
 # Commands and options that the contract names and a later version brings. They are refused by name, so that
 # `verify fix` is never taken for a task called "fix".
-_NOT_YET_COMMANDS = (
-    *("run", "fix", "analyze", "calibrate", "compare", "mutate", "check-report", "merge", "explain", "init", "doctor"),
-)
+_NOT_YET_COMMANDS = (*("run", "fix", "analyze", "calibrate", "compare", "mutate", "check-report", "merge"),)
 _NOT_YET_OPTIONS = (
     *("--changed-since", "--baseline", "--update-baseline", "--watch", "--no-cache"),
     *("--require-device", "--sandbox", "--require-isolation", "--strict", "--save-baseline", "--executor", "--shard"),
@@ -48,7 +46,7 @@ class _Group(click.Group):
         return super().parse_args(ctx, args or ["--help"])
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ["check", "tasks", "stages", "rules"]
+        return ["check", "tasks", "stages", "rules", "explain", "init", "doctor"]
 
 
 _PATH = click.Path(path_type=Path)
@@ -149,10 +147,22 @@ def stages_command() -> None:
 
 
 @cli.command("rules", help="List every rule: code, severity, name, stage.")
-def rules_command() -> None:
-    from verifier.commands import list_rules  # noqa: PLC0415
+@click.option("--format", "form", type=click.Choice(["text", "md", "json"]), default="text", show_default=True)
+def rules_command(form: str) -> None:
+    from verifier.plugins import load_plugins  # noqa: PLC0415
+    from verifier.rule_texts import list_of_rules  # noqa: PLC0415
 
-    click.echo(list_rules())
+    click.echo(list_of_rules(load_plugins(), form))
+
+
+@cli.command("explain", help="Show one rule: what is wrong, why, what is right, how to excuse it.")
+@click.argument("rule", metavar="CODE|NAME")
+def explain_command(rule: str) -> None:
+    from verifier.plugins import load_plugins  # noqa: PLC0415
+    from verifier.rule_texts import explain, find_rule  # noqa: PLC0415
+
+    plugins = load_plugins()
+    click.echo(explain(plugins, find_rule(plugins, rule)))
 
 
 def _command_line() -> tuple[str, ...]:

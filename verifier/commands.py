@@ -149,14 +149,6 @@ def list_stages() -> str:
     return "\n".join(lines)
 
 
-def list_rules() -> str:
-    plugins = load_plugins()
-    return "\n".join(
-        f"{code}  {rule.severity.name:8s}  {rule.name:32s}  {plugins.rule_stage[code] or 'core':12s}  {rule.mode}"
-        for code, rule in plugins.rules.items()
-    )
-
-
 def _project_config(config_file: Path | None, plugins: Plugins) -> Config:
     root = find_root(Path.cwd())
     if config_file is None and root is None:

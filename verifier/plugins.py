@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TypeVar
 
@@ -31,6 +31,7 @@ class Plugins:
     renderers: dict[str, Renderer]
     third_party: tuple[str, ...]  # "name version" of distributions other than ours
     manager: pluggy.PluginManager
+    rule_origin: dict[str, str] = field(default_factory=dict)  # code -> "name version" of a distribution not ours
 
     def rules_of(self, code: str) -> tuple[str, ...]:
         """Return the codes that a code or family stands for."""
@@ -49,13 +50,13 @@ def load_plugins(entry_points: Iterable[metadata.EntryPoint] | None = None) -> P
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     found = metadata.entry_points(group=hookspecs.ENTRY_POINTS) if entry_points is None else entry_points
-    third_party = set()
+    third_party: dict[str, str] = {}  # name of the entry point -> "name version" of its distribution
     for entry_point in sorted(found, key=lambda item: (item.name, item.value)):
         _register(manager, entry_point)
         if entry_point.dist is not None and entry_point.dist.name != _OURS:
-            third_party.add(f"{entry_point.dist.name} {entry_point.dist.version}")
+            third_party[entry_point.name] = f"{entry_point.dist.name} {entry_point.dist.version}"
     _check_hooks(manager)
-    return _collect(manager, tuple(sorted(third_party)))
+    return _collect(manager, third_party)
 
 
 def _register(manager: pluggy.PluginManager, entry_point: metadata.EntryPoint) -> None:
@@ -80,9 +81,10 @@ def _check_hooks(manager: pluggy.PluginManager) -> None:
         raise PluginError(f"a plugin implements a hook that does not exist: {error}") from error
 
 
-def _collect(manager: pluggy.PluginManager, third_party: tuple[str, ...]) -> Plugins:
-    stages = sorted(_results(manager, "verifier_stages", Stage), key=lambda stage: stage.number)
-    renderers = _results(manager, "verifier_renderers", Renderer)
+def _collect(manager: pluggy.PluginManager, third_party: dict[str, str]) -> Plugins:
+    brought = _results(manager, "verifier_stages", Stage)
+    stages = sorted((stage for stage, _ in brought), key=lambda stage: stage.number)
+    renderers = [renderer for renderer, _ in _results(manager, "verifier_renderers", Renderer)]
     if not stages or not renderers:
         raise PluginError(
             "no stages or report formats are installed; reinstall verify-amp so that its plugins are found"
@@ -91,7 +93,10 @@ def _collect(manager: pluggy.PluginManager, third_party: tuple[str, ...]) -> Plu
     _unique("stage number", (str(stage.number) for stage in stages))
     _unique("report format", (renderer.name for renderer in renderers))
     owned = [(rule, stage.name) for stage in stages for rule in stage.rules]
-    added = _results(manager, "verifier_rules", Rule)
+    extra_rules = _results(manager, "verifier_rules", Rule)
+    added = [rule for rule, _ in extra_rules]
+    owners = [(info, plugin) for stage, plugin in brought for info in stage.rules]
+    owners += [(rule.info, plugin) for rule, plugin in extra_rules]
     for rule in added:
         if rule.stage not in {stage.name for stage in stages}:
             raise PluginError(f'rule {rule.info.code} wants to join the stage "{rule.stage}", which no plugin brings')
@@ -105,12 +110,14 @@ def _collect(manager: pluggy.PluginManager, third_party: tuple[str, ...]) -> Plu
         rule_stage={rule.code: stage for rule, stage in pairs},
         added_rules=tuple(added),
         renderers={renderer.name: renderer for renderer in sorted(renderers, key=lambda item: item.name)},
-        third_party=third_party,
+        third_party=tuple(sorted(set(third_party.values()))),
         manager=manager,
+        rule_origin={info.code: third_party[plugin] for info, plugin in owners if plugin in third_party},
     )
 
 
-def _results(manager: pluggy.PluginManager, hook: str, kind: type[T]) -> list[T]:
+def _results(manager: pluggy.PluginManager, hook: str, kind: type[T]) -> list[tuple[T, str]]:
+    """Return what the hook gives, each item with the name of the plugin that brought it."""
     items = []
     for implementation in getattr(manager.hook, hook).get_hookimpls():
         for item in implementation.function():
@@ -119,7 +126,7 @@ def _results(manager: pluggy.PluginManager, hook: str, kind: type[T]) -> list[T]
                     f'plugin "{implementation.plugin_name}" returned {type(item).__name__} from {hook}, '
                     f"which takes only {kind.__name__}"
                 )
-            items.append(item)
+            items.append((item, implementation.plugin_name))
     return items
 
 
