@@ -102,7 +102,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def verify(root: Path, limit_s: int) -> tuple[int, dict[str, Any], str]:
-    command = [sys.executable, "-m", "verifier", "T035", "--time-limit", str(limit_s)]
+    command = [sys.executable, "-P", "-m", "verifier", "T035", "--time-limit", str(limit_s)]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=limit_s + 60, check=False)
     folder = root / ".verify/reports/T035"
     assert (folder / "report.json").is_file(), done.stderr
