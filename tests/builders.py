@@ -84,7 +84,7 @@ def run_report(*stages: StageResult, **fields: Any) -> RunReport:
         "title": "Mixed precision training (AMP)",
         "verdict": Verdict.PASS if passes else Verdict.BLOCK,
         "score": min((stage.score for stage in stages), default=100),
-        "block_at": "high",
+        "block_at": "HIGH",
         "tool": {"version": "0.1.0", "plugins": [], "command": "verify T035"},
         "source": Source(commit="0123abc", dirty=False, files=file_records(files)),
         "environment": {"python": "3.11.9", "torch": "2.13.0", "device": "cpu"},
