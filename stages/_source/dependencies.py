@@ -108,6 +108,7 @@ class Declared:
         top = parts[0]
         plain = normalise(top)
         wanted = {normalise(name) for name in _BROUGHT_BY.get(top, ())}
+        wanted.add(normalise(top.strip("_")))
         wanted |= {normalise("-".join(parts[:count])) for count in range(1, len(parts) + 1)}
         wanted |= {f"python-{plain}", f"py{plain}", f"{plain}-python", f"py-{plain}", f"{plain}-py", f"pytorch-{plain}"}
         if not wanted.isdisjoint(self.names):

@@ -97,7 +97,7 @@ def _fragile(cycle: Cycle, name_of: Callable[[str], str]) -> Finding:
         rule="IMP004",
         severity=Severity.MEDIUM,
         message=(
-            f"{_count(cycle)} import each other while loading: {_drawn(cycle, name_of)}; it works from every entry, "
+            f"{_count(cycle)} while loading: {_drawn(cycle, name_of)}; it works from every entry, "
             "because whatever is taken from a half-loaded module is bound above the import that leads round"
         ),
         location=location,
@@ -111,7 +111,9 @@ def _fragile(cycle: Cycle, name_of: Callable[[str], str]) -> Finding:
 
 def _lazy(cycle: Cycle, name_of: Callable[[str], str]) -> Finding:
     first = cycle.edges[0]
-    others = "" if len(cycle.members) == len(cycle.ring) else f" ({_count(cycle)} are tied together this way)"
+    others = (
+        "" if len(cycle.members) == len(cycle.ring) else f" ({len(cycle.members)} modules are tied together this way)"
+    )
     how = "inside a function" if first.kind == "lazy" else "for type checking only"
     return Finding(
         rule="IMP005",
@@ -138,7 +140,7 @@ def _members(cycle: Cycle, name_of: Callable[[str], str]) -> list[str]:
 
 
 def _count(cycle: Cycle) -> str:
-    return "One module" if len(cycle.members) == 1 else f"{len(cycle.members)} modules"
+    return "a module imports itself" if len(cycle.members) == 1 else f"{len(cycle.members)} modules import each other"
 
 
 def _drawn(cycle: Cycle, name_of: Callable[[str], str]) -> str:

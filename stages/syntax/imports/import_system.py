@@ -87,7 +87,7 @@ class ImportSystem(ABC):
     def _import_module(self, item: p.ImportModule, frame: Frame) -> None:
         loaded = self._load(item.name)
         top, *rest = item.name.split(".")
-        if loaded is None and self._world.find(item.name, self._search) is None:
+        if loaded is None and self._world.is_missing(item.name, self._search):
             self._missing(item.name, item, frame)
         above = self._load(top)  # again, where it failed before and only its submodule stayed
         value: Value = None if above is None else ModuleRef(above.number)
@@ -166,6 +166,9 @@ class ImportSystem(ABC):
         full = f"{module.name}.{name}"
         if full in self.modules:
             return ModuleRef(self.modules[full])
+        if full in self._removed and not self._world.offers(module.file, name):
+            message = f"cannot import name '{name}' from '{module.name}'"
+            raise self._failure("ImportError", message, item, frame, self._removed[full].ring)
         if self._may_have(module, name):
             return None
         if name in module.lost:

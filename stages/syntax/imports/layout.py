@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages", "venv", "env"})
+_PROJECT_FILES = frozenset({"setup.py", "setup.cfg", "pyproject.toml"})
 _WALK_LIMIT = 20_000  # folders looked at for a name that is on no import path
 
 
@@ -48,14 +49,29 @@ class Layout:
             known = self._local[folder] = self.local_root(parent) if inside else folder
         return known
 
+    def search_root(self, path: str) -> str:
+        """Return the folder above a file's top-most package, or its own folder."""
+        return self.local_root(self.absolute(path).rpartition("/")[0])
+
     def search_path(self, path: str) -> tuple[str, ...]:
         """Return where a project file's absolute imports are looked up, first match first."""
         folder = self.absolute(path).rpartition("/")[0]
         known = self._search.get(folder)
         if known is None:
-            order = [self.local_root(folder), *self.roots, *self._conftest_folders(folder)]
+            local = self.local_root(folder)
+            nested = [] if local == folder else list(self._nested_projects(folder))  # a script's own folder comes first
+            order = [*nested, local, *self.roots, *self._conftest_folders(folder), *self._nested_projects(folder)]
             known = self._search[folder] = tuple(dict.fromkeys(order))
         return known
+
+    def _nested_projects(self, folder: str) -> Iterator[str]:
+        """Yield the folders above, below the root, that are projects of their own, nearest first."""
+        while folder.startswith(f"{self.root}/"):
+            if not _PROJECT_FILES.isdisjoint(self.folders.listing(folder).files):
+                yield folder
+                if "src" in self.folders.listing(folder).folders:
+                    yield f"{folder}/src"
+            folder = folder.rpartition("/")[0]
 
     def _conftest_folders(self, folder: str) -> Iterator[str]:
         """Yield the folders above that pytest puts on the import path because they hold a conftest.py."""

@@ -79,7 +79,20 @@ class Locator:
             else:
                 known = self._absolute(path, module)
             self._memo[key] = known
+        if known.found is not None and known.found.file == file and not level:
+            return self._instead_of(file, module) or known
         return known
+
+    def _instead_of(self, file: str, module: str) -> Place | None:
+        """Return what else a module name may mean in the file that has this name in its own folder."""
+        path = self.layout.relative(file)
+        for folder in self.layout.search_path(path) if path is not None else ():
+            found = self.layout.find(module, (folder,))
+            if found is not None and found.file is not None and found.file != file:
+                return Place(module, "project", found)
+        if self.environment.is_standard(module):
+            return Place(module, "standard library")
+        return Place(module, "third-party") if self.environment.source_of(module) else None
 
     def used_names(self) -> dict[str, set[str]]:
         """Return by absolute file the dotted names under which absolute imports have asked for it so far."""
@@ -108,23 +121,44 @@ class Locator:
 
     def _absolute(self, path: str, module: str) -> Place:
         search = self.layout.search_path(path)
-        found = self.layout.find(module, search)
         top = module.partition(".")[0]
-        if found is not None:
-            if found.kind == "namespace" and self._installed(top):
+        if not self.means_standard(top, search):
+            found = self.layout.find(module, search)
+            if found is not None and found.kind == "namespace" and self.is_installed(top):
                 return Place(module, "third-party")  # an installed package wins over a folder without __init__.py
-            return Place(module, "project", found)
-        if self.environment.is_standard(top):
-            if self.environment.has_module(module) is not False:
-                return Place(module, "standard library")
-            return self._missing_in_project(module, search) or self._missing(module, "standard library")
+            # an earlier folder with a module of that name may hide it; which comes first is then a guess
+            found = found or next((other for folder in search if (other := self.layout.find(module, (folder,)))), None)
+            if found is not None:
+                return Place(module, "project", found)
+            if self.is_own(path, top):
+                missing = self._missing_in_project(module, search)
+                if missing is not None:
+                    return missing
+        group: Group = "standard library" if self.environment.is_standard(top) else "third-party"
         if self.environment.has_module(module) is not False:
-            return Place(module, "third-party")
-        if self.environment.has_module(top):
-            return self._missing(module, "third-party")
-        return self._missing_in_project(module, search) or self._missing(module, "third-party")
+            return Place(module, group)
+        if group == "third-party" and self.environment.has_module(top):
+            return self._missing(module, group)
+        return self._missing_in_project(module, search) or self._missing(module, group)
 
-    def _installed(self, top: str) -> bool:
+    def is_own(self, path: str, top: str) -> bool:
+        """Say whether a top-level name is a package or module of the project, whatever of that name is installed."""
+        local = self.layout.search_root(path)
+        found = self.layout.find(top, tuple(dict.fromkeys((local, *self.layout.roots))))
+        return found is not None and found.kind in {"module", "package"}
+
+    def means_standard(self, top: str, search: tuple[str, ...]) -> bool:
+        """Say whether a name is the standard library's although some folder of the path has a module of that name.
+
+        Only the folder of a script that is being run could hide it; every source root does.
+        """
+        if not self.environment.is_standard(top):
+            return False
+        roots = tuple(folder for folder in search if folder in self.layout.roots)
+        return self.layout.find(top, roots) is None
+
+    def is_installed(self, top: str) -> bool:
+        """Say whether a regular third-party package of this name is installed."""
         if self.environment.is_standard(top):
             return False
         return self.environment.source_of(top) is not None

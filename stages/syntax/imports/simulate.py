@@ -127,17 +127,21 @@ class Simulation(ImportSystem):
         return all(left)
 
     def _attempt(self, item: p.Attempt, frame: Frame) -> bool:
-        frame.guards += [handler.types for handler in item.handlers]
         try:
-            left = self._block(item.body, frame)
+            left = self._guarded(item, frame)
         except Failure as failure:
             left = self._handle(item, failure.failed, frame)
         else:
             left = left or self._block(item.otherwise, frame)
-        finally:
-            if item.handlers:
-                del frame.guards[-len(item.handlers) :]
         return self._block(item.final, frame) or left
+
+    def _guarded(self, item: p.Attempt, frame: Frame) -> bool:
+        before = len(frame.guards)
+        frame.guards += [handler.types for handler in item.handlers]
+        try:
+            return self._block(item.body, frame)
+        finally:
+            del frame.guards[before:]
 
     def _handle(self, item: p.Attempt, failed: Failed, frame: Frame) -> bool:
         handler = next((handler for handler in item.handlers if catches(handler.types, failed.kind)), None)

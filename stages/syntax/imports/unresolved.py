@@ -172,7 +172,7 @@ class Unresolved:
         if suspect.site.level or suspect.place.found is None:
             return False
         if self._locator.environment.source_of(module) is not None:
-            return True
+            return not self._locator.is_own(suspect.path, module.partition(".")[0])
         for folder in self._locator.layout.search_path(suspect.path):
             other = self._locator.layout.find(module, (folder,))
             if other is None or other.file == suspect.place.found.file:
@@ -207,6 +207,8 @@ class Unresolved:
             severity, reason = Severity.LOW, "what happens without it is provided for, so it is silently missing"
         elif self._path_is_changed(suspect.path):
             severity, reason = Severity.LOW, "sys.path is changed here, so it may exist elsewhere"
+        elif not suspect.site.level and suspect.name is None and self._resolves_anywhere(suspect.site.module):
+            severity, reason = Severity.LOW, "it exists in a folder of the project that is on no import path known here"
         elif self._is_test(suspect.path):
             severity, reason = Severity.MEDIUM, "the test module cannot be collected"
         return self._judged(("IMP001", target), suspect, record, message, (severity, reason))

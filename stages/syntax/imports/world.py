@@ -45,13 +45,12 @@ class World:
 
     def find(self, name: str, search: tuple[str, ...]) -> Found | None:
         """Return a module of the project; None for any other."""
-        if name.partition(".")[0] in self._before_path:
+        top = name.partition(".")[0]
+        if top in self._before_path or self._locator.means_standard(top, search):
             return None
         found = self._locator.layout.find(name, search)
-        if found is not None and found.kind == "namespace":
-            top = name.partition(".")[0]
-            if not self._locator.environment.is_standard(top) and self._locator.environment.source_of(top):
-                return None
+        if found is not None and found.kind == "namespace" and self._locator.is_installed(top):
+            return None
         return found
 
     def path_of(self, found: Found) -> str | None:

@@ -65,6 +65,9 @@ def _fill(random: Random, module: _Module, modules: list[_Module], has_all: dict
         blocks.append(['__all__ = ["v1", "func", "Base"]'])
     if module.makes:
         blocks.append(["def __getattr__(name):", *random.choice(_GETATTR_BODIES)])
+    if random.random() < 0.25:
+        tried, instead = random.choice([("tomllib", "nosuch"), ("nosuch", "json"), ("nosuch", "tomllib")])
+        blocks.append(["try:", f"    import {tried} as lib", "except ImportError:", f"    import {instead} as lib"])
     random.shuffle(blocks)
     for _ in range(random.randint(0, 4)):
         other = random.choice(modules)

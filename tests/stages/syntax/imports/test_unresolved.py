@@ -148,3 +148,23 @@ def test_an_unselected_file_still_exists(tmp_path: Path) -> None:
     files = {"pkg/__init__.py": "", "pkg/other.py": "x = 1\n", "main.py": "from pkg.other import x, y\n"}
     (finding,) = judge(tmp_path, files, only=["main.py"]).findings
     assert (finding.rule, finding.symbol) == ("IMP001", "y")
+
+
+def test_an_installed_copy_of_the_project_does_not_hide_what_is_missing_here(tmp_path: Path) -> None:
+    files = {"networkx/__init__.py": "", "main.py": "import networkx.algorithms\nfrom networkx import DiGraph\n"}
+    assert severities(tmp_path, files) == [("IMP001", "CRITICAL")] * 2
+
+
+def test_a_file_named_like_a_library_in_a_folder_that_is_no_root_hides_nothing(tmp_path: Path) -> None:
+    files = {"tools/logging.py": "import logging\nfrom logging import getLogger\n", "main.py": "import tools.logging\n"}
+    assert severities(tmp_path, files) == []
+
+
+def test_a_plugin_in_a_namespace_package_may_have_the_name_of_what_it_imports(tmp_path: Path) -> None:
+    files = {
+        "plugins/setup.py": "",
+        "plugins/acme/__init__.py": "",
+        "plugins/acme/core.py": "x = 1\n",
+        "plugins/space/acme/__init__.py": "from acme.core import x\nimport acme\n",
+    }
+    assert severities(tmp_path, files) == []
