@@ -165,6 +165,14 @@ def explain_command(rule: str) -> None:
     click.echo(explain(plugins, find_rule(plugins, rule)))
 
 
+@cli.command("init", help="Write a first configuration from what the repository contains.")
+@click.option("--dry-run", is_flag=True, help="Print what would be written, and write nothing.")
+def init_command(dry_run: bool) -> None:
+    from verifier.commands import init  # noqa: PLC0415
+
+    click.echo(init(dry_run=dry_run))
+
+
 def _command_line() -> tuple[str, ...]:
     return ("verify", *sys.argv[1:])
 

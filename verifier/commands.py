@@ -21,7 +21,7 @@ from verifier.model.task import Config, Task
 from verifier.nearest import suggestion
 from verifier.output import DEFAULT_FORMATS, default_folder, parse_formats, print_document, write_report
 from verifier.plugins import Plugins, load_plugins
-from verifier.selection import check_root, check_sources, task_sources
+from verifier.selection import MARKERS, check_root, check_sources, task_sources
 from verifier.terminal import Terminal, make_terminal, summary, watching
 
 if TYPE_CHECKING:
@@ -131,6 +131,20 @@ def run_check(paths: Sequence[Path], *, options: Options) -> int:
         if not terminal.quiet:
             click.echo(summary(report, terminal, written), color=terminal.colour)
     return _exit_code(report)
+
+
+def init(*, dry_run: bool) -> str:
+    """Write a first configuration at the root of the project, or only return what would be added."""
+    from verifier import first_config  # noqa: PLC0415 - only this command needs it
+
+    plugins = load_plugins()
+    root = find_root(Path.cwd(), markers=MARKERS) or Path.cwd()
+    first = first_config.propose(root, plugins)
+    if dry_run:
+        click.echo(f"verify: would write {first.path}", err=True)
+        return first.added.rstrip("\n")
+    first_config.write(first, plugins)
+    return first_config.described(first)
 
 
 def list_tasks(config_file: Path | None) -> str:

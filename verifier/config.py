@@ -91,7 +91,7 @@ def load_config(
         ConfigError: with every problem found.
         UsageError: the file named by `--config` cannot be read.
     """
-    path = file or _config_file(root)
+    path = file or configured_in(root)
     if path is None:
         return Config(root=root)
     document, table = _read(path)
@@ -112,7 +112,12 @@ def load_config(
     return config
 
 
-def _config_file(root: Path) -> Path | None:
+def configured_in(root: Path) -> Path | None:
+    """Return the file of `root` that configures verify, if there is one.
+
+    Raises:
+        ConfigError: two files do, or one is not valid TOML.
+    """
     present = [root / name for name in _FILE_NAMES if (root / name).is_file()]
     ours = [path for path in present if path.name == "verifier.toml" or _has_table(path)]
     if len(ours) > 1:

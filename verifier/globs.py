@@ -39,7 +39,7 @@ def _segment(segment: str) -> str:
         elif character == "?":
             out.append("[^/]")
         elif closing > 0:
-            body = segment[index + 1 : closing].replace("\\", r"\\")
+            body = re.sub(r"[\\\[&~|]", r"\\\g<0>", segment[index + 1 : closing]).replace("--", r"\--")
             out.append("[" + ("^" + body[1:] if body.startswith("!") else body) + "]")
             index = closing
         else:

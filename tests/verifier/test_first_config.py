@@ -1,0 +1,205 @@
+"""`verify init` writes a configuration that loads, keeps what stood there, and lets stage 1 run at once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import stat
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from verifier.api import load_plugins
+from verifier.config import load_config
+from verifier.errors import ConfigError, UsageError
+from verifier.first_config import TASK, FirstConfig, propose, write
+
+PLUGINS = load_plugins()
+GATES = {stage.name: stage.gates for stage in PLUGINS.stages}
+PROJECTS = Path(__file__).parents[1] / "projects"
+AMP = "import torch\n\n\ndef step(model, batch):\n    with torch.autocast('cpu'):\n        return model(batch)\n"
+PYPROJECT = """# the head comment stays
+[project]
+name = "thing"     # with its spaces
+version = "1"
+
+[tool.ruff]
+line-length = 100
+
+[[tool.mypy.overrides]]
+module = "x.*"
+"""
+LAYOUTS = {
+    "plain scripts": ({"train.py": AMP, "model.py": "x = 1\n", "setup.py": ""}, ("model.py", "train.py"), ()),
+    "src package": (
+        {"src/thing/__init__.py": "", "src/thing/loop.py": AMP, "tests/test_loop.py": "import thing\n", "setup.py": ""},
+        ("src/**/*.py",),
+        ("tests",),
+    ),
+    "flat package": (
+        {"thing/__init__.py": "", "thing/loop.py": AMP, "docs/conf.py": "", "setup.py": "", "examples/run.py": AMP},
+        ("thing/**/*.py",),
+        (),
+    ),
+    "package with its tests inside": (
+        {"thing/__init__.py": "", "thing/tests/test_a.py": "def test_a(): pass\n", "pyproject.toml": PYPROJECT},
+        ("thing/**/*.py",),
+        ("thing/tests",),
+    ),
+    "folders without packages": (
+        {"train.py": AMP, "models/net.py": "", "scripts/fit.py": AMP, "tools/fmt.py": "", "test_all.py": ""},
+        ("models/**/*.py", "scripts/**/*.py", "train.py"),
+        ("test_all.py",),
+    ),
+    "only examples": ({"examples/a.py": "x = 1\n"}, ("examples/**/*.py",), ()),
+    "names that look like globs": ({"odd[1]/a.py": AMP, "b?.py": ""}, ("odd[[]1]/**/*.py", "b[?].py"), ()),
+    "packages below python/": (
+        {"python/thing/__init__.py": "", "python/thing/a.py": AMP, "pyproject.toml": PYPROJECT},
+        ("python/**/*.py",),
+        (),
+    ),
+    "many scripts": (
+        {f"run{number}.py": "" for number in range(20)} | {"setup.py": "", "conftest.py": ""},
+        ("*.py",),
+        (),
+    ),
+}
+
+
+def build(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def init(root: Path) -> FirstConfig:
+    first = propose(root, PLUGINS)
+    write(first, PLUGINS)
+    return first
+
+
+def verify(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "verifier", *arguments]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_each_layout_gets_its_files_and_tests_and_loads(tmp_path: Path, name: str) -> None:
+    files, globs, tests = LAYOUTS[name]
+    init(build(tmp_path, files))
+    task = load_config(tmp_path, gates=GATES).tasks[TASK]
+    assert (task.files, task.tests) == (globs, tests)
+
+
+@pytest.mark.parametrize("name", ["plain scripts", "src package", "packages below python/"])
+def test_stage_1_runs_on_what_was_written(tmp_path: Path, name: str) -> None:
+    build(tmp_path, LAYOUTS[name][0])
+    assert verify(tmp_path, "init").returncode == 0
+    done = verify(tmp_path, TASK, "--stage", "syntax")
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((tmp_path / f".verify/reports/{TASK}/report.json").read_text())
+    assert report["stages"][0]["checks_run"] > 0
+
+
+def test_a_tree_that_came_without_configuration_is_verified_as_with_its_own(tmp_path: Path) -> None:
+    shutil.copytree(PROJECTS / "t035_blocked", tmp_path / "p", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "p/pyproject.toml").unlink()
+    assert verify(tmp_path / "p", "init").returncode == 0
+    done = verify(tmp_path / "p", TASK, "--stage", "syntax", "--format", "json", "--output", "-")
+    codes = {item["rule"] for item in json.loads(done.stdout)["stages"][0]["findings"]}
+    assert {"SCP002", "IMP001", "IMP003"} <= codes
+
+
+def test_an_existing_pyproject_keeps_every_byte_it_had(tmp_path: Path) -> None:
+    build(tmp_path, {"thing/__init__.py": "", "pyproject.toml": PYPROJECT})
+    (tmp_path / "pyproject.toml").chmod(0o640)
+    init(tmp_path)
+    after = (tmp_path / "pyproject.toml").read_text()
+    assert after.startswith(PYPROJECT)
+    assert tomllib.loads(after)["tool"]["verifier"]["tasks"][TASK]["title"] == "Code of thing"
+    assert stat.S_IMODE((tmp_path / "pyproject.toml").stat().st_mode) == 0o640
+
+
+def test_line_endings_stay_those_of_the_file(tmp_path: Path) -> None:
+    build(tmp_path, {"thing/__init__.py": ""})
+    (tmp_path / "pyproject.toml").write_bytes(PYPROJECT.replace("\n", "\r\n").encode())
+    init(tmp_path)
+    assert b"\n" not in (tmp_path / "pyproject.toml").read_bytes().replace(b"\r\n", b"")
+
+
+@pytest.mark.parametrize("text", ["tool = {}\n", 'tool = { ruff = { "line-length" = 100 } }\n'])
+def test_where_no_table_can_be_appended_it_goes_to_a_file_of_its_own(tmp_path: Path, text: str) -> None:
+    build(tmp_path, {"a.py": "", "pyproject.toml": text})
+    assert init(tmp_path).path.name == "verifier.toml"
+    assert (tmp_path / "pyproject.toml").read_text() == text
+
+
+def test_a_dry_run_prints_it_and_writes_nothing(tmp_path: Path) -> None:
+    build(tmp_path, {"train.py": AMP})
+    done = verify(tmp_path, "init", "--dry-run")
+    assert done.returncode == 0
+    assert tomllib.loads(done.stdout)["tasks"][TASK]["files"] == ["train.py"]
+    assert [path.name for path in tmp_path.iterdir()] == ["train.py"]
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        ({"a.py": "", "verifier.toml": ""}, "verifier.toml configures verify already"),
+        ({"a.py": "", "pyproject.toml": "[tool.verifier]\n"}, "pyproject.toml configures verify already"),
+        ({"notes.md": ""}, "no Python file to verify"),
+        ({"docs/conf.py": ""}, "no Python file to verify"),
+        ({"a.py": "", "pyproject.toml": "[tool\n"}, "pyproject.toml: is not valid TOML"),
+    ],
+)
+def test_it_refuses_to_guess(tmp_path: Path, files: dict[str, str], sentence: str) -> None:
+    build(tmp_path, files)
+    done = verify(tmp_path, "init")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sentence in done.stderr
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*")) == sorted(files)
+
+
+def test_frameworks_and_amp_are_named_in_comments_only(tmp_path: Path) -> None:
+    lightning = "import lightning as L\n\n\nclass Net(L.LightningModule): ...\n"
+    trainer = "from transformers import (\n    AutoModel,\n    Trainer,\n)\n"
+    first = propose(build(tmp_path, {"a.py": lightning, "b.py": trainer, "c.py": AMP}), PLUGINS)
+    comments = [line for line in first.text.splitlines() if line.startswith("#")]
+    said = " ".join(comments)
+    assert "AMP is used in c.py." in said
+    assert "Lightning is used in a.py" in said
+    assert "The Trainer of transformers is used in b.py" in said
+    assert "workloads" not in tomllib.loads(first.text)["tasks"][TASK]
+
+
+def test_what_does_not_load_is_taken_back(tmp_path: Path) -> None:
+    build(tmp_path, {"a.py": "", "pyproject.toml": PYPROJECT})
+    first = propose(tmp_path, PLUGINS)
+    (tmp_path / "a.py").unlink()
+    with pytest.raises(ConfigError):
+        write(first, PLUGINS)
+    assert (tmp_path / "pyproject.toml").read_text() == PYPROJECT
+
+
+_NAMES = st.text(
+    st.characters(blacklist_characters="/\\\0", blacklist_categories=("Cs",)), min_size=1, max_size=8
+).filter(lambda name: name.strip(".") == name)
+_FOLDERS = st.sampled_from(["", "src/", "src/pkg/", "pkg/", "pkg/tests/", "tests/", "docs/", "scripts/", "lib/p/"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(st.tuples(_FOLDERS, _NAMES), st.sampled_from(["", AMP, "import torch\n"]), max_size=8))
+def test_whatever_the_tree_the_configuration_loads_or_there_is_nothing(tmp_path_factory, tree) -> None:
+    root = tmp_path_factory.mktemp("tree")
+    build(root, {f"{folder}{name}.py": text for (folder, name), text in tree.items()})
+    try:
+        init(root)
+    except UsageError:
+        return
+    assert TASK in load_config(root, gates=GATES).tasks
