@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Versions whose bytecode the tests compare with the syntax tree. Any other is read from the tree alone.
 READABLE = sys.version_info[:2] == (3, 11) and sys.implementation.name == "cpython"
 
-_MAP = opcode.opmap
+_MAP = {name: code for name, code in opcode.opmap.items() if code < 256}  # beyond are the compiler's own, never in code
 
 
 def number(name: str) -> int:
