@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stages._source.depth import usual_depth
 from stages._source.records import CompileProblem, CompileWarning
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ def compile_source(file: SourceFile) -> Compiled:
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         try:
-            code = compile(data, file.path, "exec", dont_inherit=True, optimize=0)
+            with usual_depth():
+                code = compile(data, file.path, "exec", dont_inherit=True, optimize=0)
         except SyntaxError as error:
             return Compiled(None, _refused(error, data), _kept(seen))
         except (RecursionError, MemoryError):

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from stages._source.compiling import collector_paused
+from stages._source.depth import usual_depth
 
 if TYPE_CHECKING:
     from verifier.api import SourceFile
+
+_REFUSALS = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError)
 
 
 class Trees:
@@ -22,7 +25,7 @@ class Trees:
     def parse(self, file: SourceFile) -> ast.Module | None:
         """Return the file's tree, or None where CPython refuses to parse it. Callers must not change the tree."""
         if file not in self._trees:
-            self._trees[file] = _parse(file.data, file.path)
+            self._trees[file] = _parse(file.data, file.path) if file.data is not None else None
         return self._trees[file]
 
     def forget(self, file: SourceFile) -> None:
@@ -43,12 +46,24 @@ def forget(file: SourceFile) -> None:
     _SHARED.forget(file)
 
 
-def _parse(data: bytes | None, path: str) -> ast.Module | None:
-    if data is None or b"\0" in data:
+def parse_type(text: str) -> ast.Expression | None:
+    """Return the tree of a type written as text, or None where it is no expression."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with usual_depth():
+                return ast.parse(text.strip(), mode="eval")
+        except _REFUSALS:
+            return None
+
+
+def _parse(data: bytes, path: str) -> ast.Module | None:
+    if b"\0" in data:
         return None
     with warnings.catch_warnings(), collector_paused():
         warnings.simplefilter("ignore")
         try:
-            return ast.parse(data, path)
-        except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
+            with usual_depth():
+                return ast.parse(data, path)
+        except _REFUSALS:
             return None

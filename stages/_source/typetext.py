@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from stages._source import opcodes
 from stages._source.opcodes import number
+from stages._source.parsing import parse_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,13 +31,8 @@ def names_in_text(text: str) -> tuple[ast.Name, ...]:
     """Return the names of a type expression given as text; none where the text is no expression."""
     if text == UNREADABLE:
         return (ast.Name(id=UNREADABLE, lineno=1, col_offset=0),)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(text.strip(), mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ()
-    return tuple(names_in_type(tree.body, quoted=True))
+    tree = parse_type(text)
+    return tuple(names_in_type(tree.body, quoted=True)) if tree is not None else ()
 
 
 def roots(text: str) -> frozenset[str]:
@@ -100,13 +95,8 @@ def is_type_like(node: ast.expr) -> bool:
 @lru_cache(maxsize=20_000)
 def names_of_type(text: str) -> frozenset[str]:
     """Return the identifiers that a text looks up as a type; none where it does not have the form of one."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(text.strip(), mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return frozenset()
-    return roots(text) if is_type_like(tree.body) else frozenset()
+    tree = parse_type(text)
+    return roots(text) if tree is not None and is_type_like(tree.body) else frozenset()
 
 
 def last_word(node: ast.expr) -> str:

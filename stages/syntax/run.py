@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stages._source.depth import deep
 from stages._source.environment import environment
 from stages._source.parsing import parse
 from stages._source.testfiles import is_test_file
@@ -24,6 +25,11 @@ _READABLE_FILES = 200  # a task of more files keeps only counts and what finding
 
 def run_syntax(context: StageContext) -> StageOutcome:
     """Judge every Python file of the task. Executes nothing of it."""
+    with deep():
+        return _judge(context)
+
+
+def _judge(context: StageContext) -> StageOutcome:
     files = context.sources.python()
     full = context.options.all_facts or len(files) <= _READABLE_FILES
     scans = scan_all(files, jobs=context.options.jobs, progress=context.progress)

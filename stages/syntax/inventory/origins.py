@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from stages._source.parsing import parse_type
 from stages.syntax.inventory.scopes import Binding, Function, Scope, self_class
 
 if TYPE_CHECKING:
@@ -114,10 +115,8 @@ def named_classes(annotation: ast.expr | None) -> list[ast.expr]:
     """Return the names in an annotation that say what the value itself is: not those inside `list[...]`."""
     match annotation:
         case ast.Constant(value=str(text)):
-            try:
-                return named_classes(ast.parse(text, mode="eval").body)
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
-                return []
+            quoted = parse_type(text)
+            return named_classes(quoted.body) if quoted is not None else []
         case ast.Name() | ast.Attribute():
             return [annotation]
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
