@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from stages.syntax.lint.selection import MOST_ERRORS
 from verifier.api import Gate, GateStatus, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from stages._source.records import FileScan
+    from stages.syntax.configuration import Configured
     from stages.syntax.imports.judge import ImportsOutcome
+    from stages.syntax.lint import Linted
     from verifier.api import SourceFile
 
 GATES = {
@@ -19,6 +23,8 @@ GATES = {
     "imports": "every import of project code resolves",
     "dependencies": "every other import is installed or declared",
     "cycles": "no import cycle fails",
+    "lint": "fewer than 5 lint errors",
+    "configuration": "every configuration file parses, and pyproject.toml is valid",
 }
 
 
@@ -36,7 +42,7 @@ def syntax_gates(
     project = _count(judged.counts.get("project", 0), "import")
     others = f"{_count(external, 'other import')} looked up"
     return (
-        _gate("compilation", f"{compiled} of {_count(len(files), 'file')} compile", "SYN"),
+        _gate("compilation", f"{compiled} of {_count(len(files), 'file')} compile", "SYN001", "SYN002"),
         _gate("scope", f"names of {_count(compiled, 'file')} looked up", "SCP"),
         _gate(
             "imports",
@@ -52,6 +58,15 @@ def syntax_gates(
         ),
         _gate("cycles", _count(len(judged.cycles), "import cycle"), "IMP003", "IMP004", "IMP005"),
     )
+
+
+def extra_gates(linted: Linted, configured: Configured) -> tuple[Gate, ...]:
+    """Return the gates of lint and, where the task has configuration files, of those."""
+    gate = _gate("lint", linted.evidence, "LNT001", status=linted.status)
+    gates = (replace(gate, at_most=MOST_ERRORS),)
+    if not configured.rows:
+        return gates
+    return (*gates, _gate("configuration", configured.evidence, "SYN003", "SYN004", status=configured.status))
 
 
 def _gate(name: str, evidence: str, *codes: str, status: GateStatus = GateStatus.PASS) -> Gate:

@@ -8,9 +8,13 @@ from stages._source.depth import deep
 from stages._source.environment import environment
 from stages._source.parsing import parse
 from stages._source.testfiles import is_test_file
+from stages.syntax.configuration import check_configuration
+from stages.syntax.conventions import conventions
 from stages.syntax.facts import syntax_facts
-from stages.syntax.gates import syntax_gates
+from stages.syntax.gates import extra_gates, syntax_gates
 from stages.syntax.imports.judge import Imports, ImportsRequest, judge_imports
+from stages.syntax.lint import lint
+from stages.syntax.misnamed import misnamed_findings
 from stages.syntax.scan import problem_finding, resolve_open, scan_all, warning_findings
 from verifier.api import StageOutcome, rest_of_project
 
@@ -43,12 +47,21 @@ def _judge(context: StageContext) -> StageOutcome:
         scan = scans[file.path]
         if scan.open_names:
             findings += resolve_open(file, scan, imports.star_names(file.path))
+    linted = lint(context, scans, findings, by_file=full)
+    configured = check_configuration(context.root, context.sources)
     context.progress("gathering facts")
+    facts = syntax_facts(context.root, files, scans, judged, findings, full=full)
+    facts |= {"lint": linted.facts, "config_files": configured.rows}
+    if full:
+        habits = conventions(files)
+        facts["conventions"] = habits.rows
+        findings += habits.findings
+        findings += misnamed_findings(facts["misnamed_tests"])
     return StageOutcome(
-        checks_run=2 * len(files) + judged.checks,
-        findings=tuple(findings),
-        gates=syntax_gates(files, scans, judged),
-        facts=syntax_facts(context.root, files, scans, judged, findings, full=full),
+        checks_run=2 * len(files) + judged.checks + linted.files + len(configured.rows),
+        findings=(*findings, *linted.findings, *configured.findings),
+        gates=(*syntax_gates(files, scans, judged), *extra_gates(linted, configured)),
+        facts=facts,
     )
 
 

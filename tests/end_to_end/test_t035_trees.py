@@ -137,8 +137,37 @@ def test_the_passing_tree_has_one_lazy_cycle(passing):
 
 def test_nothing_else_is_said_about_the_passing_tree_but_what_is_not_installed(passing):
     _, _, report = passing
-    others = {item["rule"] for item in findings(report)} - {"IMP005"}
-    assert others <= {"IMP002"}
+    others = [item["rule"] for item in findings(report) if item["rule"] not in ("IMP005", "IMP002")]
+    assert others == ["API001"] * 4
+
+
+def test_functions_that_pytest_takes_for_tests_are_told(passing):
+    _, _, report = passing
+    told = {item["symbol"]: item["message"] for item in findings(report) if item["rule"] == "API001"}
+    assert set(told) == {
+        "test_fine_tuning",
+        "test_hyperparameter_search",
+        "test_benchmark_comparison",
+        "test_amp_speedup_benchmark",
+    }
+    assert all("pytest collects it as a test" in message for message in told.values())
+
+
+@pytest.mark.parametrize("tree", ["passing", "blocked"])
+def test_lint_ran_and_found_no_error(tree, request):
+    _, _, report = request.getfixturevalue(tree)
+    stage = report["stages"][0]
+    gates = {gate["name"]: gate for gate in stage["gates"]}
+    assert gates["lint"]["status"] == gates["configuration"]["status"] == "PASS"
+    assert (stage["facts"]["lint"]["errors"], stage["facts"]["lint"]["files"]) == (0, 7 if tree == "passing" else 6)
+
+
+def test_the_conventions_of_the_passing_tree_are_those_of_its_source(passing):
+    _, _, report = passing
+    rows = {row["path"]: row for row in report["stages"][0]["facts"]["conventions"]}
+    row = rows[TIER3]
+    assert (row["functions"], row["docstrings"], row["annotated"], row["indent"]) == (3, 3, 3, "4 spaces")
+    assert [row["naming"] for row in rows.values() if row["naming"]] == []
 
 
 def test_the_passing_tree_imports_from_every_module(passing, tmp_path):
@@ -219,7 +248,7 @@ def test_a_missing_module_that_only_a_test_imports_is_medium(blocked):
 def test_what_blocks_says_so(blocked):
     _, _, report = blocked
     assert {item["rule"] for item in findings(report) if item["blocking"]} == {"SCP002", "IMP003"}
-    assert {item["rule"] for item in findings(report) if item["severity"] == "INFO"} <= {"IMP002"}
+    assert {item["rule"] for item in findings(report) if item["severity"] == "INFO"} <= {"IMP002", "API001"}
 
 
 def repair_scope(root: Path) -> None:

@@ -43,7 +43,8 @@ class Gate:
 
     A gate that sums up findings names their codes or families in `sums_up`: the core then decides its status from
     those that remain after suppression (FAIL if one blocks, WARN if one is above INFO, else the stage's own word,
-    PASS or DEFERRED) and adds their count to the evidence.
+    PASS or DEFERRED) and adds their count to the evidence. With `at_most`, it is FAIL too where more places than that
+    remain in them, whatever their severity.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Gate:
     status: GateStatus
     evidence: str
     sums_up: tuple[str, ...] = ()
+    at_most: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

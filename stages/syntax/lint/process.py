@@ -1,0 +1,138 @@
+"""Decides what ruff may use while it reads files, and names the file that it does not survive."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING
+
+from stages.syntax.lint.binary import environment
+from stages.syntax.lint.diagnostics import Diagnostic, read_lines
+from stages.syntax.lint.selection import SELECT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from stages.syntax.lint.binary import Ruff
+
+_CHUNK = 400  # files: the arguments of one call stay far below any system's limit
+_MEMORY_BYTES = 4 << 30
+_OUTPUT_BYTES = 64 << 20
+_CHUNK_S, _SMALL_S, _ALL_S = 60.0, 10.0, 180.0
+_ANSWERED = (0, 1)
+
+
+class RuffError(Exception):
+    """This ruff does not take our options."""
+
+
+@dataclass(slots=True)
+class Read:
+    """What ruff said about the files it survived, and why it read the others not at all."""
+
+    found: list[Diagnostic] = field(default_factory=list)
+    unread: dict[str, str] = field(default_factory=dict)
+
+
+def read_all(ruff: Ruff, root: Path, paths: Sequence[str], *, target: str, threads: int) -> Read:
+    """Run ruff over every path. One that kills it is found by halving; the others keep their results.
+
+    Raises:
+        RuffError: it refuses our options whatever the files.
+    """
+    command = [
+        str(ruff.path), "check", "--isolated", "--no-cache", "--no-fix", "--exit-zero", "--quiet",
+        "--output-format", "json-lines", "--target-version", target, "--select", ",".join(SELECT),
+    ]  # fmt: skip
+    _try_options(command, root)
+    read = Read(unread={path: "its name is not UTF-8" for path in paths if not _is_text(path)})
+    good = [path for path in paths if path not in read.unread]
+    todo = [good[start : start + _CHUNK] for start in range(0, len(good), _CHUNK)]
+    deadline = time.monotonic() + _ALL_S
+    while todo:
+        chunk = todo.pop()
+        limit_s = min(_CHUNK_S if len(chunk) == _CHUNK else max(_SMALL_S, _CHUNK_S * len(chunk) / _CHUNK), _CHUNK_S)
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            read.unread |= dict.fromkeys(chunk, "the time for lint was used up before its turn")
+            continue
+        output, death = _run([*command, "--", *(f"./{path}" for path in chunk)], root, threads, min(limit_s, left_s))
+        if not death:
+            read.found += read_lines(output, root, chunk)
+        elif len(chunk) == 1:
+            read.unread[chunk[0]] = death
+        else:
+            middle = len(chunk) // 2
+            todo += [chunk[:middle], chunk[middle:]]
+    return read
+
+
+def _try_options(command: list[str], root: Path) -> None:
+    """Have it read nothing, from standard input: what fails here is no file's fault."""
+    with tempfile.TemporaryFile() as complaint:
+        _, death = _run([*command, "-"], root, 1, _SMALL_S, complaint)
+        if death:
+            complaint.seek(0)
+            lines = complaint.read(4096).decode("utf-8", "replace").strip().splitlines()
+            raise RuffError(lines[-1].strip() if lines else death)
+
+
+def _run(
+    command: list[str], root: Path, threads: int, limit_s: float, complaint: IO[bytes] | None = None
+) -> tuple[bytes, str]:
+    """Return what one call wrote, and how it died if it did."""
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            command,
+            cwd=root,
+            env=environment(threads),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=complaint or subprocess.DEVNULL,
+        )
+        _limit(process.pid)
+        try:
+            code = process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            return b"", f"ruff did not finish it within {limit_s:.0f} s"
+        finally:
+            process.kill()
+            process.wait()
+        if code not in _ANSWERED:
+            return b"", _death(code)
+        output.seek(0)
+        return output.read(), ""
+
+
+def _limit(pid: int) -> None:
+    if sys.platform != "linux":
+        return  # elsewhere another process cannot be limited from outside; the time limit still holds
+    import resource  # noqa: PLC0415 - not on Windows
+
+    try:
+        resource.prlimit(pid, resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (_OUTPUT_BYTES, _OUTPUT_BYTES))
+        resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
+    except (ProcessLookupError, PermissionError):
+        return  # it has ended already
+
+
+def _death(code: int) -> str:
+    if code >= 0:
+        return "ruff aborted on it" if code == 128 + signal.SIGABRT else f"ruff failed on it with exit code {code}"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    return f"ruff died of {name} on it"
+
+
+def _is_text(path: str) -> bool:
+    try:
+        os.fsencode(path).decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
