@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MODULE_OWNER = (0, "<module>")
 CLASS_NAMES = frozenset({"__module__", "__qualname__", "__firstlineno__", "__annotations__"})  # in every class body
+_IMPLICIT = frozenset({"__doc__", "__annotations__"})  # bound by the compiler, or there without being bound
 _TYPES_ONLY_FLAGS = ("TYPE_CHECKING", "MYPY")
 _INSIDE = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>", "<lambda>"})
 _REACHING = frozenset({"globals", "f_globals", "f_builtins", "__builtins__", "builtins", "__builtin__", "gettext"}) | {
@@ -85,8 +86,8 @@ def read(code: CodeType) -> Reading:
     walk.owners.update(owner for owner, gaps in walk.class_gaps if not gaps <= known)
     walk.imports.sort(key=lambda site: site.line)
     return Reading(
-        tuple(walk.imports),
-        frozenset(walk.bindings),
+        tuple(dict.fromkeys(walk.imports)),  # a `finally` block is compiled once for each way through it
+        frozenset(walk.bindings) - _IMPLICIT,
         frozenset(walk.loads),
         _type_only(code, stream, walk.outer),
         walk.star,
@@ -189,7 +190,7 @@ def _class_gaps(code: CodeType, stream: Instructions, names: set[str]) -> set[st
 def _module_may_read_unbound(code: CodeType, stream: Instructions, tracked: set[str]) -> bool:
     index = {name: number for number, name in enumerate(code.co_names)}
     inline: dict[int, int] = {}
-    used = {code.co_names[stream.args[position]] for position in stream.find(opcodes.LOAD_NAME)}
+    used = _names(code, stream, opcodes.LOAD_NAME) | _names(code, stream, opcodes.DELETE_NAME)
     for number, constant in enumerate(code.co_consts):
         if type(constant) is CodeType and runs_on_the_spot(constant):
             names = _eager_loads(constant) & tracked

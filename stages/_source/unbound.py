@@ -202,8 +202,9 @@ class _Flow:
     def _branch(self, op: int, position: int, state: int) -> None:
         if op == opcodes.FOR_ITER:
             self.heads[position] = state
-        elif not (self.leaving_with and op in opcodes.IF_TRUE and not self.swallows):
-            self._jump(op, position, state)
+        else:
+            swallowing = self.leaving_with and op in opcodes.IF_TRUE and not self.swallows
+            self._jump(op, position, 0 if swallowing else state)  # few managers swallow: that alone is no suspicion
         self.leaving_with = self.leaving_with and op not in opcodes.IF_TRUE
         if op in opcodes.ALWAYS:
             self.state = None

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from stages.syntax.names.screen import Suspicion
     from verifier.api import Finding
 
+_IMPLICIT = ("__doc__", "__annotations__")  # there without being bound
 _DEPTH = 60_000  # frames; a call in Python takes none of the C stack
 Body = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -58,9 +59,10 @@ def analyse(tree: ast.Module, path: str, data: bytes, suspicion: Suspicion | Non
         if not stub:
             found += _unbound(tree, names, places, owners)
             found += exports.missing(tree, names, space, places, path)
+    dynamic = space.replaced or "__getattr__" in names.module.bindings
     findings = tuple(sorted(found, key=lambda f: (f.location, f.rule, f.symbol or "")))
     return NameFacts(
-        findings, waiting, _bound(names), frozenset(space.added), space.replaced, frozenset(space.injected)
+        findings, waiting, _bound(names), frozenset(space.added), dynamic, frozenset(space.injected)
     )
 
 
@@ -69,7 +71,7 @@ def _bound(names: Names) -> frozenset[str]:
     return frozenset(
         name
         for name, bindings in names.module.bindings.items()
-        if any(b.compiled and b.how not in unbinding for b in bindings)
+        if name not in _IMPLICIT and any(b.compiled and b.how not in unbinding for b in bindings)
     )
 
 

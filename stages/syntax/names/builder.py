@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from stages._source.typetext import is_type_like, last_word, names_in_type
 from stages._source.walking import children, walk
 from stages.syntax.names import tests_of
+from stages.syntax.names.reach import Reach, constant
 from stages.syntax.names.scopes import Binding, How, Names, Scope, Use, When, mangled
 from stages.syntax.names.tests_of import mentions_versions
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 _LAZY_ANNOTATIONS = sys.version_info >= (3, 14)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-_EXITS = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 _TYPING = frozenset({"typing", "typing_extensions"})
 _NEVER = frozenset({"NoReturn", "Never"})
 
@@ -37,6 +37,7 @@ class _Builder:
     """Walks a tree once, holding the scope it is in and what surrounds the current statement."""
 
     def __init__(self, *, stub: bool, declares: bool, versions: bool) -> None:
+        self.reach = Reach()
         self.declares = declares
         self.versions = versions
         self.scope = Scope("module", "", 1, None)
@@ -123,7 +124,7 @@ class _Builder:
         was_dead = self.dead
         for statement in body:
             self.statement(statement)
-            if isinstance(statement, _EXITS):
+            if not self.reach.goes_on(statement):
                 self.dead = True
         self.dead = was_dead
 
@@ -163,7 +164,8 @@ class _Builder:
         self.expr(node.test)
         with self.under(types_only=tests_of.runs(tests_of.truth(node.test)) is False):
             self.block(node.body)
-        self.block(node.orelse)
+        with self.under(dead=constant(node.test) is True):
+            self.block(node.orelse)
 
     def try_(self, node: ast.Try) -> None:
         kind = tests_of.catches(node.handlers)
@@ -176,7 +178,8 @@ class _Builder:
                 self.bind(handler.name, How.EXCEPTION, handler)
             with self.under(versioned=tests_of.expects_old_python(handler)):
                 self.block(handler.body)
-        self.block(node.orelse)
+        with self.under(dead=not self.reach.falls_through(node.body)):
+            self.block(node.orelse)
         self.block(node.finalbody)
 
     def for_(self, node: ast.For | ast.AsyncFor) -> None:

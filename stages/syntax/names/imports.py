@@ -5,16 +5,17 @@ from __future__ import annotations
 import ast
 
 from stages._source.records import ImportSite
+from stages.syntax.names.reach import Reach, constant
 
 
 def sites(tree: ast.Module) -> tuple[ImportSite, ...]:
     """Return every import statement that Python compiles, in source order."""
     found: list[ImportSite] = []
-    _collect(tree.body, found, eager=True)
-    return tuple(sorted(found, key=lambda site: site.line))
+    _collect(tree.body, found, Reach(), eager=True)
+    return tuple(dict.fromkeys(sorted(found, key=lambda site: site.line)))
 
 
-def _collect(body: list[ast.stmt], found: list[ImportSite], *, eager: bool) -> None:
+def _collect(body: list[ast.stmt], found: list[ImportSite], reach: Reach, *, eager: bool) -> None:
     for node in body:
         if isinstance(node, ast.Import):
             found += [ImportSite(node.lineno, alias.name, 0, None, eager) for alias in node.names]
@@ -22,19 +23,22 @@ def _collect(body: list[ast.stmt], found: list[ImportSite], *, eager: bool) -> N
             names = tuple(alias.name for alias in node.names)
             found.append(ImportSite(node.lineno, node.module or "", node.level, names, eager))
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            _collect(node.body, found, eager=False)
+            _collect(node.body, found, reach, eager=False)
         else:
-            _collect(_inside(node), found, eager=eager)
-        if isinstance(node, ast.Return | ast.Raise | ast.Continue | ast.Break):
+            for block in _blocks(node, reach):
+                _collect(block, found, reach, eager=eager)
+        if not reach.goes_on(node):
             return  # what follows is never compiled
 
 
-def _inside(node: ast.stmt) -> list[ast.stmt]:
-    if isinstance(node, ast.If | ast.While) and isinstance(node.test, ast.Constant):
-        return node.body if node.test.value else node.orelse
-    blocks = [getattr(node, name, []) for name in ("body", "handlers", "orelse", "finalbody", "cases")]
-    inside: list[ast.stmt] = []
-    for block in blocks:
-        for part in block:
-            inside += part.body if isinstance(part, ast.ExceptHandler | ast.match_case) else [part]
-    return inside
+def _blocks(node: ast.stmt, reach: Reach) -> list[list[ast.stmt]]:
+    if isinstance(node, ast.If | ast.While) and (always := constant(node.test)) is not None:
+        return [node.body if always else node.orelse]
+    if isinstance(node, ast.Try) and not reach.falls_through(node.body):
+        return [node.body, *(handler.body for handler in node.handlers), node.finalbody]
+    found: list[list[ast.stmt]] = []
+    for name in ("body", "handlers", "cases", "orelse", "finalbody"):
+        parts = getattr(node, name, [])
+        inner = [part.body for part in parts if isinstance(part, ast.ExceptHandler | ast.match_case)]
+        found += inner or [parts]
+    return found

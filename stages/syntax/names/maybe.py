@@ -80,8 +80,8 @@ def certain(flow: Follow, around: Surroundings, readings: list[Reading]) -> list
     kept = []
     for reading in readings:
         owner, name = reading.variable
-        deleted = any(b.how in (How.DELETED, How.EXCEPTION) for b in owner.bindings.get(name, ()))
-        if deleted and _behind_another_test(reading.node, around.bindings(reading), around):
+        before = {b.how for b in owner.bindings.get(name, ()) if b.line < reading.use.line}
+        if How.EXCEPTION in before and len(before) > 1 and _behind_another_test(reading.node, around.bindings(reading), around):
             continue
         related = _related_tests([reading.node], around)
         if not related or _open_for_some_answer(flow, reading, related):

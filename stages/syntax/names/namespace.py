@@ -27,6 +27,8 @@ class Namespace:
         added: names bound through `globals()["x"] = …`.
         injected: names put among the builtins here.
         probed: names whose presence the text itself asks about.
+        gettext: the text imports `gettext`.
+        own_globals: the text uses `globals` as a name of its own.
         builtins: what the text calls the module of builtins.
     """
 
@@ -35,26 +37,22 @@ class Namespace:
     added: set[str] = field(default_factory=set)
     injected: set[str] = field(default_factory=set)
     probed: set[str] = field(default_factory=set)
+    own_globals: bool = False
+    gettext: bool = False
     builtins: set[str] = field(default_factory=lambda: set(_BUILTIN_MODULES))
 
 
 def inspect(tree: ast.Module) -> Namespace:
     """Look for every way a module changes its own namespace at run time."""
     found = Namespace()
-    parents = {child: node for node in walk(tree) for child in children(node)}
+    nodes = walk(tree)
+    parents = {child: node for node in nodes for child in children(node)}
     at_module_level = _module_level(tree)
-    _enums(found, tree)
-    for node in walk(tree):
-        if isinstance(node, ast.Import):
-            found.builtins |= {a.asname for a in node.names if a.asname and a.name in _BUILTIN_MODULES}
-    imports_gettext = any(
-        isinstance(node, ast.Import | ast.ImportFrom)
-        and (getattr(node, "module", None) == "gettext" or any(a.name == "gettext" for a in node.names))
-        for node in walk(tree)
-    )
-    for node in walk(tree):
+    for node in nodes:
+        _vocabulary(found, node)
+    for node in nodes:
         if isinstance(node, ast.Call):
-            _call(found, node, parents, at_module_level, imports_gettext=imports_gettext)
+            _call(found, node, parents, at_module_level)
         elif isinstance(node, ast.Name):
             _name(found, node, parents)
         elif isinstance(node, ast.Attribute):
@@ -63,21 +61,24 @@ def inspect(tree: ast.Module) -> Namespace:
             _probe(found, node)
         elif isinstance(node, ast.Subscript):
             _subscript(found, node, parents)
-        elif isinstance(node, ast.FunctionDef) and node.name == "__getattr__" and node in at_module_level:
-            found.replaced = True
     found.replaced |= found.open
     return found
 
 
-def _enums(found: Namespace, tree: ast.Module) -> None:
-    """Follow the two ways in which `enum` writes members into a module."""
-    for node in walk(tree):
-        if isinstance(node, ast.ClassDef) and any(last_word(d) == "global_enum" for d in node.decorator_list):
-            found.added |= {
-                part.id for part in walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
-            }
-        elif isinstance(node, ast.Call) and last_word(node.func) in ("_convert_", "_convert"):
-            found.open = True
+def _vocabulary(found: Namespace, node: ast.AST) -> None:
+    """Learn what the text calls things, and the enums whose members become names of the module."""
+    if isinstance(node, ast.arg):
+        found.own_globals |= node.arg == "globals"
+    elif isinstance(node, ast.Name):
+        found.own_globals |= node.id == "globals" and isinstance(node.ctx, ast.Store)
+    elif isinstance(node, ast.Import):
+        found.builtins |= {a.asname for a in node.names if a.asname and a.name in _BUILTIN_MODULES}
+        found.gettext |= any(a.name == "gettext" for a in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        found.gettext |= node.module == "gettext"
+    elif isinstance(node, ast.ClassDef) and any(last_word(d) == "global_enum" for d in node.decorator_list):
+        stored = (part for part in walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store))
+        found.added |= {part.id for part in stored}
 
 
 def _module_level(tree: ast.Module) -> set[ast.AST]:
@@ -97,8 +98,6 @@ def _call(
     node: ast.Call,
     parents: dict[ast.AST, ast.AST],
     at_module_level: set[ast.AST],
-    *,
-    imports_gettext: bool,
 ) -> None:
     word = last_word(node.func)
     plain = isinstance(node.func, ast.Name)
@@ -115,8 +114,10 @@ def _call(
     elif word == "hasattr" and len(node.args) == 2 and last_word(node.args[0]) in found.builtins:
         if isinstance(node.args[1], ast.Constant) and isinstance(node.args[1].value, str):
             found.probed.add(node.args[1].value)
-    elif word == "install" and imports_gettext:
+    elif word == "install" and found.gettext:
         found.injected.update(_GETTEXT)
+    elif word in ("_convert_", "_convert"):  # of an enum: writes members into the module it is given
+        found.open = True
     elif word == "update" and isinstance(node.func, ast.Attribute) and _is_builtins_dict(found, node.func.value):
         found.open = True
 
@@ -145,7 +146,7 @@ def _namespace_value(found: Namespace, node: ast.Call, parents: dict[ast.AST, as
 
 
 def _name(found: Namespace, node: ast.Name, parents: dict[ast.AST, ast.AST]) -> None:
-    if node.id == "globals" and isinstance(node.ctx, ast.Load):
+    if node.id == "globals" and isinstance(node.ctx, ast.Load) and not found.own_globals:
         parent = parents.get(node)
         if not (isinstance(parent, ast.Call) and parent.func is node):
             found.open = True
