@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from typing import TYPE_CHECKING
 
-from verifier.api import Renderer, hookimpl
+from verifier.api import Ability, Renderer, State, hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +48,17 @@ RENDERERS = (
     Renderer(name="json", filename="report.json", summary="the whole report, for tools", render=_json),
     Renderer(name="concise", filename="report.txt", summary="one line a finding", render=_concise),
 )
+
+
+@hookimpl
+def verifier_machine() -> tuple[Ability, ...]:
+    from reports import plots  # noqa: PLC0415 - only `verify doctor` asks
+
+    if plots.available():
+        version = metadata.version("matplotlib")
+        return (Ability(name="matplotlib", state=State.WORKS, text=f"{version}: loss curves stand beside the report"),)
+    text, remedy = "not installed: reports come without plots", "pip install 'verify-amp[plots]'"
+    return (Ability(name="matplotlib", state=State.LIMITED, text=text, remedy=remedy),)
 
 
 @hookimpl

@@ -4,6 +4,7 @@ from verifier.errors import StageError, VerifierError
 from verifier.globs import compile_glob
 from verifier.hookspecs import hookimpl
 from verifier.model.finding import Evidence, Finding, Json, Location, Related, Severity
+from verifier.model.machine import Ability, State
 from verifier.model.report import (
     SCHEMA,
     Acceptance,
@@ -34,12 +35,13 @@ from verifier.model.stage import (
 )
 from verifier.model.task import Config, Criterion, Task
 from verifier.plugins import Plugins, load_plugins
-from verifier.selection import rest_of_project
+from verifier.selection import rest_of_project, task_sources
 from verifier.sources import SourceFile, SourceTree
 from verifier.toml_places import line_of
 
 __all__ = [
     "SCHEMA",
+    "Ability",
     "Acceptance",
     "Bad",
     "Config",
@@ -77,6 +79,7 @@ __all__ = [
     "StageResult",
     "StageStatus",
     "Stash",
+    "State",
     "Suppressed",
     "Task",
     "Verdict",
@@ -86,4 +89,5 @@ __all__ = [
     "line_of",
     "load_plugins",
     "rest_of_project",
+    "task_sources",
 ]

@@ -173,6 +173,17 @@ def init_command(dry_run: bool) -> None:
     click.echo(init(dry_run=dry_run))
 
 
+@cli.command("doctor", help="Say what this machine can and cannot verify, and why.")
+@click.option("--config", "config_file", type=_PATH, help="Configuration file.")
+@click.option("--python", "python", type=_PATH, help="Interpreter of the verified project.")
+def doctor_command(config_file: Path | None, python: Path | None) -> None:
+    from verifier.commands import doctor  # noqa: PLC0415
+
+    text, code = doctor(config_file, python)
+    click.echo(text)
+    sys.exit(code)
+
+
 def _command_line() -> tuple[str, ...]:
     return ("verify", *sys.argv[1:])
 

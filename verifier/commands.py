@@ -147,6 +147,17 @@ def init(*, dry_run: bool) -> str:
     return first_config.described(first)
 
 
+def doctor(config_file: Path | None, python: Path | None) -> tuple[str, int]:
+    """Return what this machine can verify, and the exit code that follows."""
+    from verifier.doctor import described, examine  # noqa: PLC0415 - only this command needs it
+
+    def load(plugins: Plugins) -> Config:
+        return _load(find_root(Path.cwd()) or Path.cwd(), config_file, plugins)
+
+    examination = examine(load_plugins, load, python.absolute() if python else None)
+    return described(examination), examination.exit_code
+
+
 def list_tasks(config_file: Path | None) -> str:
     config = _project_config(config_file, load_plugins())
     rows = [f"{task.name:12s} {task.title}" for task in config.tasks.values()]

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from verifier.model.machine import Ability
     from verifier.model.report import Renderer, RunReport
     from verifier.model.rule import Rule
     from verifier.model.stage import Stage, StageResult
+    from verifier.model.task import Config
 
 PROJECT = "verifier"
 ENTRY_POINTS = "verifier.plugins"
@@ -34,6 +38,19 @@ def verifier_rules() -> Iterable[Rule]:
 @hookspec
 def verifier_renderers() -> Iterable[Renderer]:
     """Return the report formats this plugin adds."""
+    return ()
+
+
+@hookspec
+def verifier_machine(config: Config, python: Path) -> Iterable[Ability]:
+    """Say what this machine offers to your stages and formats. Only `verify doctor` asks.
+
+    Processes may be started, with a time-out; torch must not be imported in this one.
+
+    Args:
+        config: of the project; without tasks where there is none.
+        python: interpreter of the verified project.
+    """
     return ()
 
 

@@ -28,16 +28,15 @@ def settle_gate(gate: Gate, findings: Sequence[Finding], block_at: Severity, lef
     """Return a gate that sums up findings with the status that these findings give it; others unchanged.
 
     Args:
-        left_out: findings of rules that this run does not report. They do not fail the gate, but where one of them
+        left_out: findings of rules that this run does not report. They do not fail the gate, but where they
             would, the gate is not passed either: it is DEFERRED.
     """
     settled = _settled(gate, findings, block_at)
-    failing = sorted(
-        {finding.rule for finding in left_out if finding.rule.startswith(gate.sums_up) and finding.severity >= block_at}
-    )
-    if not failing or settled.status is GateStatus.FAIL:
+    whole = _settled(gate, [*findings, *left_out], block_at)
+    if settled.status is GateStatus.FAIL or whole.status is not GateStatus.FAIL:
         return settled
-    reason = f"not decided: {', '.join(failing)}, left out of this run, would fail it"
+    codes = sorted({finding.rule for finding in left_out if finding.rule.startswith(gate.sums_up)})
+    reason = f"not decided: {', '.join(codes)}, left out of this run, would fail it"
     evidence = f"{reason}; {settled.evidence}" if settled.evidence else reason
     return dataclasses.replace(settled, status=GateStatus.DEFERRED, evidence=evidence)
 
@@ -52,6 +51,8 @@ def _settled(gate: Gate, findings: Sequence[Finding], block_at: Severity) -> Gat
         status = GateStatus.FAIL
     elif worst > Severity.INFO:
         status = GateStatus.WARN
+    if gate.at_most is not None and sum(1 + len(finding.related) for finding in found) > gate.at_most:
+        status = GateStatus.FAIL
     counts = Counter((finding.severity, finding.rule) for finding in found)
     summary = ", ".join(f"{count} {rule} {level.name}" for (level, rule), count in sorted(counts.items(), reverse=True))
     return dataclasses.replace(

@@ -14,16 +14,14 @@ from verifier.chosen_rules import choose_rules
 from verifier.errors import UsageError
 from verifier.plugins import Plugins, load_plugins
 
-SOURCE = """import sys
-
-
-def used():
+SOURCE = """def used():
     return missing
 
 
 def late():
     print(value)
     value = 1
+    return value
 
 
 def injected():

@@ -120,7 +120,10 @@ def test_a_report_that_cannot_be_written_is_exit_3(project: Path) -> None:
     assert "taken" in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["check", "pkg"], ["rules"], ["T035", "--stage", "syntax"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["check", "pkg"], ["rules"], ["explain", "SCP001"], ["doctor"], ["T035", "--stage", "syntax"]],
+)
 def test_no_static_command_imports_torch(project: Path, arguments: list[str]) -> None:
     code = (
         "import sys\nsys.argv = ['verify', *sys.argv[1:]]\nfrom verifier.cli import main\nmain()\n"
@@ -137,3 +140,9 @@ def test_lists(project: Path, command: str, part: str) -> None:
     done = verify(project, command)
     assert done.returncode == 0
     assert part in done.stdout
+
+
+def test_help_lists_every_command(project: Path) -> None:
+    done = verify(project, "--help")
+    listed = [line.split()[0] for line in done.stdout.partition("Commands:")[2].splitlines() if line.strip()]
+    assert listed == ["check", "tasks", "stages", "rules", "explain", "init", "doctor"]

@@ -83,3 +83,21 @@ def test_a_gate_that_sums_up_findings_is_settled_by_them(
 def test_a_gate_that_sums_up_nothing_keeps_its_word() -> None:
     gate = _gate(GateStatus.FAIL)
     assert settle_gate(gate, [_finding("SCP001", Severity.LOW)], Severity.HIGH) is gate
+
+
+@pytest.mark.parametrize(
+    ("kept", "left_out", "status"),
+    [
+        ([], [("SCP001", Severity.CRITICAL)], GateStatus.DEFERRED),
+        ([], [("SCP001", Severity.LOW)], GateStatus.PASS),
+        ([("SCP003", Severity.LOW)], [("SCP001", Severity.CRITICAL)], GateStatus.DEFERRED),
+        ([("SCP003", Severity.HIGH)], [("SCP001", Severity.CRITICAL)], GateStatus.FAIL),
+        ([], [("IMP001", Severity.CRITICAL)], GateStatus.PASS),
+    ],
+)
+def test_a_gate_that_something_left_out_would_fail_is_deferred(
+    kept: list[tuple[str, Severity]], left_out: list[tuple[str, Severity]], status: GateStatus
+) -> None:
+    findings = [[_finding(*item) for item in group] for group in (kept, left_out)]
+    gate = _gate(GateStatus.PASS, ("SCP",))
+    assert settle_gate(gate, findings[0], Severity.HIGH, findings[1]).status is status
