@@ -155,7 +155,7 @@ def rules_command(form: str) -> None:
     click.echo(list_of_rules(load_plugins(), form))
 
 
-@cli.command("explain", help="Show one rule: what is wrong, why, what is right, how to excuse it.")
+@cli.command("explain", help="Show one rule: what is wrong, why, what is right.")
 @click.argument("rule", metavar="CODE|NAME")
 def explain_command(rule: str) -> None:
     from verifier.plugins import load_plugins  # noqa: PLC0415
