@@ -40,9 +40,18 @@ def _segment(segment: str) -> str:
             out.append("[^/]")
         elif closing > 0:
             body = re.sub(r"[\\\[&~|]", r"\\\g<0>", segment[index + 1 : closing]).replace("--", r"\--")
-            out.append("[" + ("^" + body[1:] if body.startswith("!") else body) + "]")
+            out.append(_character_class("^" + body[1:] if body.startswith("!") else body))
             index = closing
         else:
             out.append(re.escape(character))
         index += 1
     return "".join(out)
+
+
+def _character_class(body: str) -> str:
+    """Return the class, or one that matches nothing where its range is backwards (`[z-a]`), as fnmatch does."""
+    try:
+        re.compile(f"[{body}]")
+    except re.error:
+        return "(?!)"
+    return f"[{body}]"

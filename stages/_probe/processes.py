@@ -12,7 +12,7 @@ from pathlib import Path
 
 from verifier.api import StageError
 
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096  # Windows has static stages only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ from verifier.globs import compile_glob
         ("[!a]*.py", "b.py", True),
         ("[!a]*.py", "a.py", False),
         ("a+b(1).py", "a+b(1).py", True),
+        ("[z-a].py", "b.py", False),
     ],
 )
 def test_glob_selects_as_written(pattern: str, path: str, matches: bool) -> None:
