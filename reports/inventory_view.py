@@ -74,13 +74,15 @@ def test_table(tests: list[Row]) -> Table:
     for row in tests:
         groups[text(row, "path"), text(row, "class")].append(row)
     return table(
-        "File|Class|Tests|Cases|Skipped where",
+        "File|Class|Tests|Cases|Fixtures|Stand-ins|Skipped where",
         (
             (
                 code(path, cell=True),
                 span(name),
                 len(members),
-                sum(_cases(row) for row in members),
+                _cases(members),
+                _names(members, "fixtures"),
+                _names(members, "mocks"),
                 listed(dict.fromkeys(text(row, "skip") for row in members if text(row, "skip")), 3),
             )
             for (path, name), members in groups.items()
@@ -89,8 +91,19 @@ def test_table(tests: list[Row]) -> Table:
     )
 
 
-def _cases(row: Row) -> int:
-    return whole(row, "parameters") or 1
+def _names(members: list[Row], key: str) -> Markup:
+    found = sorted({name for row in members for name in texts(row, key)})
+    return prose(listed((f"`{name}`" for name in found), 6), cell=True)
+
+
+def _cases(members: list[Row]) -> str:
+    """Count the cases that are written out; the parameters of the other tests are computed when pytest collects."""
+    known = [whole(row, "parameters") for row in members if row.get("parameters") is not None]
+    unknown = len(members) - len(known)
+    if not unknown:
+        return f"{sum(known):,}"
+    others = plural(unknown, "test")
+    return f"{sum(known):,}, of {others} not written out" if known else "not written out"
 
 
 def tests_note(tests: list[Row]) -> str:
@@ -100,16 +113,10 @@ def tests_note(tests: list[Row]) -> str:
     skips = sum(bool(text(row, "skip")) for row in tests)
     within = f" in {plural(len(classes), 'class')}" if classes else ""
     conditional = f"; {plural(skips, 'test')} under a skip condition" if skips else ""
-    return (
-        f"{plural(len(tests), 'test')}{within}, {plural(sum(map(_cases, tests)), 'case')} by parameters{conditional}."
-    )
-
-
-def misnamed_table(entries: list[Row]) -> Table:
-    return table(
-        "Where|Named like a test|What follows",
-        ((where(row), span(text(row, "name")), text(row, "note")) for row in entries),
-    )
+    known = [whole(row, "parameters") for row in tests if row.get("parameters") is not None]
+    unknown = len(tests) - len(known)
+    rest = f", and {plural(unknown, 'test')} whose cases are not written out" if unknown else ""
+    return f"{plural(len(tests), 'test')}{within}, {plural(sum(known), 'case')} by parameters{rest}{conditional}."
 
 
 def signature_table(entries: list[Row]) -> Table:

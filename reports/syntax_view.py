@@ -16,12 +16,12 @@ from reports.inventory_view import (
     amp_lines,
     amp_matrix,
     amp_switch,
-    misnamed_table,
     signature_table,
     test_table,
     tests_note,
 )
 from reports.mermaid import GRAPH_LIMIT, Edge
+from reports.quality_view import config_table, conventions_line, conventions_table, lint_line, lint_table
 from reports.table import Table, table
 
 if TYPE_CHECKING:
@@ -64,8 +64,12 @@ class SyntaxView:
     amp_switch: Table
     tests: Table
     tests_note: str
-    misnamed: Table
     signatures: Table
+    lint: str
+    lint_rules: Table
+    conventions: str
+    convention_rows: Table
+    config_files: Table
     counts: str
 
 
@@ -96,8 +100,12 @@ def syntax_view(facts: Row) -> SyntaxView:
         amp_switch=amp_switch(rows(facts, "amp_switch")),
         tests=test_table(tests),
         tests_note=tests_note(tests),
-        misnamed=misnamed_table(rows(facts, "misnamed_tests")),
         signatures=signature_table(rows(facts, "signatures")),
+        lint=lint_line(section(facts, "lint")),
+        lint_rules=lint_table(section(facts, "lint")),
+        conventions=conventions_line(rows(facts, "conventions")),
+        convention_rows=conventions_table(rows(facts, "conventions")),
+        config_files=config_table(rows(facts, "config_files")),
         counts=_counts(section(facts, "counts")) if not rows(facts, "imports") else "",
     )
 

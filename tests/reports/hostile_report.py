@@ -90,7 +90,17 @@ def _syntax_facts(text: str) -> dict[str, Any]:
             | {"uses": [{"line": 1, "how": text}], "passed_to": [{"line": 2, "function": text}]}
         ],
         "signatures": [place | {"name": text, "signature": text, "returns": text, "returned_keys": [text]}],
-        "tests": [place | {"class": text, "name": text, "parameters": 2, "skip": text}],
+        "tests": [
+            place | {"class": text, "name": text, "parameters": 2, "skip": text, "fixtures": [text], "mocks": [text]}
+        ],
+        "lint": {
+            "tool": text,
+            "rules": {text: [text]},
+            "by_rule": [{"code": text, "name": text, "errors": 1, "files": 1}],
+            "unread": [{"path": text, "reason": text}],
+        },
+        "conventions": [place | {"functions": 2, "indent": text, "naming": [{"name": text, "line": 3}]}],
+        "config_files": [place | {"format": text, "status": text, "error": text}],
         "misnamed_tests": [place | {"name": text, "note": text}],
         "limitations": [text],
     }

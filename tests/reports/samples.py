@@ -211,9 +211,28 @@ def _block_facts() -> dict[str, Any]:
         ],
         "tests": [
             {"path": TESTS, "line": 19 + index, "class": cls, "name": f"test_{index}", "parameters": many, "skip": skip}
+            | {"fixtures": ["tmp_path"], "mocks": ["MockModel"]}
             for index, (cls, many, skip) in enumerate(
                 [("TestComputeEffectivePrecision", 16, None), ("TestAMPIntegration", None, "needs CUDA")]
             )
+        ],
+        "lint": {
+            "tool": "ruff 0.17.5",
+            "target": "py310",
+            "rules": {"code that raises when it runs": ["F50", "B016"], "code without effect": ["F401"]},
+            "files": 3,
+            "errors": 2,
+            "by_rule": [{"code": "F401", "name": "unused-import", "errors": 2, "files": 1}],
+            "unread": [],
+        },
+        "conventions": [
+            _habits(TIER3, 9, 7, "4 spaces", [{"kind": "function", "name": "computeLoss", "line": 40}]),
+            _habits(BENCH, 2, 2, "4 spaces in 11 blocks, tab in 1 block", []),
+            _habits(TESTS, 12, 0, "4 spaces", []) | {"test": True},
+        ],
+        "config_files": [
+            {"path": "pyproject.toml", "format": "TOML", "status": "ok", "error": None},
+            {"path": "config/train.yaml", "format": "YAML", "status": "FAIL", "error": "line 4: expected ','"},
         ],
         "misnamed_tests": [
             {
@@ -224,6 +243,20 @@ def _block_facts() -> dict[str, Any]:
             }
         ],
         "counts": {"files": 3, "lines": 1408, "compiled": 3, "cycles": 1},
+    }
+
+
+def _habits(path: str, functions: int, annotated: int, indent: str, naming: list[Any]) -> dict[str, Any]:
+    return {
+        "path": path,
+        "test": False,
+        "functions": functions,
+        "classes": 1,
+        "docstrings": functions,
+        "annotated": annotated,
+        "module_docstring": True,
+        "indent": indent,
+        "naming": naming,
     }
 
 

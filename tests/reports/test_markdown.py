@@ -70,8 +70,8 @@ def test_the_stage_page_of_syntax_has_its_sections():
     titles = [text for level, text in headings(documents(BLOCKED)["syntax.md"]) if level == 2]
     assert titles == [
         *("What blocks", "Gates", "Files", "Findings that do not block", "Compilation", "Imports", "Dependencies"),
-        *("Import cycles", "AMP integration points", "Test inventory", "Exported signatures", "Remediation plan"),
-        "About this run",
+        *("Import cycles", "Lint and conventions", "AMP integration points", "Test inventory", "Exported signatures"),
+        *("Configuration files", "Remediation plan", "About this run"),
     ]
 
 

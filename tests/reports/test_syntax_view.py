@@ -56,4 +56,4 @@ def test_unresolved_modules_stand_apart():
 def test_parameters_multiply_cases():
     tests = [{"path": "t", "class": None, "name": name, "parameters": many} for name, many in (("a", 16), ("b", None))]
     view = syntax_view({"tests": tests})
-    assert view.tests_note == "2 tests, 17 cases by parameters."
+    assert view.tests_note == "2 tests, 16 cases by parameters, and 1 test whose cases are not written out."

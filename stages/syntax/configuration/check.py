@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from verifier.api import Json, SourceTree
 
-_LIMIT_BYTES = 32 << 20
+_LIMIT_MIB = {".yaml": 4, ".yml": 4}  # events of YAML are read one by one
+_OTHER_LIMIT_MIB = 32
 _METADATA = "pyproject.toml"
 
 
@@ -55,8 +56,9 @@ def _one(file: SourceFile) -> tuple[Mapping[str, Json], Finding | None]:
     if file.data is None:
         problem = Outcome(format="", error=file.problem or "cannot be read")
         return _row(file.path, problem, "FAIL"), _syntax_finding(file.path, problem)
-    if len(file.data) > _LIMIT_BYTES:
-        return _row(file.path, Outcome(format="", error=f"larger than {_LIMIT_BYTES >> 20} MiB"), "not read"), None
+    limit_mib = _LIMIT_MIB.get(PurePosixPath(file.path).suffix.lower(), _OTHER_LIMIT_MIB)
+    if len(file.data) > limit_mib << 20:
+        return _row(file.path, Outcome(format="", error=f"larger than {limit_mib} MiB"), "not read"), None
     outcome = read_format(file.path, file.data)
     if outcome.template:
         return _row(file.path, outcome, "template"), None

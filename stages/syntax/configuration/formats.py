@@ -8,6 +8,8 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from stages._source.depth import usual_depth
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -16,6 +18,7 @@ _TOML_PLACE = re.compile(r"\s*\(at (?:line (?P<line>\d+), column (?P<column>\d+)
 _TEMPLATE = re.compile(r"\{%|(?<!\$)\{\{")
 _COMMENT = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _TRAILING = re.compile(r'("(?:[^"\\\n]|\\.)*")|,(?=\s*[}\]])')
+_DEEPEST_YAML = 900  # what builds a document from it calls itself for each level, and Python allows a thousand
 _DEEP = "nested too deeply to be read"
 
 
@@ -44,7 +47,8 @@ def read_format(path: str, data: bytes) -> Outcome:
         column = error.start - (before.rfind(b"\n") + 1) + 1
         what = f"byte 0x{data[error.start]:02x} is not valid {error.encoding.upper()}"
         return Outcome(format=name, error=what, line=before.count(b"\n") + 1, column=column)
-    outcome = reader(text)
+    with usual_depth():  # the readers of JSON and TOML recurse
+        outcome = reader(text)
     if outcome.error and _TEMPLATE.search(text):
         return Outcome(format=name, template=True)
     return outcome
@@ -106,8 +110,12 @@ def _yaml(text: str) -> Outcome:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     anchors: set[str] = set()
+    depth = 0
     try:
         for event in yaml.parse(text, Loader=loader):  # events only: tags are not resolved, nothing is built
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST_YAML:
+                return _yaml_error(_DEEP, event.start_mark)
             if isinstance(event, yaml.DocumentStartEvent):
                 anchors.clear()
             elif isinstance(event, yaml.AliasEvent) and event.anchor not in anchors:

@@ -54,7 +54,7 @@ def judge(document: Mapping[str, Any], text: str) -> Invalid | None:
     try:
         _validator()(tables)
     except ValidationError as error:
-        key = str(error.name or "").strip("`")
+        key = str(error.name or "").strip("`").replace("dependency_groups", "dependency-groups")
         place = _place(key)
         wrong = _unknown(error.value, error.definition) if error.rule == "additionalProperties" else []
         if wrong:
