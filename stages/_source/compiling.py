@@ -53,13 +53,18 @@ def compile_source(file: SourceFile) -> Compiled:
     data = file.data
     if data is None:
         return Compiled(None, CompileProblem("unreadable", file.problem or "cannot be read"))
+    return compile_bytes(data, file.path)
+
+
+def compile_bytes(data: bytes, path: str) -> Compiled:
+    """Compile source bytes as those of the file at `path`."""
     if b"\0" in data:
         return Compiled(None, _null_bytes(data))
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         try:
             with usual_depth():
-                code = compile(data, file.path, "exec", dont_inherit=True, optimize=0)
+                code = compile(data, path, "exec", dont_inherit=True, optimize=0)
         except SyntaxError as error:
             return Compiled(None, _refused(error, data), _kept(seen))
         except (RecursionError, MemoryError):

@@ -137,12 +137,12 @@ def _without_injected(scans: dict[str, FileScan]) -> dict[str, FileScan]:
     }
 
 
-def problem_finding(path: str, problem: CompileProblem) -> Finding:
-    """Return the SYN001 finding for a file that CPython refuses."""
+def problem_finding(path: str, problem: CompileProblem, hint: str = "") -> Finding:
+    """Return the SYN001 finding for a file that CPython refuses; `hint` says what else is known of the cause."""
     return Finding(
         rule="SYN001",
         severity=Severity.CRITICAL,
-        message=f"{_PROBLEM[problem.kind]}: {problem.message}",
+        message=f"{_PROBLEM[problem.kind]}: {problem.message}{f'; {hint}' if hint else ''}",
         location=Location(path=path, line=problem.line, column=problem.column, end_line=problem.end_line),
         evidence=(
             Evidence(kind="source", summary=f"compile() refuses {path} at line {problem.line}: {problem.message}"),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from stages._source.bytecode import Owner
-    from stages.syntax.names.flow import Reading
+    from stages.syntax.names.reads import Reading
     from stages.syntax.names.scopes import Names, Scope
     from stages.syntax.names.screen import Suspicion
     from verifier.api import Finding
@@ -61,9 +61,7 @@ def analyse(tree: ast.Module, path: str, data: bytes, suspicion: Suspicion | Non
             found += exports.missing(tree, names, space, places, path)
     dynamic = space.replaced or "__getattr__" in names.module.bindings
     findings = tuple(sorted(found, key=lambda f: (f.location, f.rule, f.symbol or "")))
-    return NameFacts(
-        findings, waiting, _bound(names), frozenset(space.added), dynamic, frozenset(space.injected)
-    )
+    return NameFacts(findings, waiting, _bound(names), frozenset(space.added), dynamic, frozenset(space.injected))
 
 
 def _bound(names: Names) -> frozenset[str]:
@@ -128,7 +126,7 @@ def doubts(names: Names, scope: Scope, node: Body, *, future: bool) -> tuple[lis
     around = maybe.Surroundings(node)
 
     def follow(decide: Callable[[ast.expr], bool | None]) -> list[Reading]:
-        return Flow(names, scope, future, decide=decide).run(node)
+        return Flow(names, scope, future, decide).run(node)
 
     return maybe.certain(follow, around, certain), maybe.doubtful(follow, around, unsure)
 

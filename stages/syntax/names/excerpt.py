@@ -73,7 +73,7 @@ def _in_order(function: CodeType, around: tuple[CodeType, ...], lines: list[str]
 def _never_bound(names: Names) -> bool:
     """Return whether a scope makes a name its own, by `del` or a bare annotation, without ever binding it."""
     return any(
-        all(binding.how in (How.DELETED, How.DECLARED) for binding in bindings)
+        all(binding.types_only or binding.how in (How.DELETED, How.DECLARED) for binding in bindings)
         for scope in names.scopes
         for bindings in scope.bindings.values()
     )

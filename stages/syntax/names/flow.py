@@ -4,204 +4,39 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stages._source.typetext import last_word
 from stages._source.walking import children, walk
 from stages.syntax.names import tests_of
-from stages.syntax.names.resolve import BUILTINS, MODULE_NAMES, owners
-from stages.syntax.names.scopes import How, mangled
+from stages.syntax.names.reads import Finally, Loop, Reading, Reads, no_answer
+from stages.syntax.names.state import State, join
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from stages.syntax.names.scopes import Names, Scope, Use
-
-# One bit a name in each: some path leaves it unbound, some path leaves it bound. None: nothing gets here.
-State = tuple[int, int]
-Variable = tuple["Scope", str]
 
 _LEAVING = re.compile(
     r"(_?exit|abort|fail|skip|skip_?test|xfail|quit|die|fatal|panic|usage|throw|reraise|bail|unreachable|assert_never"
     r"|execv|execve|execvp|execvpe|execl|execlp|raise_\w+|_raise\w*|\w+_exit|exit_\w+|fail_\w+|abort_\w+|print_usage\w*)\Z"
 )
 _PARSER = re.compile(r"parser|argp|\bap\b|ctx|click", re.IGNORECASE)
-_LAZY_ANNOTATIONS = sys.version_info >= (3, 14)
-_SIMPLE = (ast.Constant, ast.Name)
-
-
-def join(first: State | None, second: State | None) -> State | None:
-    if first is None:
-        return second
-    if second is None:
-        return first
-    return first[0] | second[0], first[1] | second[1]
 
 
 @dataclass(slots=True)
-class Reading:
-    """A read of a tracked name, with what was seen of it on all paths."""
-
-    variable: Variable
-    use: Use
-    node: ast.Name
-    unbound: bool
-    bound: bool
-
-
-@dataclass(slots=True)
-class _Loop:
-    breaks: State | None = None
-    continues: State | None = None
-
-
-@dataclass(slots=True)
-class _Finally:
-    binds: int
-    jumped: State | None = None
-
-
-@dataclass(slots=True)
-class Flow:
+class Flow(Reads):
     """Runs through the statements of one module or function, class bodies and comprehensions in it included."""
-
-    names: Names
-    scope: Scope
-    future: bool
-    bits: dict[Variable, int] = field(default_factory=dict)
-    variables: list[Variable] = field(default_factory=list)
-    state: State | None = (0, 0)
-    seen: dict[ast.Name, tuple[int, int, Variable]] = field(default_factory=dict)
-    frames: list[_Loop | _Finally] = field(default_factory=list)
-    raised: list[State | None] = field(default_factory=list)
-    decide: Callable[[ast.expr], bool | None] = lambda _test: None
-
-    # -- entry
 
     def run(self, node: ast.Module | ast.FunctionDef | ast.AsyncFunctionDef) -> list[Reading]:
         """Return the reads that may find their name unbound."""
-        self.state = self._track(self.scope)
+        self.state = self.track(self.scope)
         self.block(node.body)
         return [
             Reading(variable, self.names.use_of[name], name, bool(unbound), bool(bound))
             for name, (unbound, bound, variable) in self.seen.items()
             if unbound
         ]
-
-    def _track(self, scope: Scope) -> State:
-        """Give every name of a scope that can be unbound a bit; return the state in which the scope starts."""
-        unbound = bound = 0
-        for name, bindings in scope.bindings.items():
-            if name in scope.foreign:
-                continue  # another function binds it when it is called, which is not followed
-            if scope.kind == "module" and (name in BUILTINS or name in MODULE_NAMES):
-                continue
-            real = [b for b in bindings if b.how not in (How.DECLARED, How.DELETED)]
-            deleted = any(b.how in (How.DELETED, How.EXCEPTION) for b in bindings)
-            if all(b.types_only for b in real):
-                continue  # told as a name that does not exist
-            if not deleted and any(b.how in (How.PARAMETER, How.TYPE_PARAMETER) for b in real):
-                continue
-            bit = self._bit((scope, name))
-            if any(b.how in (How.PARAMETER, How.TYPE_PARAMETER) for b in real):
-                bound |= bit
-            else:
-                unbound |= bit
-        return unbound, bound
-
-    def _bit(self, variable: Variable) -> int:
-        bit = self.bits.get(variable)
-        if bit is None:
-            bit = self.bits[variable] = 1 << len(self.variables)
-            self.variables.append(variable)
-        return bit
-
-    # -- state
-
-    def bind(self, name: str) -> None:
-        if self.state is None:
-            return
-        scope = self._binding_scope(name)
-        bit = self.bits.get((scope, self._mangled(name)), 0)
-        unbound, bound = self.state
-        if bit & (unbound | bound):
-            self.state = unbound & ~bit, bound | bit
-
-    def unbind(self, name: str) -> None:
-        if self.state is None:
-            return
-        bit = self.bits.get((self._binding_scope(name), self._mangled(name)), 0)
-        unbound, bound = self.state
-        if bit & (unbound | bound):
-            self.state = unbound | bit, bound & ~bit
-
-    def _binding_scope(self, name: str) -> Scope:
-        scope = self.scope
-        return scope.module if self._mangled(name) in scope.globals else scope
-
-    def _mangled(self, name: str) -> str:
-        if not name.startswith("__"):
-            return name
-        for scope in (self.scope, *self.scope.ancestors()):
-            if scope.kind == "class":
-                return mangled(name, scope.name)
-        return name
-
-    def read(self, node: ast.Name) -> None:
-        """Look a name up: where it is unbound, an exception leaves from here, and what follows has it bound."""
-        if self.state is None:
-            return
-        name = self._mangled(node.id)
-        self.may_raise(likely=node not in self.names.use_of)  # a read that is no use expects a NameError
-        for owner in owners(self.scope, name):
-            bit = self.bits.get((owner, name), 0)
-            if bit and owner.kind == "class" and self.state[0] & bit:
-                self._read_through_class(node, name, bit)
-                return
-            if bit:
-                self._note(node, bit, (owner, name))
-                return
-            if any(b.how is not How.DECLARED for b in owner.bindings.get(name, ())):
-                return  # bound by something that is not followed here
-
-    def _read_through_class(self, node: ast.Name, name: str, bit: int) -> None:
-        """Read a class-level name that may be unbound: Python then looks in the module and the builtins."""
-        assert self.state is not None
-        module = self.scope.module
-        outside = self.bits.get((module, name), 0)
-        if name in BUILTINS or name in MODULE_NAMES:
-            return
-        if outside:
-            if not self.state[1] & bit:
-                self._note(node, outside, (module, name))
-        elif name not in module.bindings or all(b.types_only for b in module.bindings[name]):
-            self._note(node, bit, (self.scope, name))
-
-    def _note(self, node: ast.Name, bit: int, variable: Variable) -> None:
-        assert self.state is not None
-        unbound, bound = self.state
-        if node in self.names.use_of:
-            before = self.seen.get(node, (0, 0, variable))
-            self.seen[node] = (before[0] | (unbound & bit), before[1] | (bound & bit), variable)
-        if unbound & bit:
-            self.may_raise()
-            self.state = unbound & ~bit, bound
-
-    def may_raise(self, *, likely: bool = True) -> None:
-        """Let the handlers around see the state here. An unlikely exception proves no name unbound."""
-        if self.state is not None and self.raised:
-            seen = self.state if likely else (0, self.state[1])
-            self.raised[-1] = join(self.raised[-1], seen)
-
-    def doubt(self) -> None:
-        """Go on as if no name were unbound: what happens next is not known well enough."""
-        if self.state is not None:
-            self.state = (0, self.state[1])
-
-    # -- statements
 
     def block(self, body: Iterable[ast.stmt]) -> None:
         for statement in body:
@@ -248,22 +83,6 @@ class Flow:
         if not self.scope.is_function:
             self.annotation(node.annotation)
 
-    def annotation(self, node: ast.expr | None) -> None:
-        if node is not None and not self.future and not _LAZY_ANNOTATIONS:
-            self.expr(node)
-
-    def target(self, node: ast.expr) -> None:
-        if isinstance(node, ast.Name):
-            self.bind(node.id)
-        elif isinstance(node, ast.Tuple | ast.List):
-            self.may_raise()
-            for element in node.elts:
-                self.target(element)
-        elif isinstance(node, ast.Starred):
-            self.target(node.value)
-        else:
-            self.expr(node)
-
     def delete(self, node: ast.Delete) -> None:
         for target in node.targets:
             self._delete(target)
@@ -282,10 +101,8 @@ class Flow:
         for alias in node.names:
             self.may_raise()
             if alias.name == "*":
-                self.doubt()
-                if self.state is not None:
-                    everything = (1 << len(self.variables)) - 1
-                    self.state = (0, everything)
+                if self.state is not None:  # it may bind any of them
+                    self.state = State(bound=(1 << len(self.bits)) - 1)
             else:
                 self.bind(alias.asname or alias.name.partition(".")[0])
 
@@ -302,30 +119,15 @@ class Flow:
             self.may_raise()
         self.bind(node.name)
 
-    def defaults(self, arguments: ast.arguments) -> None:
-        for value in (*arguments.defaults, *arguments.kw_defaults):
-            if value is not None:
-                self.expr(value)
-
     def class_(self, node: ast.ClassDef) -> None:
         for decorator in node.decorator_list:
             self.expr(decorator)
         for base in (*node.bases, *(keyword.value for keyword in node.keywords)):
             self.expr(base)
         self.may_raise()
-        self._inline(self.names.scope_of[node], lambda: self.block(node.body))
+        self.inline(self.names.scope_of[node], lambda: self.block(node.body))
         self.may_raise(likely=bool(node.bases or node.keywords or node.decorator_list))
         self.bind(node.name)
-
-    def _inline(self, scope: Scope, body: Callable[[], None]) -> None:
-        """Run the body of a class or comprehension where it stands, its own names unbound at first."""
-        outer, self.scope = self.scope, scope
-        frames, self.frames = self.frames, []
-        mask, _ = self._track(scope)
-        if self.state is not None:
-            self.state = self.state[0] | mask, self.state[1] & ~mask
-        body()
-        self.scope, self.frames = outer, frames
 
     def return_(self, node: ast.Return) -> None:
         if node.value is not None:
@@ -341,26 +143,26 @@ class Flow:
         self.state = None
 
     def break_(self, _node: ast.Break) -> None:
-        loop = self._jump(lambda frame: isinstance(frame, _Loop))
-        if isinstance(loop, _Loop):
+        loop = self._jump(lambda frame: isinstance(frame, Loop))
+        if isinstance(loop, Loop):
             loop.breaks = join(loop.breaks, self.state)
         self.state = None
 
     def continue_(self, _node: ast.Continue) -> None:
-        loop = self._jump(lambda frame: isinstance(frame, _Loop))
-        if isinstance(loop, _Loop):
+        loop = self._jump(lambda frame: isinstance(frame, Loop))
+        if isinstance(loop, Loop):
             loop.continues = join(loop.continues, self.state)
         self.state = None
 
-    def _jump(self, stops: Callable[[_Loop | _Finally], bool]) -> _Loop | _Finally | None:
+    def _jump(self, stops: Callable[[Loop | Finally], bool]) -> Loop | Finally | None:
         """Leave blocks outwards up to a loop, through the `finally` blocks on the way."""
         for frame in reversed(self.frames):
             if stops(frame):
                 return frame
-            if isinstance(frame, _Finally):
+            if isinstance(frame, Finally):
                 frame.jumped = join(frame.jumped, self.state)
                 if self.state is not None:
-                    self.state = self.state[0] & ~frame.binds, self.state[1] | frame.binds
+                    self.state = self.state.binding(frame.binds)
         return None
 
     def assert_(self, node: ast.Assert) -> None:
@@ -371,7 +173,7 @@ class Flow:
         self.may_raise()
         self.state = holds
         if holds is None and fails is not None:
-            self.state = (0, fails[1])  # `assert False` does nothing under -O
+            self.state = fails.doubted()  # `assert False` does nothing under -O
 
     def if_(self, node: ast.If) -> None:
         holds, fails = self.condition(node.test)
@@ -385,7 +187,13 @@ class Flow:
             self.doubt()  # the other branch is for another Python
 
     def while_(self, node: ast.While) -> None:
-        self._loop(node, lambda: self.condition(node.test))
+        def ask() -> tuple[State | None, State | None]:
+            answer, self.decide = self.decide, no_answer  # each time round may answer differently
+            states = self.condition(node.test)
+            self.decide = answer
+            return states
+
+        self._loop(node, ask)
 
     def for_(self, node: ast.For | ast.AsyncFor) -> None:
         self.expr(node.iter)
@@ -403,7 +211,7 @@ class Flow:
         self, node: ast.For | ast.AsyncFor | ast.While, head: Callable[[], tuple[State | None, State | None]]
     ) -> None:
         entry = self.state
-        loop = _Loop()
+        loop = Loop()
         again: State | None = None
         while True:
             self.state = join(entry, again)
@@ -423,14 +231,13 @@ class Flow:
             self.state = again
             _, ran = head()  # what follows a loop is judged as if the loop had run
             if ran is not None:
-                done = ran[0], ran[1] | never[1]
+                done = State(ran.unbound, ran.bound | never.bound, ran.doubtful | never.doubted().doubtful)
         self.state = done
         self.block(node.orelse)
         self.state = join(self.state, loop.breaks)
         if self.state is not None:
             # a name that the loop binds on some of its ways round: its absence afterwards depends on data
-            unbound, bound = self.state
-            self.state = unbound & ~(bound & self._bound_in(node.body)), bound
+            self.state = self.state.doubted(self.state.bound & self._bound_in(node.body))
 
     def _bound_in(self, body: list[ast.stmt]) -> int:
         mask = 0
@@ -453,7 +260,7 @@ class Flow:
         return mask
 
     def try_(self, node: ast.Try) -> None:
-        frame = _Finally(self._bound_in(node.finalbody)) if node.finalbody else None
+        frame = Finally(self._bound_in(node.finalbody)) if node.finalbody else None
         if frame is not None:
             self.frames.append(frame)
             self.raised.append(None)
@@ -474,8 +281,7 @@ class Flow:
             self.block(node.body)
             self.block(node.orelse)
             return
-        start = self.state
-        self.raised.append((0, start[1]) if start is not None else None)
+        self.raised.append(None)
         self.block(node.body)
         caught = self.raised.pop()
         if tests_of.catches(node.handlers) != "all" and self.raised:
@@ -513,7 +319,7 @@ class Flow:
         if any(last_word(getattr(item.context_expr, "func", item.context_expr)) == "suppress" for item in node.items):
             self.state = join(self.state, inside)
         else:
-            self.state = join(self.state, (0, inside[1]))  # an unknown manager may swallow what its body raises
+            self.state = join(self.state, inside.doubted())  # an unknown manager may swallow what its body raises
 
     def match(self, node: ast.Match) -> None:
         self.expr(node.subject)
@@ -527,7 +333,7 @@ class Flow:
             matched = self.state
             missed: State | None = before
             if matched is not None:
-                missed = before[0], before[1] | (matched[1] & ~before[1])
+                missed = before._replace(bound=before.bound | matched.bound)  # it may fail after binding
             failed_guard: State | None = None
             if case.guard is not None:
                 self.state, failed_guard = self.condition(case.guard)
@@ -552,116 +358,6 @@ class Flow:
 
     def type_alias(self, node: ast.AST) -> None:
         self.bind(node.name.id)  # type: ignore[attr-defined]
-
-    # -- expressions
-
-    def expr(self, node: ast.AST) -> None:
-        if isinstance(node, ast.Name):
-            if isinstance(node.ctx, ast.Load):
-                self.read(node)
-        elif isinstance(node, ast.Constant):
-            return
-        elif isinstance(node, ast.BoolOp | ast.IfExp | ast.Compare):
-            holds, fails = self.condition(node)
-            self.state = join(holds, fails)
-        elif isinstance(node, ast.NamedExpr):
-            self.expr(node.value)
-            self._bind_walrus(node.target.id)
-        elif isinstance(node, ast.Lambda):
-            self.defaults(node.args)
-        elif isinstance(node, ast.GeneratorExp):
-            self.expr(node.generators[0].iter)
-            self._walrus_later(node)
-        elif isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp):
-            self._comprehension(node)
-        else:
-            for child in children(node):
-                self.expr(child)
-            self.may_raise(likely=not isinstance(node, ast.expr_context | ast.JoinedStr | ast.Tuple | ast.List))
-
-    def _bind_walrus(self, name: str) -> None:
-        inner = self.scope
-        while self.scope.kind == "comprehension" and self.scope.parent is not None:
-            self.scope = self.scope.parent
-        self.bind(name)
-        self.scope = inner
-
-    def _walrus_later(self, node: ast.GeneratorExp) -> None:
-        """Take the names that a generator's := binds as bound: when it runs is not followed."""
-        for part in walk(node):
-            if isinstance(part, ast.NamedExpr):
-                self._bind_walrus(part.target.id)
-
-    def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp) -> None:
-        self.expr(node.generators[0].iter)
-        self.may_raise()
-        scope = self.names.scope_of.get(node)
-        if scope is None:
-            return
-
-        def body() -> None:
-            before = self.state
-            for position, generator in enumerate(node.generators):
-                if position:
-                    self.expr(generator.iter)
-                self.target(generator.target)
-                for test in generator.ifs:
-                    self.state, _ = self.condition(test)
-            parts = (node.key, node.value) if isinstance(node, ast.DictComp) else (node.elt,)
-            for part in parts:
-                self.expr(part)
-            if self.state is None:
-                self.state = before
-            elif before is not None:
-                self.state = self.state[0] & before[0], self.state[1] | before[1]
-
-        self._inline(scope, body)
-
-    def condition(self, node: ast.expr) -> tuple[State | None, State | None]:
-        """Evaluate a test; return the states in which it holds and in which it fails."""
-        if isinstance(node, ast.BoolOp):
-            return self._bool_op(node)
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-            holds, fails = self.condition(node.operand)
-            return fails, holds
-        if isinstance(node, ast.IfExp):
-            yes, no = self.condition(node.test)
-            self.state = yes
-            first = self.condition(node.body)
-            self.state = no
-            second = self.condition(node.orelse)
-            return join(first[0], second[0]), join(first[1], second[1])
-        if isinstance(node, ast.Compare):
-            self._compare(node)
-        else:
-            self.expr(node)
-        verdict = tests_of.runs(tests_of.truth(node))
-        if verdict is None:
-            verdict = self.decide(node)
-        if verdict is None:
-            return self.state, self.state
-        return (self.state, None) if verdict else (None, self.state)
-
-    def _bool_op(self, node: ast.BoolOp) -> tuple[State | None, State | None]:
-        is_and = isinstance(node.op, ast.And)
-        left_early: State | None = None
-        holds = fails = self.state
-        for value in node.values:
-            holds, fails = self.condition(value)
-            if is_and:
-                left_early, self.state = join(left_early, fails), holds
-            else:
-                left_early, self.state = join(left_early, holds), fails
-        return (self.state, left_early) if is_and else (left_early, self.state)
-
-    def _compare(self, node: ast.Compare) -> None:
-        self.expr(node.left)
-        self.expr(node.comparators[0])
-        for later in node.comparators[1:]:
-            short = self.state
-            self.expr(later)
-            self.state = join(short, self.state)
-        self.may_raise(likely=False)
 
 
 def _irrefutable(pattern: ast.pattern) -> bool:

@@ -12,7 +12,7 @@ from stages.syntax.names.scopes import How
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from stages.syntax.names.flow import Reading
+    from stages.syntax.names.reads import Reading
 
     Follow = Callable[[Callable[[ast.expr], bool | None]], list[Reading]]
 
@@ -81,9 +81,13 @@ def certain(flow: Follow, around: Surroundings, readings: list[Reading]) -> list
     for reading in readings:
         owner, name = reading.variable
         before = {b.how for b in owner.bindings.get(name, ()) if b.line < reading.use.line}
-        if How.EXCEPTION in before and len(before) > 1 and _behind_another_test(reading.node, around.bindings(reading), around):
+        if (
+            How.EXCEPTION in before
+            and len(before) > 1
+            and _behind_another_test(reading.node, around.bindings(reading), around)
+        ):
             continue
-        related = _related_tests([reading.node], around)
+        related = _related_tests([reading.node], around, pure=True)
         if not related or _open_for_some_answer(flow, reading, related):
             kept.append(reading)
     return kept
@@ -129,8 +133,11 @@ def _behind_another_test(use: ast.Name, places: list[ast.AST], around: Surroundi
     return False
 
 
-def _related_tests(places: list[ast.AST], around: Surroundings) -> list[str] | None:
-    """Return the tests around the bindings that are asked more than once; None where an answer may change between."""
+def _related_tests(places: list[ast.AST], around: Surroundings, *, pure: bool = False) -> list[str] | None:
+    """Return the tests around the bindings that are asked more than once; None where an answer may change between.
+
+    With `pure`, tests that call something are left out: it may answer differently each time.
+    """
     asked: dict[str, list[ast.expr]] = {}
     for part in around.own():
         test = getattr(part, "test", None)
@@ -142,7 +149,7 @@ def _related_tests(places: list[ast.AST], around: Surroundings) -> list[str] | N
         for ancestor in around.chain(place):
             if isinstance(ancestor, ast.If | ast.IfExp):
                 guards.update(key for key, _positive, _leaf in leaf_tests(ancestor.test))
-    related = sorted(key for key in guards if len(asked.get(key, ())) > 1)
+    related = sorted(key for key in guards if len(asked.get(key, ())) > 1 and not (pure and _calls(asked[key])))
     for key in related:
         leaves = asked[key]
         first, last = min(leaf.lineno for leaf in leaves), max(leaf.lineno for leaf in leaves)
@@ -152,6 +159,11 @@ def _related_tests(places: list[ast.AST], around: Surroundings) -> list[str] | N
             if stored and first <= getattr(part, "lineno", 0) <= last:
                 return None
     return related if len(related) <= _MOST_TESTS else None
+
+
+def _calls(leaves: list[ast.expr]) -> bool:
+    """Return whether asking may change the answer."""
+    return any(isinstance(part, ast.Call | ast.Await | ast.NamedExpr) for leaf in leaves for part in walk(leaf))
 
 
 def _ruled_out_by_exit(use: ast.Name, places: list[ast.AST], around: Surroundings) -> bool:

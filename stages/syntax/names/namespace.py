@@ -118,8 +118,8 @@ def _call(
         found.injected.update(_GETTEXT)
     elif word in ("_convert_", "_convert"):  # of an enum: writes members into the module it is given
         found.open = True
-    elif word == "update" and isinstance(node.func, ast.Attribute) and _is_builtins_dict(found, node.func.value):
-        found.open = True
+    elif word == "update" and isinstance(node.func, ast.Attribute):
+        found.open |= _is_builtins_dict(found, node.func.value)
 
 
 def _namespace_value(found: Namespace, node: ast.Call, parents: dict[ast.AST, ast.AST]) -> None:

@@ -119,6 +119,9 @@ def _nowhere(entry: Missing, first: Use, known: Iterable[str]) -> tuple[str, str
 
 def _types_only(entry: Missing, first: Use, known: Iterable[str]) -> tuple[str, str, str]:
     line = entry.bindings[0].line
+    if not any(binding.compiled for binding in entry.bindings if binding.how is not How.DECLARED):
+        message = f"`{entry.name}` has no value: the code that binds it, on line {line}, never runs"
+        return message, "No path leads to that binding.", f"Bind `{entry.name}` before this line, or remove its use."
     message = f"`{entry.name}` is not defined at run time: it is bound only for type checkers, on line {line}"
     why = "Code below `if TYPE_CHECKING` (or a test that is never true) does not run, so the name does not exist here."
     return message, why, f"Move the binding of `{entry.name}` out of that block, or use it only in quoted annotations."

@@ -12,6 +12,8 @@ RULE = RuleInfo(
     why=(
         "Python compiles a whole file before it runs any of it, so one error anywhere makes every import of the file"
         " fail. Text that is not in the declared encoding, null bytes and nesting too deep for the compiler count too."
+        " CPython names its first error only; the further ones are listed where ruff reads them the same way. Syntax of"
+        " a newer Python is an error here where the project also admits a Python that refuses it."
     ),
     examples=(
         Bad("""
@@ -22,6 +24,20 @@ RULE = RuleInfo(
             for step in range(3):
                 pass
             return step  # expect: SYN001
+        """),
+        Bad("""
+            # --- pyproject.toml
+            [project]
+            name = "trainer"
+            version = "1.0"
+            requires-python = ">=3.9"
+
+            # --- trainer.py
+            def load(read):
+                try:
+                    return read()
+                except OSError, ValueError:  # expect: SYN001
+                    return None
         """),
         Good("""
             def scale(loss):
