@@ -40,7 +40,9 @@ class Read:
     unread: dict[str, str] = field(default_factory=dict)
 
 
-def read_all(ruff: Ruff, root: Path, paths: Sequence[str], *, target: str, threads: int) -> Read:
+def read_all(
+    ruff: Ruff, root: Path, paths: Sequence[str], *, target: str, threads: int, select: Sequence[str] = SELECT
+) -> Read:
     """Run ruff over every path. One that kills it is found by halving; the others keep their results.
 
     Raises:
@@ -48,7 +50,7 @@ def read_all(ruff: Ruff, root: Path, paths: Sequence[str], *, target: str, threa
     """
     command = [
         str(ruff.path), "check", "--isolated", "--no-cache", "--no-fix", "--exit-zero", "--quiet",
-        "--output-format", "json-lines", "--target-version", target, "--select", ",".join(SELECT),
+        "--output-format", "json-lines", "--target-version", target, "--select", ",".join(select),
     ]  # fmt: skip
     _try_options(command, root)
     read = Read(unread={path: "its name is not UTF-8" for path in paths if not _is_text(path)})
