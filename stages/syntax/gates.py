@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -27,11 +28,18 @@ GATES = {
     "configuration": "every configuration file parses, and pyproject.toml is valid",
 }
 
+_NAMED = 3  # files that a gate's evidence spells out
+
 
 def syntax_gates(
-    files: Sequence[SourceFile], scans: Mapping[str, FileScan], judged: ImportsOutcome
+    files: Sequence[SourceFile], scans: Mapping[str, FileScan], judged: ImportsOutcome, needs: Mapping[str, int]
 ) -> tuple[Gate, ...]:
-    """Return the gates of the stage; where a declared dependency is not installed, its gate is deferred."""
+    """Return the gates of the stage; where a declared dependency is not installed, its gate is deferred.
+
+    Args:
+        needs: path -> minor version, for files that only a newer Python than the running one can read. Theirs is
+            deferred too: no one has compiled them.
+    """
     compiled = sum(scans[file.path].problem is None for file in files)
     external = judged.counts.get("third-party", 0) + judged.counts.get("standard library", 0)
     absent = sorted(
@@ -42,7 +50,14 @@ def syntax_gates(
     project = _count(judged.counts.get("project", 0), "import")
     others = f"{_count(external, 'other import')} looked up"
     return (
-        _gate("compilation", f"{compiled} of {_count(len(files), 'file')} compile", "SYN001", "SYN002"),
+        _gate(
+            "compilation",
+            f"{compiled} of {_count(len(files), 'file')} compile{_too_new(needs)}",
+            "SYN001",
+            "SYN002",
+            "SYN005",
+            status=GateStatus.DEFERRED if needs else GateStatus.PASS,
+        ),
         _gate("scope", f"names of {_count(compiled, 'file')} looked up", "SCP"),
         _gate(
             "imports",
@@ -58,6 +73,14 @@ def syntax_gates(
         ),
         _gate("cycles", _count(len(judged.cycles), "import cycle"), "IMP003", "IMP004", "IMP005"),
     )
+
+
+def _too_new(needs: Mapping[str, int]) -> str:
+    if not needs:
+        return ""
+    named = ", ".join(f"{path} needs Python 3.{minor}" for path, minor in sorted(needs.items())[:_NAMED])
+    more = f" and {len(needs) - _NAMED} more" if len(needs) > _NAMED else ""
+    return f"; {named}{more}, and this is 3.{sys.version_info.minor}"
 
 
 def extra_gates(linted: Linted, configured: Configured) -> tuple[Gate, ...]:

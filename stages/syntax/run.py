@@ -15,13 +15,15 @@ from stages.syntax.gates import extra_gates, syntax_gates
 from stages.syntax.imports.judge import Imports, ImportsRequest, judge_imports
 from stages.syntax.lint import lint
 from stages.syntax.misnamed import misnamed_findings
-from stages.syntax.scan import problem_finding, resolve_open, scan_all, warning_findings
+from stages.syntax.refused import judge_refused
+from stages.syntax.scan import resolve_open, scan_all, warning_findings
 from verifier.api import StageOutcome, rest_of_project
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from stages._source.records import FileScan
+    from stages.syntax.refused import Refused
     from verifier.api import Finding, SourceFile, StageContext
 
 _READABLE_FILES = 200  # a task of more files keeps only counts and what findings rest on, unless --facts
@@ -37,12 +39,13 @@ def _judge(context: StageContext) -> StageOutcome:
     files = context.sources.python()
     full = context.options.all_facts or len(files) <= _READABLE_FILES
     scans = scan_all(files, jobs=context.options.jobs, progress=context.progress)
+    refused = judge_refused(context, files, scans)
     context.progress("resolving imports")
     request = _request(context, scans, full=full)
     imports = Imports(request)
     judged = judge_imports(request, imports)
     context.progress("resolving names")
-    findings = [*_file_findings(files, scans), *judged.findings]
+    findings = [*_file_findings(files, scans, refused), *judged.findings]
     for file in files:
         scan = scans[file.path]
         if scan.open_names:
@@ -60,7 +63,7 @@ def _judge(context: StageContext) -> StageOutcome:
     return StageOutcome(
         checks_run=2 * len(files) + judged.checks + linted.files + len(configured.rows),
         findings=(*findings, *linted.findings, *configured.findings),
-        gates=(*syntax_gates(files, scans, judged), *extra_gates(linted, configured)),
+        gates=(*syntax_gates(files, scans, judged, refused.needs), *extra_gates(linted, configured)),
         facts=facts,
     )
 
@@ -83,12 +86,12 @@ def _request(context: StageContext, scans: Mapping[str, FileScan], *, full: bool
     )
 
 
-def _file_findings(files: Sequence[SourceFile], scans: Mapping[str, FileScan]) -> list[Finding]:
+def _file_findings(files: Sequence[SourceFile], scans: Mapping[str, FileScan], refused: Refused) -> list[Finding]:
     findings: list[Finding] = []
     for file in files:
         scan = scans[file.path]
-        if scan.problem is not None:
-            findings.append(problem_finding(file.path, scan.problem))
+        if file.path in refused.findings:
+            findings.append(refused.findings[file.path])
         findings += warning_findings(file.path, scan.warnings)
         findings += scan.findings
     return findings
