@@ -238,6 +238,22 @@ def test_the_cycle_is_judged_as_cpython_behaves(blocked, tmp_path):
     assert sorted(data["fails_from"]) == failing_first_imports(root, tmp_path) == CYCLE
 
 
+def test_the_cycle_comes_with_the_import_to_make_lazy(blocked):
+    root, _, report = blocked
+    found = only(report, "IMP003")
+    path, line = eager_imports(root)[1]
+    statement = "from utils.tier3_training_utilities import test_fine_tuning"
+    assert found["message"] == (
+        f"importing {CYCLE[0]} or {CYCLE[1]} first fails: import cycle {CYCLE[0]} -> {CYCLE[1]} -> {CYCLE[0]}"
+    )
+    assert found["evidence"][1]["kind"] == "simulation"
+    assert found["evidence"][1]["data"] == {
+        "make_lazy": [{"path": path, "line": line, "statement": statement}],
+        "then_fails_from": [],
+    }
+    assert f"`{statement}` ({path}:{line}): move it into test_amp_speedup_benchmark()" in found["remediation"]
+
+
 def test_a_missing_module_that_only_a_test_imports_is_medium(blocked):
     _, _, report = blocked
     found = only(report, "IMP001")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stages.syntax.imports.drawings import as_mermaid, as_text, printable
+from stages.syntax.imports.remedies import proved, remedy
 from verifier.api import Evidence, Finding, Location, Related, Severity
 
 if TYPE_CHECKING:
@@ -12,10 +13,12 @@ if TYPE_CHECKING:
 
     from stages.syntax.imports.cycles import Cycle
     from stages.syntax.imports.graph import Edge
+    from stages.syntax.imports.simulated import Failed
     from verifier.api import Json
 
 _LISTED = 200  # members of a lazy or fragile cycle that are listed one by one
 _NAMED = 6
+_SAID = 3
 
 
 def cycle_finding(cycle: Cycle, name_of: Callable[[str], str]) -> Finding:
@@ -54,20 +57,13 @@ def _edge_fact(edge: Edge, name_of: Callable[[str], str]) -> dict[str, Json]:
 def _failing(cycle: Cycle, name_of: Callable[[str], str]) -> Finding:
     failed = cycle.failed
     assert failed is not None
-    ways = ", ".join(cycle.fails_from[:_NAMED]) + (
-        f" and {len(cycle.fails_from) - _NAMED} more" if len(cycle.fails_from) > _NAMED else ""
-    )
-    needing = name_of(failed.path)
     return Finding(
         rule="IMP003",
         severity=Severity.HIGH,
-        message=(
-            f"importing {ways} first raises {failed.kind}: {failed.message}: "
-            f"`{failed.statement}` in {needing} runs while the cycle {_drawn(cycle, name_of)} is half loaded"
-        ),
+        message=f"importing {_ways(cycle, name_of)} first fails: import cycle {_drawn(cycle, name_of)}",
         location=Location(path=failed.path, line=failed.line),
-        symbol=needing,
-        related=_related(cycle, name_of),
+        symbol=name_of(failed.path),
+        related=(*_errors(cycle, name_of), *_related(cycle, name_of)),
         evidence=(
             Evidence(
                 kind="simulation",
@@ -77,17 +73,54 @@ def _failing(cycle: Cycle, name_of: Callable[[str], str]) -> Finding:
                 ),
                 data={"cycle": sorted({name_of(path) for path in cycle.members}), "fails_from": list(cycle.fails_from)},
             ),
+            *proved(cycle.proposal),
         ),
         why=(
             "Python puts a module into sys.modules before it has run. Whoever imports it again on the way round "
             "gets it half initialised, without the names that are bound further down."
         ),
-        impact="Whether the program starts depends on which module happens to be imported first.",
-        remediation=(
-            f"Move one import of the cycle into the function that needs it (for example `{failed.statement}` in "
-            f"{failed.path}:{failed.line}), or move what both sides need into a third module."
-        ),
+        impact=_impact(cycle, name_of),
+        remediation=remedy(cycle.proposal),
     )
+
+
+def _ways(cycle: Cycle, name_of: Callable[[str], str]) -> str:
+    """Return the modules that cannot be imported first, those on the cycle before others."""
+    own = {name_of(path) for path in cycle.members}
+    names = sorted(cycle.fails_from, key=lambda name: (name not in own, name))
+    if len(names) > _SAID:
+        return f"{names[0]} or any of {len(names) - 1} other modules"
+    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _errors(cycle: Cycle, name_of: Callable[[str], str]) -> tuple[Related, ...]:
+    """Return one entry for each error that importing some module first raises."""
+    entries: dict[Failed, list[str]] = {}
+    for path, failed in cycle.failures:
+        entries.setdefault(failed, []).append(name_of(path))
+    found = []
+    for failed, names in list(entries.items())[:_LISTED]:
+        said = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+        found.append(
+            Related(
+                location=Location(path=failed.path, line=failed.line),
+                message=f"importing {said} first raises {failed.kind} at `{failed.statement}`: {failed.message}",
+            )
+        )
+    return tuple(found)
+
+
+def _impact(cycle: Cycle, name_of: Callable[[str], str]) -> str:
+    members = sorted({name_of(path) for path in cycle.members})
+    if not set(members) <= set(cycle.fails_from):
+        return "Whether the program starts depends on which module happens to be imported first."
+    beyond = len(set(cycle.fails_from) - set(members))
+    also = f", and {beyond} more {'module fails' if beyond == 1 else 'modules fail'} with them" if beyond else ""
+    if len(members) == 1:
+        return f"{members[0]} cannot be imported first{also}."
+    if len(members) == 2:
+        return f"Neither {members[0]} nor {members[1]} can be imported first{also}."
+    return f"None of the {len(members)} modules of the cycle can be imported first{also}."
 
 
 def _fragile(cycle: Cycle, name_of: Callable[[str], str]) -> Finding:
@@ -103,9 +136,12 @@ def _fragile(cycle: Cycle, name_of: Callable[[str], str]) -> Finding:
         location=location,
         symbol=name_of(location.path),
         related=_related(cycle, name_of),
-        evidence=(_tied(cycle, name_of, "Module initialisation, simulated from each of its modules, never raises."),),
+        evidence=(
+            _tied(cycle, name_of, "Module initialisation, simulated from each of its modules, never raises."),
+            *proved(cycle.proposal),
+        ),
         why="Moving an import or a definition up or down in one of these modules can make importing another one raise.",
-        remediation="Make one import of the cycle lazy, or move what both sides need into a third module.",
+        remediation=remedy(cycle.proposal),
     )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from stages.syntax.imports.conditions import Conditions
     from stages.syntax.imports.exports import Exports
+    from stages.syntax.imports.laziness import Proposal
     from stages.syntax.imports.names import ModuleNames
     from stages.syntax.imports.places import Locator
     from stages.syntax.imports.statements import ImportRecord
@@ -36,6 +37,8 @@ class Cycle:
         members: all files that are tied together; `ring` is one shortest way round, in import order.
         edges: one edge for each step of the ring.
         failed: what happens, for a cycle that fails; from `fails_from`, in the order of names.
+        failures: file and error of each module in `fails_from`.
+        proposal: which imports to make lazy, once it has been searched for.
     """
 
     kind: Literal["failing", "fragile", "lazy"]
@@ -44,6 +47,17 @@ class Cycle:
     edges: tuple[Edge, ...]
     failed: Failed | None = None
     fails_from: tuple[str, ...] = ()
+    failures: tuple[tuple[str, Failed], ...] = ()
+    proposal: Proposal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What entries are simulated on. `edges` count imports in functions that may run on import as eager."""
+
+    edges: tuple[Edge, ...]
+    eager: Mapping[str, Sequence[str]]
+    world: World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +120,7 @@ def promoted_edges(project: Project, edges: Sequence[Edge], area: set[str]) -> t
     if sum(sizes) > _PROMOTE_BYTES:
         return ()
     trees = [tree for path in sorted(area) if (tree := project.tree(path)) is not None]
-    called = _called_on_import(trees)
+    called = called_on_import(trees)
     found = []
     for edge in lazy:
         scopes = [record.scope for record in project.records_of(edge.source) if record.line == edge.line]
@@ -115,7 +129,7 @@ def promoted_edges(project: Project, edges: Sequence[Edge], area: set[str]) -> t
     return tuple(found)
 
 
-def _called_on_import(trees: Iterable[ast.Module]) -> set[str]:
+def called_on_import(trees: Iterable[ast.Module]) -> set[str]:
     """Return names of functions and classes that module-level code may call, directly or through others."""
     by_function: dict[str, set[str]] = {}
     called: set[str] = set()
@@ -177,38 +191,42 @@ class Simulations:
         return self._parents[key]
 
 
-def tied_entries(project: Project, edges: Sequence[Edge]) -> dict[str, Failed]:
-    """Simulate each module of each cycle as the first import; return those that fail for a cycle.
+def tied_entries(project: Project, edges: Sequence[Edge]) -> tuple[dict[str, Failed], Stage]:
+    """Simulate each module of each cycle as the first import; return those that fail for a cycle, and the stage.
 
     Where all of these work, every other entry does too: it reaches a cycle with no module of it half loaded, so
     whatever it has loaded before is complete, and completeness only helps.
     """
     loose = adjacency(edges, _MAY_RUN)
     area = {path for members in components(loose) for path in members}
-    eager = adjacency([*edges, *promoted_edges(project, edges, area)], _SIMULATED)
+    every = (*edges, *promoted_edges(project, edges, area))
+    eager = adjacency(every, _SIMULATED)
     tied = {path for members in components(eager) for path in members}
-    if not tied:
-        return {}
     between = reaching(eager, tied) & _reachable(eager, tied)
-    return _simulate(project, eager, between, tied)
+    stage = _stage(project, every, eager, between)
+    return _simulate(project, stage, tied), stage
 
 
-def all_entries(
-    project: Project, edges: Sequence[Edge], known: Iterable[str]
-) -> tuple[dict[str, Failed], dict[str, list[str]]]:
-    """Simulate every module that leads to one that is known to fail; return failures and the graph they rest on."""
+def all_entries(project: Project, edges: Sequence[Edge], known: Iterable[str]) -> tuple[dict[str, Failed], Stage]:
+    """Simulate every module that leads to one that is known to fail; return failures and the stage they rest on."""
     area = reaching(adjacency(edges, _MAY_RUN), known)
-    eager = adjacency([*edges, *promoted_edges(project, edges, area)], _SIMULATED)
+    every = (*edges, *promoted_edges(project, edges, area))
+    eager = adjacency(every, _SIMULATED)
     tied = {path for members in components(eager) for path in members}
     upstream = reaching(eager, tied)
-    return _simulate(project, eager, upstream, _entries(project, upstream)), eager
+    stage = _stage(project, every, eager, upstream)
+    return _simulate(project, stage, _entries(project, upstream)), stage
 
 
-def _simulate(
-    project: Project, eager: Mapping[str, Sequence[str]], followed: Iterable[str], entries: Iterable[str]
-) -> dict[str, Failed]:
+def _stage(
+    project: Project, edges: tuple[Edge, ...], eager: Mapping[str, Sequence[str]], followed: Iterable[str]
+) -> Stage:
     world = World(project.locator, project.exports, project.conditions, project.tree_of, eager, followed)
-    runs = Simulations(project, world)
+    return Stage(edges=edges, eager=eager, world=world)
+
+
+def _simulate(project: Project, stage: Stage, entries: Iterable[str]) -> dict[str, Failed]:
+    runs = Simulations(project, stage.world)
     outcomes = ((path, runs.enter(path)) for path in sorted(entries))
     return {path: failed for path, failed in outcomes if failed is not None and failed.ring}
 
@@ -242,8 +260,7 @@ def failing_cycles(
     groups: dict[tuple[str, ...], list[tuple[str, Failed]]] = {}
     rings: dict[tuple[str, ...], tuple[str, ...]] = {}
     for path, failed in sorted(failures.items(), key=lambda item: project.names.of(item[0])):
-        needed, needing = failed.ring[0], failed.ring[-1]
-        ring = (needed,) if needed == needing else tuple(shortest_path(eager, needed, needing)) or failed.ring
+        ring = ring_of(eager, failed)
         key = tuple(sorted(set(ring)))
         rings.setdefault(key, ring)
         groups.setdefault(key, []).append((path, failed))
@@ -258,9 +275,16 @@ def failing_cycles(
                 edges=_steps(edges, rings[key], _ALL),
                 failed=(on_ring or [failed for _, failed in found])[0],
                 fails_from=tuple(sorted(project.names.of(path) for path, _ in found)),
+                failures=tuple(found),
             )
         )
     return cycles
+
+
+def ring_of(eager: Mapping[str, Sequence[str]], failed: Failed) -> tuple[str, ...]:
+    """Return the shortest way from the module that is half loaded to the one that needs it."""
+    needed, needing = failed.ring[0], failed.ring[-1]
+    return (needed,) if needed == needing else tuple(shortest_path(eager, needed, needing)) or failed.ring
 
 
 def fragile_cycles(edges: Sequence[Edge], failing: Iterable[Cycle]) -> list[Cycle]:

@@ -271,6 +271,9 @@ class ImportSystem(ABC):
         """Fail where a submodule has begun to load and is therefore not yet an attribute of its package."""
         full = f"{module.name}.{name}"
         if full not in self.modules:
+            if self._world.strict and module.followed and self._world.find(full, self._search) is not None:
+                message = f"module '{module.name}' has no attribute '{name}'"
+                raise self._failure("AttributeError", message, item, frame, self._ring(module))
             return
         submodule = self._objects[self.modules[full]]
         if submodule.state == "initialising":

@@ -15,6 +15,7 @@ from stages.syntax.imports.cycle_findings import cycle_facts, cycle_finding
 from stages.syntax.imports.cycles import (
     Cycle,
     Project,
+    Stage,
     all_entries,
     failing_cycles,
     fragile_cycles,
@@ -26,6 +27,7 @@ from stages.syntax.imports.exports import Exports
 from stages.syntax.imports.facts import graph_facts, import_table
 from stages.syntax.imports.graph import FileImports, Grapher
 from stages.syntax.imports.layout import Layout
+from stages.syntax.imports.laziness import Laziness
 from stages.syntax.imports.names import ModuleNames
 from stages.syntax.imports.passages import records_around
 from stages.syntax.imports.places import Locator
@@ -180,9 +182,10 @@ def judge_imports(request: ImportsRequest, imports: Imports | None = None) -> Im
         texts=imports.texts(),
     )
     findings = list(Unresolved(known).findings(item for path in selected for item in followed[path].suspects))
-    cycles, project = _judge_cycles(imports, project)
+    cycles, project, stage = _judge_cycles(imports, project)
     chosen = frozenset(selected)
-    cycles = [cycle for cycle in cycles if _concerns(cycle, chosen, project.names)]
+    search = Laziness(project, stage, cycles)
+    cycles = [search.with_proposal(cycle) for cycle in cycles if _concerns(cycle, chosen, project.names)]
     findings += [cycle_finding(cycle, project.names.of) for cycle in cycles]
     named = {path: project.names.of(path) for path in selected}
     findings += shadowing_modules(imports.layout, request.environment.facts, imports.scans, named)
@@ -204,19 +207,19 @@ def judge_imports(request: ImportsRequest, imports: Imports | None = None) -> Im
     )
 
 
-def _judge_cycles(imports: Imports, project: Project) -> tuple[list[Cycle], Project]:
+def _judge_cycles(imports: Imports, project: Project) -> tuple[list[Cycle], Project, Stage]:
     """Judge the cycles; where one fails, again with every file of the project, so that all its victims are named."""
     edges = precise_edges(project)
-    failures = tied_entries(project, edges)
+    failures, stage = tied_entries(project, edges)
     failing: list[Cycle] = []
     if failures:
         if imports.request.scan_more is not None:
             imports.add(*imports.request.scan_more())
             project = imports.project()
             edges = precise_edges(project)
-        victims, eager = all_entries(project, edges, failures)
-        failing = failing_cycles(project, edges, eager, victims)
-    return [*failing, *fragile_cycles(edges, failing), *lazy_cycles(edges)], project
+        victims, stage = all_entries(project, edges, failures)
+        failing = failing_cycles(project, edges, stage.eager, victims)
+    return [*failing, *fragile_cycles(edges, failing), *lazy_cycles(edges)], project, stage
 
 
 def _concerns(cycle: Cycle, selected: frozenset[str], names: ModuleNames) -> bool:

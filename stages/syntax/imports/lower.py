@@ -22,14 +22,18 @@ _SUSPENDED = (ast.Yield, ast.YieldFrom, ast.Await)
 
 def lower_module(tree: ast.Module, conditions: Conditions) -> p.Block:
     """Return the program of a module as it runs on import."""
-    postponed = conditions.version >= (3, 14) or any(
+    known = replace(conditions, constants=literal_constants(tree.body))
+    return _Lowering(known, postponed=is_postponed(tree, conditions), function=None).block(tree.body)
+
+
+def is_postponed(tree: ast.Module, conditions: Conditions) -> bool:
+    """Say whether the module's annotations are not evaluated where they stand."""
+    return conditions.version >= (3, 14) or any(
         isinstance(node, ast.ImportFrom)
         and node.module == "__future__"
         and any(a.name == "annotations" for a in node.names)
         for node in tree.body
     )
-    known = replace(conditions, constants=literal_constants(tree.body))
-    return _Lowering(known, postponed=postponed, function=None).block(tree.body)
 
 
 def lower_function(function: p.Function, conditions: Conditions) -> p.Block:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 from stages.syntax.imports.lower import binds, lower_module
@@ -39,6 +40,7 @@ class World:
         self._programs: dict[str, p.Block | None] = {}
         self._served: dict[str, Served] = {}
         self._reach: dict[str, frozenset[str]] = {}
+        self.strict = False  # True: what a package does not have without some import is missed there
         facts = locator.environment.facts
         self._before_path = facts.builtin | facts.frozen
         self._builtins = facts.builtins
@@ -52,6 +54,14 @@ class World:
         if found is not None and found.kind == "namespace" and self._locator.is_installed(top):
             return None
         return found
+
+    def changed(self, trees: Mapping[str, ast.Module]) -> World:
+        """Return the same project with other text in some of its files, judged strictly."""
+        twin = copy.copy(self)
+        twin._programs = dict(self._programs)
+        twin._programs |= {path: lower_module(tree, self._conditions) for path, tree in trees.items()}
+        twin.strict = True
+        return twin
 
     def path_of(self, found: Found) -> str | None:
         return self._locator.layout.relative(found.file) if found.file else None

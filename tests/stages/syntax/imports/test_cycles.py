@@ -41,11 +41,31 @@ def test_the_evidence_names_the_cycle_and_every_victim(tmp_path: Path) -> None:
     )
     (finding,) = findings(outcome, "IMP003")
     assert finding.evidence[0].data == {"cycle": ["pkg.a", "pkg.b"], "fails_from": ["pkg.a", "pkg.b", "pkg.cli"]}
-    assert "cannot import name 'train' from partially initialized module 'pkg.a'" in finding.message
     assert {(place.location.path, place.location.line) for place in finding.related} == {
         ("pkg/a.py", 1),
         ("pkg/b.py", 1),
     }
+
+
+def test_the_headline_is_short_and_each_error_is_told_with_its_entries(tmp_path: Path) -> None:
+    files = {"a.py": "import b\nx = b.y\n", "b.py": "from a import x\ny = 1\n", "far.py": "import a\n"}
+    (finding,) = findings(judge(tmp_path, files), "IMP003")
+    assert finding.message == "importing a, b or far first fails: import cycle a -> b -> a"
+    told = [place.message for place in finding.related if "raises" in place.message]
+    assert told == [
+        "importing a, far first raises ImportError at `from a import x`: cannot import name 'x' from partially "
+        "initialized module 'a' (most likely due to a circular import)",
+        "importing b first raises AttributeError at `b.y`: partially initialized module 'b' has no attribute 'y' "
+        "(most likely due to a circular import)",
+    ]
+    assert finding.impact == "Neither a nor b can be imported first, and 1 more module fails with them."
+
+
+def test_many_victims_do_not_make_the_headline_long(tmp_path: Path) -> None:
+    files = {"z.py": "from y import a\nb = 1\n", "y.py": "from z import b\na = 1\n"}
+    files |= {f"entry{number}.py": "import z\n" for number in range(9)}
+    (finding,) = findings(judge(tmp_path, files), "IMP003")
+    assert finding.message.startswith("importing y or any of 10 other modules first fails: ")
 
 
 def test_victims_outside_the_selection_are_named(tmp_path: Path) -> None:
