@@ -191,10 +191,28 @@ def _name_origins(project: Project, name: str, scope: Scope, depth: int) -> froz
     owner = scope.owner_of(name)
     if owner is not None:
         return _of_bindings(project, owner.bindings.get(name, []), depth)
+    stars = [star for outer in scope.visible() for star in outer.stars]
+    return frozenset({*_starred(project, name, stars, depth), name})  # or a builtin
+
+
+def _starred(project: Project, name: str, stars: Sequence[str], depth: int) -> frozenset[str]:
+    """Follow a name through star imports, each module once: packages that star-import each other have many ways round.
+
+    Ways double with each such module, so that walking all of them would never end.
+    """
     found: set[str] = set()
-    for star in [star for outer in scope.visible() for star in outer.stars]:
-        found |= _through(project, f"{star}.{name}", depth)
-    return frozenset({*found, name})  # or a builtin
+    pending = list(dict.fromkeys(stars))
+    for star in pending:  # grows while it is walked
+        found.add(f"{star}.{name}")
+        module = project.by_name.get(star)
+        if module is None:
+            continue
+        root = module.scopes.root
+        if name in root.bindings:
+            found |= _of_bindings(project, root.bindings[name], depth + 1)
+        else:
+            pending += [further for further in root.stars if further not in pending]
+    return frozenset(found)
 
 
 def _of_bindings(project: Project, bindings: Sequence[Binding], depth: int) -> frozenset[str]:
@@ -219,6 +237,13 @@ def _qualified(binding: Binding, name: str) -> str:
 
 def _through(project: Project, dotted: str, depth: int) -> frozenset[str]:
     """Follow a dotted name into the task's own files, keeping the name itself."""
+    if dotted not in project.known_names:
+        project.known_names[dotted] = frozenset({dotted})  # what a name that leads back to itself adds
+        project.known_names[dotted] = _into(project, dotted, depth)
+    return project.known_names[dotted]
+
+
+def _into(project: Project, dotted: str, depth: int) -> frozenset[str]:
     split = project.split(dotted)
     if split is None or not split[1] or depth > _DEPTH:
         return frozenset({dotted})

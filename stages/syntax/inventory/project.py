@@ -34,6 +34,7 @@ class Project:
     modules: list[Module]
     by_name: dict[str, Module] = field(default_factory=dict)
     known_origins: dict[tuple[ast.expr, Scope], frozenset[str]] = field(default_factory=dict)
+    known_names: dict[str, frozenset[str]] = field(default_factory=dict)
     known_instances: dict[tuple[ast.expr, Scope], list[Scope]] = field(default_factory=dict)
     known_subclasses: dict[Scope, list[Scope]] | None = None
 

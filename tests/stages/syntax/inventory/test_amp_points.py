@@ -329,3 +329,12 @@ def test_classes_that_derive_from_themselves_do_not_hang():
     source = "class A(A, A, A): pass\nclass B(C): pass\nclass C(B, A): pass\n"
     source += "def f(x: C, opt: A):\n    x.y.z.scale(1)\n    opt.step()\n    x.step()"
     assert whats(f"import torch\n{source}") == [(7, "step")]
+
+
+def test_packages_that_star_import_each_other_are_followed_once():
+    names = [f"part{number}" for number in range(20)]
+    stars = "".join(f"from {name} import *\n" for name in names)
+    files = dict.fromkeys(names, f"{stars}scale = unknown.scaler\n")
+    files["part19"] = f"{stars}from torch.amp import GradScaler\n"
+    files["train"] = f"{stars}scaler = GradScaler('cuda')\nunknown_to_all(scaler)\n"
+    assert points(**files) == [("scaler", 21, "")]
