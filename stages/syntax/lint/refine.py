@@ -56,12 +56,15 @@ class Refinement:
         self._rest: Sequence[SourceFile] | None = None
         self._scans = scans
         self._users: dict[str, list[tuple[str, frozenset[str] | None]]] | None = None
+        self._last: tuple[str, Sequence[str]] | None = None
         self._defaults: dict[str, frozenset[tuple[int, int]]] = {}
         self._judges: dict[str, Callable[[Diagnostic, SourceFile], bool]] = {
             "F401": self._unused_import,
             "F811": lambda hit, file: not _is_fixture(file, name_in(hit)),
             "F841": lambda hit, file: _is_plain_target(hit, parse(file)),
-            "B006": lambda hit, file: _may_change(hit, file) and (hit.line, hit.column) in self._changed(file),
+            "B006": lambda hit, file: (
+                _may_change(hit, self._lines(file)) and (hit.line, hit.column) in self._changed(file)
+            ),
             "B015": lambda hit, _: not is_test_file(hit.path),  # `pytest.raises` around a comparison
             VERSION_SYNTAX: lambda hit, _: _NEWER.search(hit.message) is not None,
         }
@@ -121,6 +124,11 @@ class Refinement:
             self._defaults[file.path] = _changed_defaults(parse(file))
         return self._defaults[file.path]
 
+    def _lines(self, file: SourceFile) -> Sequence[str]:
+        if self._last is None or self._last[0] != file.path:  # hits come file by file
+            self._last = (file.path, file.text_lines)
+        return self._last[1]
+
     def _text(self, path: str) -> bytes:
         file = self._files.get(path)
         return (file.data or b"") if file is not None else b""
@@ -178,9 +186,8 @@ def _is_plain_target(hit: Diagnostic, tree: ast.Module | None) -> bool:
     return any(target.lineno == hit.line for target in targets)
 
 
-def _may_change(hit: Diagnostic, file: SourceFile) -> bool:
+def _may_change(hit: Diagnostic, lines: Sequence[str]) -> bool:
     """Look, before the file is parsed, for a line that would change the parameter in place."""
-    lines = file.text_lines
     before = lines[hit.line - 1][: hit.column - 1] if hit.line <= len(lines) else ""
     named = _PARAMETER.search(before)
     if named is None:
