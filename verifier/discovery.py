@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verifier.globs import compile_glob, has_magic
+from verifier.sources import read_regular
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 _NEVER = frozenset({"__pycache__", "node_modules"})
+_IGNORE_LIMIT = 1 << 20  # bytes of a `.gitignore`
+_STARS = 3  # in one part of a pattern; each more makes the worst case of matching a name's length times slower
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,41 +33,49 @@ class _Ignore:
         return self.spec.check_file(relative).include
 
 
-def walk(start: Path, *, root: Path, exclude: Sequence[str] = ()) -> Iterator[Path]:
+def walk(
+    start: Path,
+    *,
+    root: Path,
+    exclude: Sequence[str] = (),
+    unlisted: Callable[[Path, OSError], None] = lambda _folder, _error: None,
+) -> Iterator[Path]:
     """Yield every file below `start` that counts, in sorted order. `start` itself is taken whatever it is called.
 
     Links to folders are not followed, so a loop of links cannot trap the walk.
+
+    Args:
+        unlisted: told of each folder that counts and cannot be listed.
     """
-    if not start.is_dir():
+    if not os.path.isdir(start):  # noqa: PTH112 - unlike pathlib's, never raises
         yield start
         return
     excluded = _excluder(root, exclude)
-    yield from _walk(start, [rule for rule in _ignores_above(start) if not rule.says(start, folder=True)], excluded)
-
-
-def _walk(folder: Path, ignores: list[_Ignore], excluded: Callable[[Path], bool]) -> Iterator[Path]:
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError:
-        return
-    ignores = ignores + _ignore_in(folder)
-    folders = []
-    for entry in entries:
-        path = folder / entry.name
-        is_folder = entry.is_dir(follow_symlinks=False)
-        if _ignored(path, ignores, folder=is_folder) or excluded(path):
+    todo = [(start, [rule for rule in _ignores_above(start) if not rule.says(start, folder=True)])]
+    while todo:
+        folder, ignores = todo.pop()
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            unlisted(folder, error)
             continue
-        if is_folder:
-            if not _skipped_folder(path):
-                folders.append(path)
-        elif not (entry.is_symlink() and path.is_dir()):
-            yield path
-    for path in folders:
-        yield from _walk(path, ignores, excluded)
+        ignores = ignores + _ignore_in(folder)
+        folders = []
+        for entry in entries:
+            path = folder / entry.name
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if _ignored(path, ignores, folder=is_folder) or excluded(path):
+                continue
+            if is_folder:
+                if not _skipped_folder(path):
+                    folders.append((path, ignores))
+            elif not (entry.is_symlink() and os.path.isdir(path)):  # noqa: PTH112
+                yield path
+        todo += reversed(folders)
 
 
 def _skipped_folder(path: Path) -> bool:
-    return path.name.startswith(".") or path.name in _NEVER or (path / "pyvenv.cfg").exists()
+    return path.name.startswith(".") or path.name in _NEVER or os.path.lexists(path / "pyvenv.cfg")
 
 
 def _excluder(root: Path, exclude: Sequence[str]) -> Callable[[Path], bool]:
@@ -87,12 +100,37 @@ def _ignored(path: Path, ignores: Sequence[_Ignore], *, folder: bool) -> bool:
 
 def _ignore_in(folder: Path) -> list[_Ignore]:
     try:
-        text = (folder / ".gitignore").read_text("utf-8", errors="surrogateescape")
-    except OSError:
+        text = read_regular(folder / ".gitignore", _IGNORE_LIMIT).decode("utf-8", "surrogateescape")
+    except (OSError, ValueError):
         return []
+    return [_Ignore(folder, _spec(text.splitlines()))]
+
+
+def _spec(lines: list[str]) -> GitIgnoreSpec:
+    """Return the rules of the lines that git can read as well; it passes over the others too."""
     from pathspec import GitIgnoreSpec  # noqa: PLC0415 - only trees that ignore something pay for it
 
-    return [_Ignore(folder, GitIgnoreSpec.from_lines(text.splitlines()))]
+    lines = [line for line in lines if not _costs_too_much(line)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return GitIgnoreSpec.from_lines(lines)
+        except (ValueError, re.error):
+            return GitIgnoreSpec.from_lines(line for line in lines if _readable(line))
+
+
+def _costs_too_much(line: str) -> bool:
+    return line.count("*") > _STARS and any(part.strip("*").count("*") >= _STARS for part in line.split("/"))
+
+
+def _readable(line: str) -> bool:
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415
+
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except (ValueError, re.error):
+        return False
+    return True
 
 
 def _ignores_above(start: Path) -> list[_Ignore]:
@@ -112,5 +150,5 @@ def matching(root: Path, patterns: Sequence[str], candidates: Sequence[str]) -> 
             regex = compile_glob(pattern)
             selected[pattern] = tuple(path for path in candidates if regex.match(path))
         else:
-            selected[pattern] = (Path(pattern).as_posix(),) if (root / pattern).is_file() else ()
+            selected[pattern] = (Path(pattern).as_posix(),) if os.path.isfile(root / pattern) else ()  # noqa: PTH113
     return selected

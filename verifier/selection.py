@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verifier.config import find_root
 from verifier.discovery import matching, walk
 from verifier.errors import UsageError
-from verifier.sources import SourceFile, SourceTree
+from verifier.globs import compile_glob
+from verifier.sources import PYTHON, SourceFile, SourceTree, UnlistedFolder
 
 if TYPE_CHECKING:
     from verifier.model.task import Config, Task
 
 MARKERS = ("pyproject.toml", "verifier.toml", ".git")
-_PYTHON = (".py", ".pyi", ".pyw")
 
 
 def task_sources(config: Config, task: Task) -> SourceTree:
@@ -25,14 +25,43 @@ def task_sources(config: Config, task: Task) -> SourceTree:
     Raises:
         UsageError: a file vanished since the configuration was checked.
     """
-    candidates = [_relative(path, config.root) for path in walk(config.root, root=config.root, exclude=config.exclude)]
-    paths = {path for found in matching(config.root, task.files, candidates).values() for path in found}
+    root = config.root
+    closed = _Closed(root)
+    candidates = [
+        _relative(path, root)
+        for path in walk(root, root=root, exclude=config.exclude, unlisted=closed.when(task.files))
+    ]
+    paths = {path for found in matching(root, task.files, candidates).values() for path in found}
     for name in task.tests:
-        below = walk(config.root / name, root=config.root, exclude=config.exclude)
-        paths |= {_relative(path, config.root) for path in below if path.suffix in _PYTHON}
+        below = walk(root / name, root=root, exclude=config.exclude, unlisted=closed.add)
+        paths |= {_relative(path, root) for path in below if path.suffix in PYTHON}
     if not paths:
         raise UsageError(f"task {task.name} selects no file; see `files` in its table")
-    return SourceTree(config.root, [SourceFile(path, config.root / path) for path in sorted(paths)])
+    return SourceTree(root, [*(SourceFile(path, root / path) for path in sorted(paths)), *closed.folders.values()])
+
+
+class _Closed:
+    """The folders that could not be listed, by path."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.folders: dict[str, UnlistedFolder] = {}
+
+    def add(self, folder: Path, error: OSError) -> None:
+        path = _relative(folder, self._root)
+        self.folders[path] = UnlistedFolder(path, folder, error.strerror or str(error))
+
+    def when(self, patterns: Sequence[str]) -> Callable[[Path, OSError], None]:
+        """Return `add` for folders below which one of the patterns may match a file."""
+        globs = [compile_glob(pattern) for pattern in patterns]
+
+        def add(folder: Path, error: OSError) -> None:
+            path = _relative(folder, self._root)
+            inside = [f"{path}/{name}{suffix}" for name in ("x", "x/x") for suffix in PYTHON]
+            if any(glob.match(name) for glob in globs for name in inside):
+                self.add(folder, error)
+
+        return add
 
 
 def check_root(paths: Sequence[Path]) -> Path:
@@ -40,7 +69,7 @@ def check_root(paths: Sequence[Path]) -> Path:
 
     Where the paths lie outside the current folder and nothing above them is marked, it is their common folder.
     """
-    common = Path(os.path.commonpath([path.resolve() for path in paths]))
+    common = Path(os.path.commonpath([os.path.realpath(path) for path in paths]))
     marked = find_root(common, markers=MARKERS)
     if marked is not None:
         return marked
@@ -57,17 +86,19 @@ def check_sources(root: Path, paths: Sequence[Path], exclude: Sequence[str]) -> 
         UsageError: a path does not exist, or there is nothing to check.
     """
     files: dict[str, SourceFile] = {}
+    closed = _Closed(root)
     for path in paths:
-        if not path.exists() and not path.is_symlink():
+        if not os.path.lexists(path):
             raise UsageError(f"{path}: there is no such file or folder")
-        absolute = path.resolve() if path.is_dir() else path.parent.resolve() / path.name
-        for found in walk(absolute, root=root, exclude=exclude):
-            if found == absolute or found.suffix in _PYTHON:
+        is_folder = os.path.isdir(path)  # noqa: PTH112 - unlike pathlib's, never raises
+        absolute = Path(os.path.realpath(path if is_folder else path.parent), "" if is_folder else path.name)
+        for found in walk(absolute, root=root, exclude=exclude, unlisted=closed.add):
+            if found == absolute or found.suffix in PYTHON:
                 name = _relative(found, root)
                 files.setdefault(name, SourceFile(name, found))
-    if not files:
+    if not files and not closed.folders:
         raise UsageError(f"nothing to check: no Python file below {', '.join(map(str, paths))}")
-    return SourceTree(root, files.values())
+    return SourceTree(root, [*files.values(), *closed.folders.values()])
 
 
 def _relative(path: Path, root: Path) -> str:
@@ -84,5 +115,5 @@ def rest_of_project(config: Config, sources: SourceTree) -> tuple[SourceFile, ..
     if find_root(config.root, markers=MARKERS) != config.root:
         return ()
     found = walk(config.root, root=config.root, exclude=config.exclude)
-    names = (_relative(path, config.root) for path in found if path.suffix in _PYTHON)
+    names = (_relative(path, config.root) for path in found if path.suffix in PYTHON)
     return tuple(SourceFile(name, config.root / name) for name in names if sources.get(name) is None)

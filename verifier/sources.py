@@ -2,17 +2,59 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
+import os
 import re
+import stat
 import tokenize
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
+PYTHON = (".py", ".pyi", ".pyw")
+_MIB = 1 << 20
+_SOURCE_LIMIT = 64 * _MIB  # no module is larger, and compiling one takes a hundred times its size
+_NEVER_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+
+
+def read_regular(path: Path, limit: int | None = None) -> bytes:
+    """Return the bytes of a regular file. Never waits for a pipe or a device, never reads without end.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or is larger than `limit` bytes.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    handle = os.open(path, os.O_RDONLY | _NEVER_WAIT)
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):  # it was replaced in between
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        return _read(handle, status.st_size, limit)
+    finally:
+        os.close(handle)
+
+
+def _read(handle: int, expected: int, limit: int | None) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while limit is None or size <= limit:
+        if limit is not None and expected > limit:
+            break
+        part = os.read(handle, max(expected + 1 - size, 4096))
+        if not part:
+            return b"".join(parts) if len(parts) != 1 else parts[0]
+        parts.append(part)
+        size += len(part)
+    raise OSError(errno.EFBIG, f"it is larger than {(limit or 0) // _MIB} MiB")
+
 
 class SourceFile:
     """One file. `data` is None where it could not be read, and `problem` then says why."""
+
+    is_folder = False
 
     def __init__(self, path: str, absolute: Path) -> None:
         self.path = path  # POSIX, relative to the root
@@ -20,12 +62,11 @@ class SourceFile:
         self.data: bytes | None = None
         self.problem: str | None = None
         try:
-            if not absolute.is_file():  # a FIFO would block for ever
-                self.problem = "is not a regular file"
-            else:
-                self.data = absolute.read_bytes()
-        except OSError as error:
-            self.problem = f"cannot be read: {error.strerror or error}"
+            self.data = read_regular(absolute, _SOURCE_LIMIT if path.endswith(PYTHON) else None)
+        except (OSError, ValueError) as error:
+            self.problem = _why(absolute, error)
+        except MemoryError:
+            self.problem = "there is not enough memory to read it"
 
     @cached_property
     def sha256(self) -> str:
@@ -42,9 +83,22 @@ class SourceFile:
         data = self.data or b""
         try:
             encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-        except SyntaxError:
-            encoding = "utf-8"
-        return re.split(r"\r\n|\r|\n", data.decode(encoding, "replace"))
+            text = data.decode(encoding, "replace")
+        except (SyntaxError, LookupError, ValueError):  # no such encoding, or none of text
+            text = data.decode("utf-8", "replace")
+        return re.split(r"\r\n|\r|\n", text)
+
+
+class UnlistedFolder(SourceFile):
+    """A folder whose files could not be listed: it stands for all that may lie below it."""
+
+    is_folder = True
+
+    def __init__(self, path: str, absolute: Path, reason: str) -> None:
+        self.path = path
+        self.absolute = absolute
+        self.data = None
+        self.problem = f"it is a folder that cannot be listed: {reason}"
 
 
 class SourceTree:
@@ -66,4 +120,16 @@ class SourceTree:
 
     def python(self) -> tuple[SourceFile, ...]:
         """Return the files that are Python source by name."""
-        return tuple(file for file in self.files if file.path.endswith((".py", ".pyi", ".pyw")))
+        return tuple(file for file in self.files if file.path.endswith(PYTHON) and not file.is_folder)
+
+    def others_unread(self) -> tuple[SourceFile, ...]:
+        """Return what is not Python by name and could not be read, folders that could not be listed among it."""
+        unread = (file for file in self.files if file.data is None)
+        return tuple(file for file in unread if file.is_folder or not file.path.endswith(PYTHON))
+
+
+def _why(path: Path, error: OSError | ValueError) -> str:
+    reason = getattr(error, "strerror", None) or str(error)
+    if isinstance(error, FileNotFoundError) and path.is_symlink():
+        return "it is a link that leads nowhere"
+    return reason
