@@ -251,6 +251,8 @@ def _type_checking_spans(code: CodeType, stream: Instructions) -> list[tuple[int
             landing = opcodes.target(stream.ops[at], stream.args[at], at)
             if stream.ops[at] in opcodes.IF_FALSE:
                 spans.append((at, landing))
-            elif stream.ops[at] in opcodes.IF_TRUE and stream.ops[landing - 1] == opcodes.JUMP_FORWARD:
+            elif stream.ops[landing - 1] == opcodes.JUMP_FORWARD:
                 spans.append((landing, opcodes.target(opcodes.JUMP_FORWARD, stream.args[landing - 1], landing - 1)))
+            elif stream.ops[landing - 1] in opcodes.LEAVES:  # the other branch ends the module
+                spans.append((landing, len(stream.ops)))
     return spans

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _BROKEN_TEXT = re.compile(r"codec can't decode|unknown encoding|encoding problem|encoding declaration|Non-UTF-8")
 _DROPPED = frozenset({"ImportWarning", "ResourceWarning", "PendingDeprecationWarning"})
+_COOKIE = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")  # as PEP 263 has it
+_BLANK = re.compile(rb"[ \t\f]*(?:[#\r\n]|$)")
 NOT_UTF8 = "UnicodeWarning"
 
 
@@ -77,18 +79,21 @@ def compile_bytes(data: bytes, path: str) -> Compiled:
     return Compiled(code, None, kept)
 
 
-def source_text(data: bytes) -> str:
-    """Return the text as CPython reads it: BOM dropped, PEP 263 cookie honoured, line ends unified.
+def declared_encoding(data: bytes) -> str:
+    """Return the encoding that the BOM or the PEP 263 cookie declares; UTF-8 where there is none."""
+    if data.startswith(codecs.BOM_UTF8):
+        return "utf-8-sig"
+    for line in data.split(b"\n", 2)[:2]:
+        if cookie := _COOKIE.match(line):
+            return cookie[1].decode("ascii")
+        if not _BLANK.match(line):
+            break
+    return "utf-8"
 
-    Raises:
-        SyntaxError: the declared encoding is unknown, or contradicts the BOM.
-        UnicodeDecodeError: the bytes are not in that encoding.
-    """
-    if data.isascii() and b"coding" not in data[:400]:
-        text = data.decode("ascii")
-    else:
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-        text = data.decode(encoding)
+
+def source_text(data: bytes) -> str:
+    """Return the text of a file that compiles: BOM dropped, line ends unified, stray bytes in comments replaced."""
+    text = data.decode("ascii") if data.isascii() else data.decode(declared_encoding(data), "replace")
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
@@ -148,7 +153,7 @@ def _undecodable(data: bytes, text: str) -> CompileProblem:
 def _stray_byte(data: bytes) -> CompileWarning | None:
     """Return a warning where a comment is not valid text: importing works, running it as a script does not."""
     try:
-        source_text(data)
+        data.decode(declared_encoding(data))
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         message = (
@@ -156,6 +161,6 @@ def _stray_byte(data: bytes) -> CompileWarning | None:
             " running the file as a script is a SyntaxError"
         )
         return CompileWarning(NOT_UTF8, message, line)
-    except (SyntaxError, LookupError):  # the compiler accepted what tokenize does not: nothing certain to say
+    except LookupError:  # a codec that only the compiler knows: nothing certain to say
         return None
     return None

@@ -5,18 +5,23 @@ from __future__ import annotations
 import mmap
 import multiprocessing
 import signal
+import time
+import traceback
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from multiprocessing.connection import Connection
 
 T = TypeVar("T")
 _CHUNKS_EACH = 16
 _SLOT = 8  # bytes in which a worker says what it is working on
+_PATIENCE_S = 60.0  # for one item; the slowest real file takes a second
+_LOOK_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +31,26 @@ class Died:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    """The function raised: a bug of ours, as text, for not every exception can travel."""
+
+    trace: str
+
+
+class WorkerError(RuntimeError):
+    """An exception that was raised in a worker, with its traceback as text."""
+
+
 @dataclass(slots=True)
 class _Worker(Generic[T]):
     process: Any  # a multiprocessing process of the fork context
     connection: Connection
     slot: mmap.mmap
     chunk: list[int]
+    seen_at: int = -1  # the item it was last seen working on, and since when
+    since: float = 0.0
+    stuck: str = ""
 
 
 def can_fork() -> bool:
@@ -40,15 +59,22 @@ def can_fork() -> bool:
 
 
 def map_forked(
-    function: Callable[[int], T], count: int, jobs: int, progress: Callable[[str], None]
+    function: Callable[[int], T],
+    count: int,
+    jobs: int,
+    progress: Callable[[str], None],
+    patience_s: float = _PATIENCE_S,
 ) -> Iterator[tuple[int, T | Died]]:
     """Yield `(index, function(index))` for every index below `count`, in any order.
 
     Workers are forked, so they inherit what `function` refers to; only indices and results travel. An item whose
-    worker dies yields `Died`, and the rest of its share is given to a new worker. An exception that `function` raises
-    is a bug of ours: it ends the worker, and so is reported for its item too.
+    worker dies, or does not come to an end in time and is killed, yields `Died`, and the rest of its share is given to
+    a new worker. Even a single item is given to a worker.
+
+    Raises:
+        WorkerError: the function raised.
     """
-    if jobs < 2 or count < 2 or not can_fork():
+    if not can_fork():
         for index in range(count):
             yield index, function(index)
         return
@@ -60,7 +86,9 @@ def map_forked(
         while todo or workers:
             while todo and len(workers) < jobs:
                 workers.append(_start(function, todo.popleft(), workers))
-            for ready in wait([worker.connection for worker in workers]):
+            answered = wait([worker.connection for worker in workers], timeout=_LOOK_EVERY_S)
+            _kill_stuck([worker for worker in workers if worker.connection not in answered], patience_s)
+            for ready in answered:
                 worker = next(w for w in workers if w.connection is ready)
                 results, rest = _receive(worker)
                 finished += len(results)
@@ -96,22 +124,37 @@ def _start(function: Callable[[int], T], chunk: list[int], others: list[_Worker[
 
 def _give(worker: _Worker[T], chunk: list[int]) -> None:
     worker.chunk = chunk
-    try:
+    worker.slot[:] = chunk[0].to_bytes(_SLOT, "little")  # what it is blamed for if it dies before it begins
+    worker.seen_at, worker.since = chunk[0], time.monotonic()
+    with suppress(OSError):  # it died while idle; the next receive says so
         worker.connection.send(chunk)
-    except OSError:  # it died while idle; the next receive says so
-        worker.slot[:] = chunk[0].to_bytes(_SLOT, "little")
+
+
+def _kill_stuck(workers: Iterable[_Worker[T]], patience_s: float) -> None:
+    """Kill every worker that has been on one item for too long; the next receive says so."""
+    now = time.monotonic()
+    for worker in workers:
+        index = int.from_bytes(worker.slot[:], "little")
+        if index != worker.seen_at:
+            worker.seen_at, worker.since = index, now
+        elif now - worker.since > patience_s and not worker.stuck:
+            worker.stuck = f"it was not done after {patience_s:g} s"
+            worker.process.kill()
 
 
 def _receive(worker: _Worker[T]) -> tuple[list[tuple[int, T | Died]], list[int] | None]:
     """Return what a worker answered; with the items still to do, if it died."""
     try:
-        return list(zip(worker.chunk, worker.connection.recv(), strict=True)), None
+        answer = worker.connection.recv()
     except (EOFError, OSError):
         worker.process.join()
         culprit = int.from_bytes(worker.slot[:], "little")
-        reason = _reason(worker.process.exitcode)
+        reason = worker.stuck or _reason(worker.process.exitcode)
         worker.connection.close()
         return [(culprit, Died(reason))], [index for index in worker.chunk if index != culprit]
+    if isinstance(answer, _Raised):
+        raise WorkerError(answer.trace)
+    return list(zip(worker.chunk, answer, strict=True)), None
 
 
 def _reason(code: int | None) -> str:
@@ -138,8 +181,15 @@ def _serve(
             chunk = connection.recv()
         except EOFError:
             return
-        results = []
-        for index in chunk:
-            slot[:] = index.to_bytes(_SLOT, "little")
-            results.append(function(index))
-        connection.send(results)
+        try:
+            connection.send(_results(function, chunk, slot))
+        except Exception:
+            connection.send(_Raised(traceback.format_exc()))
+
+
+def _results(function: Callable[[int], T], chunk: list[int], slot: mmap.mmap) -> list[T]:
+    results = []
+    for index in chunk:
+        slot[:] = index.to_bytes(_SLOT, "little")
+        results.append(function(index))
+    return results

@@ -17,7 +17,6 @@ from verifier.api import Evidence, Finding, Location, Related, Severity
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from stages._source.compiling import Compiled
     from stages._source.records import CompileWarning
     from stages.syntax.names.analysis import NameFacts
     from verifier.api import SourceFile
@@ -31,7 +30,7 @@ def scan_file(file: SourceFile) -> FileScan:
     if compiled.code is None:
         return FileScan(file.path, compiled.problem, compiled.warnings)
     if not opcodes.READABLE:
-        return _from_tree(file, compiled)
+        return _from_tree(file, compiled.warnings)
     reading = read(compiled.code)
     suspicion = screen.judge(reading, compiled.code, file.path, file.data or b"")
     dynamic = "__getattr__" in reading.bindings
@@ -55,16 +54,23 @@ def scan_file(file: SourceFile) -> FileScan:
     )
 
 
-def _from_tree(file: SourceFile, compiled: Compiled) -> FileScan:
-    """Scan without bytecode: slower, same result."""
+def scan_tree(file: SourceFile) -> FileScan:
+    """Establish the same facts without reading bytecode: slower, same result."""
+    compiled = compile_source(file)
+    if compiled.code is None:
+        return FileScan(file.path, compiled.problem, compiled.warnings)
+    return _from_tree(file, compiled.warnings)
+
+
+def _from_tree(file: SourceFile, warnings: tuple[CompileWarning, ...]) -> FileScan:
     tree = parsing.parse(file)
     facts = _facts(file, None)
     if tree is None or facts is None:
-        return FileScan(file.path, _unparsed(), compiled.warnings)
+        return FileScan(file.path, _unparsed(), warnings)
     return FileScan(
         file.path,
         None,
-        compiled.warnings,
+        warnings,
         imports.sites(tree),
         facts.bindings | facts.added,
         facts.dynamic,
