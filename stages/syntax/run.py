@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stages._source.depth import deep
+from stages._source.compiling import collector_paused
+from stages._source.depth import deep, usual_depth
 from stages._source.environment import environment
 from stages._source.parsing import parse
+from stages._source.records import CompileProblem
 from stages._source.testfiles import is_test_file
 from stages.syntax.configuration import check_configuration
 from stages.syntax.conventions import conventions
@@ -16,7 +18,7 @@ from stages.syntax.imports.judge import Imports, ImportsRequest, judge_imports
 from stages.syntax.lint import lint
 from stages.syntax.misnamed import misnamed_findings
 from stages.syntax.refused import judge_refused
-from stages.syntax.scan import resolve_open, scan_all, warning_findings
+from stages.syntax.scan import problem_finding, resolve_open, scan_all, warning_findings
 from verifier.api import StageOutcome, rest_of_project
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ _READABLE_FILES = 200  # a task of more files keeps only counts and what finding
 
 def run_syntax(context: StageContext) -> StageOutcome:
     """Judge every Python file of the task. Executes nothing of it."""
-    with deep():
+    with deep(), collector_paused():
         return _judge(context)
 
 
@@ -51,7 +53,14 @@ def _judge(context: StageContext) -> StageOutcome:
         if scan.open_names:
             findings += resolve_open(file, scan, imports.star_names(file.path))
     linted = lint(context, scans, findings, by_file=full)
-    configured = check_configuration(context.root, context.sources)
+    with usual_depth():
+        configured = check_configuration(context.root, context.sources)
+    reported = {row["path"] for row in configured.rows}
+    findings += [
+        problem_finding(file.path, CompileProblem("unreadable", file.problem or "it cannot be read"))
+        for file in context.sources.others_unread()
+        if file.path not in reported
+    ]
     context.progress("gathering facts")
     facts = syntax_facts(context.root, files, scans, judged, findings, full=full)
     facts |= {"lint": linted.facts, "config_files": configured.rows}

@@ -25,7 +25,7 @@ _EAGER = frozenset({"eager"})
 _ALL = frozenset({"eager", "lazy", "type-only"})
 _SIMULATED = frozenset({"eager", "access"})
 _MAY_RUN = frozenset({"eager", "access", "lazy"})
-_PROMOTE_BYTES = 3_000_000  # of modules read to see which functions run on import
+_PROMOTE_BYTES = 400_000  # of modules read to see which functions run on import
 _TRIED_EDGES = 400
 
 

@@ -7,12 +7,16 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stages._source import opcodes
+from stages._source.bytecode import read
+from stages._source.compiling import compile_bytes
+from stages._source.records import FileScan
 from stages.syntax.imports.tree_scan import is_dynamic, scan_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stages._source.records import FileScan, ImportSite
+    from stages._source.records import ImportSite
     from stages.syntax.imports.places import Locator
 
 _SIZE_LIMIT = 600_000
@@ -35,6 +39,18 @@ class Names:
 _UNKNOWN = Names(known=False)
 
 
+def _glance(file: str, data: bytes) -> FileScan | None:
+    """Return the facts of a file that bytecode alone settles; None where only the syntax tree does."""
+    code = compile_bytes(data, file).code if data and opcodes.READABLE else None
+    if code is None:
+        return None
+    reading = read(code)
+    if reading.hints or reading.star:
+        return None
+    dynamic = "__getattr__" in reading.bindings
+    return FileScan(file, imports=reading.imports, bindings=reading.bindings, dynamic=dynamic)
+
+
 class Exports:
     """Names by file, each established once. Files are absolute paths, inside the project or outside."""
 
@@ -50,7 +66,8 @@ class Exports:
         """Return the facts of a file: those of the fast pass, or else from its syntax tree."""
         known = self._locator.scan_of(file) or self._scans.get(file)
         if known is None:
-            known = self._scans[file] = scan_tree(file, self._tree_of(file))
+            known = _glance(file, self._locator.bytes_of(file)) or scan_tree(file, self._tree_of(file))
+            self._scans[file] = known
         return known
 
     def changes_itself(self, file: str) -> bool:
