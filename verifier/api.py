@@ -36,7 +36,7 @@ from verifier.model.stage import (
 from verifier.model.task import Config, Criterion, Task
 from verifier.plugins import Plugins, load_plugins
 from verifier.selection import rest_of_project, task_sources
-from verifier.sources import SourceFile, SourceTree
+from verifier.sources import SourceFile, SourceTree, read_regular
 from verifier.toml_places import line_of
 
 __all__ = [
@@ -88,6 +88,7 @@ __all__ = [
     "hookimpl",
     "line_of",
     "load_plugins",
+    "read_regular",
     "rest_of_project",
     "task_sources",
 ]

@@ -141,6 +141,8 @@ def _text(path: Path) -> str:
 def _parse(path: Path, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
+    except RecursionError:
+        raise ConfigError((f"{path.name}: its values are nested too deeply to be read",)) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError((f"{path.name}: is not valid TOML: {error}",)) from None
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from verifier.discovery import walk
+from verifier.sources import read_regular
 
 _TESTS = frozenset({"tests", "test"})
 _SOURCE_ROOTS = frozenset({"src", "lib", "python", "source"})
@@ -87,7 +88,7 @@ def read_layout(root: Path) -> Layout | None:
 
 def _text(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except OSError:
         return b""
 

@@ -19,7 +19,7 @@ _SOURCE_LIMIT = 64 * _MIB  # no module is larger, and compiling one takes a hund
 _NEVER_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 
 
-def read_regular(path: Path, limit: int | None = None) -> bytes:
+def read_regular(path: Path, limit: int | None = _SOURCE_LIMIT) -> bytes:
     """Return the bytes of a regular file. Never waits for a pipe or a device, never reads without end.
 
     Raises:

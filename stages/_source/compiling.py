@@ -26,6 +26,7 @@ _BROKEN_TEXT = re.compile(r"codec can't decode|unknown encoding|encoding problem
 _DROPPED = frozenset({"ImportWarning", "ResourceWarning", "PendingDeprecationWarning"})
 _COOKIE = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")  # as PEP 263 has it
 _BLANK = re.compile(rb"[ \t\f]*(?:[#\r\n]|$)")
+_WIDE_TEXT = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 NOT_UTF8 = "UnicodeWarning"
 
 
@@ -71,7 +72,9 @@ def compile_bytes(data: bytes, path: str) -> Compiled:
             return Compiled(None, _refused(error, data), _kept(seen))
         except (RecursionError, MemoryError):
             return Compiled(None, _too_deep(), _kept(seen))
-        except (ValueError, OverflowError, UnicodeError) as error:
+        except UnicodeError as error:
+            return Compiled(None, CompileProblem("encoding", str(error)), _kept(seen))
+        except (ValueError, OverflowError) as error:
             return Compiled(None, CompileProblem("syntax", str(error) or type(error).__name__), _kept(seen))
     kept = _kept(seen) if seen else ()
     if not data.isascii() and (stray := _stray_byte(data)):
@@ -110,8 +113,11 @@ def _null_bytes(data: bytes) -> CompileProblem:
     offset = data.index(b"\0")
     line = data.count(b"\n", 0, offset) + 1
     column = offset - (data.rfind(b"\n", 0, offset) + 1) + 1
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        message = "the file holds null bytes: it is UTF-16 text, and Python reads source only as UTF-8 or as declared"
+    if data.startswith(_WIDE_TEXT):
+        width = 32 if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) else 16
+        message = (
+            f"the file holds null bytes: it is UTF-{width} text, and Python reads source only in encodings without"
+        )
     else:
         message = "the file holds null bytes: it is not Python source text"
     return CompileProblem("null-bytes", message, line, column)
@@ -137,7 +143,9 @@ def _undecodable(data: bytes, text: str) -> CompileProblem:
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
     except (SyntaxError, LookupError, ValueError) as error:
-        return CompileProblem("encoding", str(getattr(error, "msg", None) or error or text))
+        if not str(error).startswith("invalid or missing encoding declaration"):
+            return CompileProblem("encoding", str(getattr(error, "msg", None) or error or text))
+        encoding = "utf-8"  # nothing is declared, and the first lines are not that
     try:
         data.decode(encoding)
     except UnicodeDecodeError as error:

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stages._source.parsing import parse_text
+from verifier.api import read_regular
+
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[\w, .-]*\])?\s*((===|==|~=|!=|<=|>=|<|>|@)\s*\S.*)?(;.*)?\Z")
 _REPOSITORY = re.compile(r"(?:git\+|https?://|ssh://|file:)\S*")
@@ -178,9 +181,7 @@ def _reader(name: str) -> Any:
 
 def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > _SIZE_LIMIT:
-            return ""
-        return path.read_text("utf-8", errors="replace")
+        return read_regular(path, _SIZE_LIMIT).decode("utf-8", "replace")
     except OSError:
         return ""
 
@@ -265,9 +266,8 @@ def _from_conda(path: Path) -> Iterator[str]:
 
 def _from_setup(text: str) -> tuple[set[str], bool]:
     """Read `setup.py` without running it: every string in it that reads like a requirement counts."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = parse_text(text)
+    if tree is None:
         return set(), False
     names: set[str] = set()
     for node in ast.walk(tree):

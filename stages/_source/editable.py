@@ -6,6 +6,9 @@ import ast
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stages._source.parsing import parse_text
+from verifier.api import read_regular
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -47,12 +50,9 @@ def _existing(place: str) -> str:
 
 
 def _mapping(finder: Path) -> dict[str, str]:
-    try:
-        tree = ast.parse(_text(finder))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return {}
+    tree = parse_text(_text(finder))
     found: dict[str, str] = {}
-    for node in tree.body:
+    for node in tree.body if tree is not None else ():
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
         value = getattr(node, "value", None)
         if isinstance(target, ast.Name) and target.id == "MAPPING" and isinstance(value, ast.Dict):
@@ -64,6 +64,6 @@ def _mapping(finder: Path) -> dict[str, str]:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text("utf-8", errors="replace")
+        return read_regular(file).decode("utf-8", "replace")
     except OSError:
         return ""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from stages._source.editable import editable_modules, path_file_entries
 from stages._source.folders import FolderIndex, Found
-from verifier.api import VerifierError
+from verifier.api import VerifierError, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -211,7 +211,7 @@ class Environment:
 @lru_cache(maxsize=4096)
 def _registers_modules(file: str) -> bool:
     try:
-        text = Path(file).read_text("utf-8", errors="replace")
+        text = read_regular(Path(file)).decode("utf-8", "replace")
     except OSError:
         return True
     return _REGISTERS_MODULES.search(text) is not None

@@ -28,6 +28,10 @@ class Trees:
             self._trees[file] = _parse(file.data, file.path) if file.data is not None else None
         return self._trees[file]
 
+    def give_up(self, file: SourceFile) -> None:
+        """Have no tree of a file that was found to be too much to read: nobody shall try again."""
+        self._trees[file] = None
+
     def forget(self, file: SourceFile) -> None:
         """Free the tree of a file that nobody will ask for again."""
         self._trees.pop(file, None)
@@ -39,6 +43,11 @@ _SHARED = Trees()
 def parse(file: SourceFile) -> ast.Module | None:
     """Return the file's shared tree, or None where CPython refuses to parse it. Callers must not change it."""
     return _SHARED.parse(file)
+
+
+def give_up(file: SourceFile) -> None:
+    """Have no shared tree of a file that was found to be too much to read."""
+    _SHARED.give_up(file)
 
 
 def forget(file: SourceFile) -> None:
@@ -55,6 +64,11 @@ def parse_type(text: str) -> ast.Expression | None:
                 return ast.parse(text.strip(), mode="eval")
         except _REFUSALS:
             return None
+
+
+def parse_text(text: str) -> ast.Module | None:
+    """Return the tree of source text that is no file of the task, or None where CPython refuses to parse it."""
+    return _parse(text.encode("utf-8", "replace"), "<text>")
 
 
 def _parse(data: bytes, path: str) -> ast.Module | None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from verifier.api import read_regular
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -141,8 +143,6 @@ def _setup_cfg(folder: Path) -> dict[str, dict[str, str]]:
 def _text(path: Path) -> str:
     """Return the text of a file of sober size; "" where there is none."""
     try:
-        if not path.is_file() or path.stat().st_size > _SIZE_LIMIT:
-            return ""
-        return path.read_bytes().decode("utf-8", "replace")
+        return read_regular(path, _SIZE_LIMIT).decode("utf-8", "replace")
     except OSError:
         return ""

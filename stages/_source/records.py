@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CompileProblem:
-    """Why CPython refuses the file."""
+    """Why CPython refuses the file, or ("too-complex") why it could not be read to the end."""
 
-    kind: Literal["syntax", "encoding", "null-bytes", "too-deep", "unreadable"]
+    kind: Literal["syntax", "encoding", "null-bytes", "too-deep", "too-complex", "unreadable"]
     message: str
     line: int = 1
     column: int = 1

@@ -174,6 +174,7 @@ def _end(worker: _Worker[T]) -> None:
 def _serve(
     function: Callable[[int], T], connection: Connection, parents_ends: list[Connection], slot: mmap.mmap
 ) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever interrupts us means the parent, and that ends us
     for end in parents_ends:
         end.close()
     while True:

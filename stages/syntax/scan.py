@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from verifier.api import SourceFile
 
 _FEW = 40  # files: below this, starting workers costs more than they save
+_TAME = 64 * 1024  # bytes: a larger file is always read where it can be killed
 
 
 def scan_file(file: SourceFile) -> FileScan:
@@ -91,7 +93,7 @@ def _facts(file: SourceFile, suspicion: screen.Suspicion | None) -> NameFacts | 
 
 
 def _unparsed() -> CompileProblem:
-    return CompileProblem("too-deep", "the code compiles, but is nested too deeply to be analysed")
+    return CompileProblem("too-complex", "the code compiles, but is nested too deeply to be read whole")
 
 
 def resolve_open(file: SourceFile, scan: FileScan, star_names: frozenset[str] | None) -> tuple[Finding, ...]:
@@ -109,23 +111,32 @@ def resolve_open(file: SourceFile, scan: FileScan, star_names: frozenset[str] | 
 
 def scan_all(files: Sequence[SourceFile], *, jobs: int, progress: Callable[[str], None]) -> dict[str, FileScan]:
     """Scan every file. One that kills its worker is named; the others keep their results."""
-
-    def scan_at(index: int) -> FileScan:
-        scan = scan_file(files[index])
-        parsing.forget(files[index])
-        return scan
-
+    tame = [file for file in files if len(file.data or b"") <= _TAME] if len(files) < _FEW else []
+    others = [file for file in files if file not in tame] if tame else files
     results: dict[str, FileScan] = {}
     with collector_paused():
-        workers = jobs if len(files) >= _FEW else 1
-        for index, scan in map_forked(scan_at, len(files), workers, progress):
-            path = files[index].path
+        for file in tame:
+            results[file.path] = _scan_guarded(file)
+        for index, scan in map_forked(lambda index: _scan_guarded(others[index]), len(others), jobs, progress):
+            path = others[index].path
             results[path] = scan if not isinstance(scan, Died) else FileScan(path, _killed(scan))
+    for file in files:
+        if (problem := results[file.path].problem) is not None and problem.kind == "too-complex":
+            parsing.give_up(file)
     return _without_injected(dict(sorted(results.items())))
 
 
+def _scan_guarded(file: SourceFile) -> FileScan:
+    try:
+        return scan_file(file)
+    except (RecursionError, MemoryError):
+        return FileScan(file.path, _unparsed())
+    finally:
+        parsing.forget(file)
+
+
 def _killed(died: Died) -> CompileProblem:
-    return CompileProblem("too-deep", f"CPython itself died while reading this file ({died.reason})")
+    return CompileProblem("too-complex", f"the process that read it was ended: {died.reason}")
 
 
 def _without_injected(scans: dict[str, FileScan]) -> dict[str, FileScan]:
@@ -150,11 +161,9 @@ def problem_finding(path: str, problem: CompileProblem, hint: str = "") -> Findi
         severity=Severity.CRITICAL,
         message=f"{_PROBLEM[problem.kind]}: {problem.message}{f'; {hint}' if hint else ''}",
         location=Location(path=path, line=problem.line, column=problem.column, end_line=problem.end_line),
-        evidence=(
-            Evidence(kind="source", summary=f"compile() refuses {path} at line {problem.line}: {problem.message}"),
-        ),
-        why="Python compiles a whole file before it runs any of it.",
-        impact="Nothing in this file can be imported or run.",
+        evidence=(Evidence(kind="source", summary=_SEEN[problem.kind].format(path, problem.line, problem.message)),),
+        why=_WHY.get(problem.kind, "Python compiles a whole file before it runs any of it."),
+        impact=_IMPACT.get(problem.kind, "Nothing in this file can be imported or run."),
         remediation=_REPAIR[problem.kind],
     )
 
@@ -194,6 +203,7 @@ _PROBLEM = {
     "encoding": "The file cannot be decoded",
     "null-bytes": "Not Python source",
     "too-deep": "Too complex to compile",
+    "too-complex": "Too complex to analyse",
     "unreadable": "The file cannot be read",
 }
 _REPAIR = {
@@ -201,5 +211,18 @@ _REPAIR = {
     "encoding": "Save the file as UTF-8, or declare its encoding on the first line (PEP 263).",
     "null-bytes": "Save the file as UTF-8 text, or exclude it if it is not Python.",
     "too-deep": "Split the expression or statement into smaller ones, or exclude the file if it is generated data.",
+    "too-complex": "Split the file into smaller ones, or exclude it if it is generated data.",
     "unreadable": "Make it a readable regular file, or exclude it.",
+}
+_SEEN = defaultdict(
+    lambda: "compile() refuses {0} at line {1}: {2}",
+    {"too-complex": "{0} was given up: {2}", "unreadable": "{0} was not read: {2}"},
+)
+_WHY = {
+    "too-complex": "What was not read to its end is not proven.",
+    "unreadable": "What was not read is not proven.",
+}
+_IMPACT = {
+    "too-complex": "Nothing is known of the names and imports of this file; the other files were judged without it.",
+    "unreadable": "Nothing is known of this file; the other files were judged without it.",
 }

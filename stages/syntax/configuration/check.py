@@ -54,7 +54,7 @@ def check_configuration(root: Path, files: SourceTree) -> Configured:
 
 def _one(file: SourceFile) -> tuple[Mapping[str, Json], Finding | None]:
     if file.data is None:
-        problem = Outcome(format="", error=file.problem or "cannot be read")
+        problem = Outcome(format="", error=file.problem or "nobody said why")
         return _row(file.path, problem, "FAIL"), _syntax_finding(file.path, problem)
     limit_mib = _LIMIT_MIB.get(PurePosixPath(file.path).suffix.lower(), _OTHER_LIMIT_MIB)
     if len(file.data) > limit_mib << 20:
@@ -96,7 +96,9 @@ def _row(path: str, outcome: Outcome, status: str) -> dict[str, Json]:
 def _syntax_finding(path: str, outcome: Outcome) -> Finding:
     place = f"line {outcome.line}, column {outcome.column}"
     mild = "only without its comments and trailing commas: " if outcome.comments else ""
-    message = f"Not {outcome.format}: {outcome.error}" if outcome.format else f"The file {outcome.error}"
+    message = (
+        f"Not {outcome.format}: {outcome.error}" if outcome.format else f"The file cannot be read: {outcome.error}"
+    )
     return Finding(
         rule="SYN003",
         severity=Severity.LOW if outcome.comments else Severity.HIGH,

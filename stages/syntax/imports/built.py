@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from verifier.api import read_regular
+
 _SOURCES = (".pyx", ".pyi", ".pxd", ".c", ".cc", ".cpp", ".cxx", ".cu", ".rs", ".f90", ".pyd", ".pyc", ".so", ".py.in")
 _BUILD_FILES = (
     "setup.py", "setup.cfg", "pyproject.toml", "CMakeLists.txt", "meson.build", "BUILD", "Cargo.toml", "Makefile",
@@ -64,8 +66,7 @@ class BuiltModules:
             for name in _BUILD_FILES:
                 file = self._root / name
                 try:
-                    if file.stat().st_size <= _SIZE_LIMIT:
-                        parts.append(file.read_text("utf-8", errors="replace"))
+                    parts.append(read_regular(file, _SIZE_LIMIT).decode("utf-8", "replace"))
                 except OSError:
                     continue
             self._text = "\n".join(parts)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stages._source.folders import FolderIndex, Found
+from stages._source.parsing import parse_text
+from verifier.api import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -83,21 +85,19 @@ class Layout:
     def find(self, name: str, search: tuple[str, ...]) -> Found | None:
         """Find a module by dotted name, as CPython would with the given path."""
         key = (name, search)
-        if key in self._found:
-            return self._found[key]
-        parent, _, last = name.rpartition(".")
-        if not parent:
-            found = self.folders.child(last, "", search)
-            if (
-                found is not None
-                and found.kind == "namespace"
-                and not any(map(self.folders.holds_python, found.folders))
-            ):
-                found = None  # a folder of data or outputs is no module
-        else:
-            above = self.find(parent, search)
-            found = self.folders.child(last, parent, above.folders) if above and above.folders else None
-        self._found[key] = found
+        if key not in self._found:
+            self._found[key] = self._find(name, search)
+        return self._found[key]
+
+    def _find(self, name: str, search: tuple[str, ...]) -> Found | None:
+        top, *parts = name.split(".")
+        found = self.folders.child(top, "", search)
+        if found is not None and found.kind == "namespace" and not any(map(self.folders.holds_python, found.folders)):
+            return None  # a folder of data or outputs is no module
+        for part in parts:
+            if found is None or not found.folders:
+                return None
+            found = self.folders.child(part, found.name, found.folders)
         return found
 
     def package_folder(self, path: str, level: int) -> str | None:
@@ -129,7 +129,7 @@ class Layout:
 def _declared_roots(root: Path) -> Iterator[str]:
     """Yield the source folders that build and test settings name."""
     try:
-        data = tomllib.loads((root / "pyproject.toml").read_text("utf-8", errors="replace"))
+        data = tomllib.loads(read_regular(root / "pyproject.toml").decode("utf-8", "replace"))
     except (OSError, tomllib.TOMLDecodeError, RecursionError):
         data = {}
     tool = _table(data, "tool")
@@ -164,9 +164,9 @@ def _list(value: Any) -> list[Any]:
 
 def _package_dir(setup: Path) -> Iterator[str]:
     try:
-        tree = ast.parse(setup.read_text("utf-8", errors="replace"))
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-        return
-    for node in ast.walk(tree):
+        tree = parse_text(read_regular(setup).decode("utf-8", "replace"))
+    except OSError:
+        tree = None
+    for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, ast.keyword) and node.arg == "package_dir" and isinstance(node.value, ast.Dict):
             yield from (str(value.value) for value in node.value.values if isinstance(value, ast.Constant))

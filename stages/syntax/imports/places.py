@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from stages._source.folders import Found
+from verifier.api import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -57,7 +58,7 @@ class Locator:
         if source is not None:
             return source.data or b""
         try:
-            return Path(file).read_bytes()
+            return read_regular(Path(file))
         except OSError:
             return b""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages._source.dependencies import is_known_distribution
-from verifier.api import Evidence, Finding, Location, Related, Severity
+from verifier.api import Evidence, Finding, Location, Related, Severity, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -251,7 +251,8 @@ class Unresolved:
 
     def _is_submodule_folder(self, top: str) -> bool:
         try:
-            modules = Path(self._locator.layout.root, ".gitmodules").read_text("utf-8", errors="replace")
+            file = Path(self._locator.layout.root, ".gitmodules")
+            modules = read_regular(file).decode("utf-8", "replace")
         except OSError:
             return False
         return re.search(rf"\b{re.escape(top)}\b", modules, re.IGNORECASE) is not None

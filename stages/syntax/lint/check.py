@@ -14,7 +14,7 @@ from stages.syntax.lint.grouping import findings
 from stages.syntax.lint.process import Read, RuffError, read_all
 from stages.syntax.lint.refine import Refinement, name_in
 from stages.syntax.lint.selection import GROUPS, target_version
-from verifier.api import GateStatus, compile_glob, rest_of_project
+from verifier.api import GateStatus, compile_glob, read_regular, rest_of_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -77,7 +77,8 @@ def _exempt(config: Config) -> Callable[[str], bool]:
 def _lowest_minor(root: Path) -> int:
     """Return the oldest Python 3 that the project says it runs on; without a word, the running one."""
     try:
-        project = tomllib.loads((root / "pyproject.toml").read_text("utf-8")).get("project")
+        text = read_regular(root / "pyproject.toml").decode("utf-8")
+        project = tomllib.loads(text).get("project")
     except (OSError, ValueError, RecursionError):
         project = None
     required = project.get("requires-python") if isinstance(project, dict) else None

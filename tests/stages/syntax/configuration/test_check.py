@@ -74,8 +74,14 @@ def test_without_the_library_the_metadata_is_parsed_and_the_gate_deferred(
     assert pyproject.REMEDY in result.evidence
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("nowhere")])
-def test_what_is_no_regular_file_is_a_finding_and_never_waited_for(tmp_path: Path, make) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (os.mkfifo, "it is not a regular file"),
+        (lambda path: path.symlink_to("nowhere"), "it is a link that leads nowhere"),
+    ],
+)
+def test_what_is_no_regular_file_is_a_finding_and_never_waited_for(tmp_path: Path, make, problem: str) -> None:  # type: ignore[no-untyped-def]
     make(tmp_path / "a.json")
     (found,) = configured(tmp_path, {}, select=["a.json"]).findings
-    assert found.message == "The file is not a regular file"
+    assert found.message == f"The file cannot be read: {problem}"
