@@ -7,17 +7,17 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from stages._source.typetext import is_type_like, last_word, names_in_type
+from stages._source.typetext import last_word
 from stages._source.walking import children, walk
 from stages.syntax.names import tests_of
-from stages.syntax.names.reach import Reach, constant
-from stages.syntax.names.scopes import Binding, How, Names, Scope, Use, When, mangled
+from stages.syntax.names.expressions import Expressions, arguments_of
+from stages.syntax.names.reach import constant
+from stages.syntax.names.scopes import How, Names, mangled
 from stages.syntax.names.tests_of import mentions_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from stages.syntax.names.scopes import ScopeKind
 
 _LAZY_ANNOTATIONS = sys.version_info >= (3, 14)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -33,91 +33,8 @@ def build(tree: ast.Module, data: bytes, *, stub: bool) -> Names:
     return builder.names
 
 
-class _Builder:
-    """Walks a tree once, holding the scope it is in and what surrounds the current statement."""
-
-    def __init__(self, *, stub: bool, declares: bool, versions: bool) -> None:
-        self.reach = Reach()
-        self.declares = declares
-        self.versions = versions
-        self.scope = Scope("module", "", 1, None)
-        self.names = Names(self.scope, [self.scope])
-        self.stub = stub
-        self.future = False
-        self.class_name: str | None = None
-        self.types_only = stub
-        self.dead = False
-        self.dropped = False
-        self.guarded = False
-        self.caught = False
-        self.versioned = False
-        self.typing_names: set[str] = set()
-        self.pending: list[Binding] = []
-
-    # -- what is written down
-
-    def bind(self, name: str, how: How, node: ast.AST, module: str = "", scope: Scope | None = None) -> None:
-        line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
-        target = scope or self.scope
-        name = mangled(name, self.class_name)
-        never = self.types_only or self.dead
-        binding = Binding(
-            name, how, line, column, target, types_only=never, module=module, compiled=not (self.dead or self.dropped)
-        )
-        if name in target.globals or name in target.nonlocals:
-            self.pending.append(binding)
-        else:
-            target.bindings.setdefault(name, []).append(binding)
-
-    def read(self, node: ast.Name, when: When | None = None) -> None:
-        if self.dead or self.guarded:
-            return
-        if when is None or self.types_only:
-            when = When.TYPES_ONLY if self.types_only else When.RUN
-        name = mangled(node.id, self.class_name)
-        use = Use(name, node.lineno, node.col_offset, self.scope, when, self.versioned, self.caught)
-        self.names.uses.append(use)
-        self.names.use_of[node] = use
-
-    def settle(self) -> None:
-        """Hand bindings of names declared global or nonlocal to the scope that owns the name."""
-        for binding in self.pending:
-            inner = binding.scope
-            owner = inner.module
-            if binding.name in inner.nonlocals:
-                around = [s for s in inner.ancestors() if s.is_function and binding.name in s.bindings]
-                owner = around[0] if around else owner
-            if inner is not owner:
-                owner.foreign.add(binding.name)
-            owner.bindings.setdefault(binding.name, []).append(binding)
-
-    # -- surroundings
-
-    @contextmanager
-    def inside(self, kind: ScopeKind, name: str, node: ast.AST) -> Iterator[Scope]:
-        outer, outer_class = self.scope, self.class_name
-        flags = self.guarded, self.caught
-        self.scope = Scope(kind, name, getattr(node, "lineno", 1), outer)
-        self.names.scopes.append(self.scope)
-        self.names.scope_of[node] = self.scope
-        if kind == "class":
-            self.class_name = name
-        if kind in ("function", "lambda"):
-            self.guarded = self.caught = False  # its body runs later, outside of the try
-        yield self.scope
-        self.scope, self.class_name = outer, outer_class
-        self.guarded, self.caught = flags
-
-    @contextmanager
-    def under(self, **flags: bool) -> Iterator[None]:
-        before = {key: getattr(self, key) for key in flags}
-        for key, value in flags.items():
-            setattr(self, key, value or before[key])
-        yield
-        for key, value in before.items():
-            setattr(self, key, value)
-
-    # -- statements
+class _Builder(Expressions):
+    """Walks a tree once, statement by statement."""
 
     def block(self, body: list[ast.stmt]) -> None:
         """Visit statements in order; those after a statement that leaves the block never run."""
@@ -162,7 +79,7 @@ class _Builder:
 
     def while_(self, node: ast.While) -> None:
         self.expr(node.test)
-        with self.under(types_only=tests_of.runs(tests_of.truth(node.test)) is False):
+        with self.under(dropped=constant(node.test) is False, types_only=constant(node.test) is False):
             self.block(node.body)
         with self.under(dead=constant(node.test) is True):
             self.block(node.orelse)
@@ -276,14 +193,14 @@ class _Builder:
         if _never_returns(node):
             self.names.never_return.add(node.name)
         with self.type_parameters(node):
-            for argument in _arguments(node.args):
+            for argument in arguments_of(node.args):
                 if argument.annotation is not None:
                     self.annotation(argument.annotation)
             if node.returns is not None:
                 self.annotation(node.returns)
             with self.inside("function", node.name, node):
                 self.declare(node.body)
-                for argument in _arguments(node.args):
+                for argument in arguments_of(node.args):
                     self.bind(argument.arg, How.PARAMETER, argument)
                 self.block(node.body)
 
@@ -298,11 +215,6 @@ class _Builder:
                 self.nonlocal_(node)
             elif not isinstance(node, ast.expr | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 stack.extend(children(node))
-
-    def defaults(self, arguments: ast.arguments) -> None:
-        for value in (*arguments.defaults, *arguments.kw_defaults):
-            if value is not None:
-                self.expr(value)
 
     def class_(self, node: ast.ClassDef) -> None:
         for decorator in node.decorator_list:
@@ -340,120 +252,6 @@ class _Builder:
             yield
         if outer is not None:
             self.names.scope_of[node] = outer
-
-    # -- expressions
-
-    def expr(self, node: ast.AST) -> None:
-        if isinstance(node, ast.Name):
-            if isinstance(node.ctx, ast.Load):
-                self.read(node)
-        elif isinstance(node, ast.Lambda):
-            self.defaults(node.args)
-            with self.inside("lambda", "<lambda>", node):
-                for argument in _arguments(node.args):
-                    self.bind(argument.arg, How.PARAMETER, argument)
-                self.expr(node.body)
-        elif isinstance(node, _COMPREHENSIONS):
-            self.comprehension(node)
-        elif isinstance(node, ast.NamedExpr):
-            self.expr(node.value)
-            owner = self.scope
-            while owner.kind == "comprehension" and owner.parent is not None:
-                owner = owner.parent
-            self.bind(node.target.id, How.WALRUS, node.target, scope=owner)
-        elif isinstance(node, ast.IfExp):
-            self.if_expression(node)
-        elif isinstance(node, ast.Call):
-            self.call(node)
-        elif isinstance(node, ast.Subscript):
-            self.subscript(node)
-        elif not isinstance(node, ast.Constant):
-            for child in children(node):
-                self.expr(child)
-
-    def if_expression(self, node: ast.IfExp) -> None:
-        self.expr(node.test)
-        holds = tests_of.runs(tests_of.truth(node.test))
-        versioned = self.versions and tests_of.about_versions(node.test)
-        current = tests_of.excluded_version(node.test) if versioned else None
-        for branch, taken in ((node.body, True), (node.orelse, False)):
-            other_version = current is not None and current is not taken
-            with self.under(
-                types_only=holds is not None and holds is not taken, versioned=versioned, guarded=other_version
-            ):
-                self.expr(branch)
-
-    def comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
-        self.expr(node.generators[0].iter)
-        with self.inside("comprehension", "<comprehension>", node):
-            for position, generator in enumerate(node.generators):
-                self.target(generator.target, How.LOOP)
-                if position:
-                    self.expr(generator.iter)
-                for condition in generator.ifs:
-                    self.expr(condition)
-            if isinstance(node, ast.DictComp):
-                self.expr(node.key)
-                self.expr(node.value)
-            else:
-                self.expr(node.elt)
-
-    def call(self, node: ast.Call) -> None:
-        word = last_word(node.func)
-        if word == "cast" and node.args:
-            self.quoted(node.args[0])
-        elif word == "TypeVar":
-            for constraint in node.args[1:]:
-                self.quoted(constraint)
-            for keyword in node.keywords:
-                if keyword.arg in ("bound", "default"):
-                    self.quoted(keyword.value)
-        for child in children(node):
-            self.expr(child)
-
-    def subscript(self, node: ast.Subscript) -> None:
-        if not self.scope.is_function and last_word(node.value) in self.typing_names:
-            self.quoted(node)
-        for child in children(node):
-            self.expr(child)
-
-    def target(self, node: ast.expr, how: How) -> None:
-        if isinstance(node, ast.Name):
-            if how is How.DELETED:
-                self.read(node)
-            self.bind(node.id, how, node)
-        elif isinstance(node, ast.Tuple | ast.List):
-            for element in node.elts:
-                self.target(element, how)
-        elif isinstance(node, ast.Starred):
-            self.target(node.value, how)
-        else:
-            self.expr(node)
-
-    def annotation(self, node: ast.expr, *, postponed: bool = False) -> None:
-        if postponed and not is_type_like(node):
-            return
-        if self.future or _LAZY_ANNOTATIONS or postponed:
-            for name in names_in_type(node, quoted=True):
-                self.read(name, When.TEXT if isinstance(node, ast.Constant) else When.POSTPONED)
-        else:
-            self.quoted(node)
-            self.expr(node)
-
-    def quoted(self, node: ast.expr) -> None:
-        """Read the names inside the strings of a type expression."""
-        seen = {(name.id, name.lineno, name.col_offset): name for name in names_in_type(node, quoted=False)}
-        for name in seen.values():
-            self.read(name, When.TEXT)
-
-
-def _arguments(arguments: ast.arguments) -> Iterator[ast.arg]:
-    yield from (*arguments.posonlyargs, *arguments.args)
-    if arguments.vararg is not None:
-        yield arguments.vararg
-    yield from arguments.kwonlyargs
-    if arguments.kwarg is not None:
-        yield arguments.kwarg
 
 
 def _never_returns(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
