@@ -11,22 +11,26 @@ from stages._source import opcodes
 from stages._source.opcodes import number
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Mapping
 
     from stages._source.opcodes import Instructions
 
 _CONTROL = [*(opcode.opname[code] for code in opcodes.JUMPS), "RETURN_VALUE", "RAISE_VARARGS", "RERAISE"]
-_FAST = ["LOAD_FAST", "LOAD_DEREF", "STORE_FAST", "STORE_DEREF", "DELETE_FAST", "DELETE_DEREF", "LOAD_CONST"]
+_FAST = ["LOAD_FAST", "LOAD_DEREF", "STORE_FAST", "STORE_DEREF", "DELETE_FAST", "DELETE_DEREF"]
 _NAMED = ["LOAD_NAME", "STORE_NAME", "STORE_GLOBAL", "DELETE_NAME", "DELETE_GLOBAL", "LOAD_CONST", "IMPORT_STAR"]
 _FAST_EVENTS = opcodes.one_of([*_CONTROL, *_FAST, "WITH_EXCEPT_START"])
+_FAST_AND_INLINE_EVENTS = opcodes.one_of([*_CONTROL, *_FAST, "WITH_EXCEPT_START", "LOAD_CONST"])
 _NAMED_EVENTS = opcodes.one_of([*_CONTROL, *_NAMED, "WITH_EXCEPT_START"])
 _LOADS = frozenset(number(name) for name in ("LOAD_FAST", "LOAD_DEREF", "LOAD_NAME"))
 _STORES = frozenset(number(name) for name in ("STORE_FAST", "STORE_DEREF", "STORE_NAME", "STORE_GLOBAL"))
 _DELETES = frozenset(number(name) for name in ("DELETE_FAST", "DELETE_DEREF", "DELETE_NAME", "DELETE_GLOBAL"))
-_TOUCHES = _LOADS | _STORES | _DELETES | {opcodes.LOAD_CONST}
+_NAME_TOUCHES = _LOADS | _STORES | _DELETES
+_TOUCHES = _NAME_TOUCHES | {opcodes.LOAD_CONST}
 _ANY_DELETE = opcodes.one_of(["DELETE_FAST", "DELETE_DEREF", "DELETE_NAME", "DELETE_GLOBAL"])
 _SWALLOWERS = frozenset({"suppress"})
 _COMPREHENSIONS = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>"})
+_ALL_COMPREHENSIONS = _COMPREHENSIONS | {"<genexpr>"}
 
 
 def function_may_read_unbound(code: CodeType, stream: Instructions) -> bool:
@@ -36,14 +40,15 @@ def function_may_read_unbound(code: CodeType, stream: Instructions) -> bool:
     if cells := code.co_cellvars:
         own += len(set(cells).difference(code.co_varnames))
     deletes = _ANY_DELETE.search(stream.ops) is not None
-    if own <= parameters and not deletes:
+    if not deletes and (own <= parameters or _is_one_loop(code, stream)):
         return False
     tracked = ((1 << own) - 1) & ~((1 << parameters) - 1)
     inline = _captured_on_the_spot(code) if code.co_cellvars else {}
     initial = _late(code, stream, tracked, inline)
     if not initial and not deletes:
         return False
-    return _Flow(code, stream, (1 << own) - 1, inline).reads_unbound(initial)
+    # with deletes any name may become unbound again; without, only those that are still unbound at the first branch
+    return _Flow(code, stream, (1 << own) - 1 if deletes else initial, inline).reads_unbound(initial)
 
 
 def names_may_be_unbound(code: CodeType, stream: Instructions, tracked: int, inline: Mapping[int, int]) -> bool:
@@ -55,6 +60,11 @@ def names_may_be_unbound(code: CodeType, stream: Instructions, tracked: int, inl
     if not initial and not any(stream.args[p] < tracked.bit_length() for d in _DELETES for p in stream.find(d)):
         return False
     return _Flow(code, stream, tracked, inline).reads_unbound(initial)
+
+
+def _is_one_loop(code: CodeType, stream: Instructions) -> bool:
+    """Return whether code is a comprehension with one `for`, which binds its names before anything reads them."""
+    return code.co_name in _ALL_COMPREHENSIONS and stream.ops.count(opcodes.FOR_ITER) == 1
 
 
 def runs_on_the_spot(code: CodeType) -> bool:
@@ -81,8 +91,7 @@ def _late(code: CodeType, stream: Instructions, tracked: int, inline: Mapping[in
         end = min(end, ranges[0][0])
     ops, args = stream.ops, stream.args
     left = tracked
-    events = _FAST_EVENTS if code.co_flags & 1 else _NAMED_EVENTS
-    for match in events.finditer(ops, 0, end):
+    for match in _events(code, inline).finditer(ops, 0, end):
         position = match.start()
         op = ops[position]
         if op in _STORES:
@@ -93,6 +102,12 @@ def _late(code: CodeType, stream: Instructions, tracked: int, inline: Mapping[in
         elif op in _DELETES or (op == opcodes.LOAD_CONST and left & inline.get(args[position], 0)):
             return tracked
     return left
+
+
+def _events(code: CodeType, inline: Mapping[int, int]) -> re.Pattern[bytes]:
+    if not code.co_flags & 1:
+        return _NAMED_EVENTS
+    return _FAST_AND_INLINE_EVENTS if inline else _FAST_EVENTS
 
 
 @dataclass(slots=True)
@@ -124,8 +139,12 @@ class _Flow:
 
     def _positions(self) -> list[int]:
         ops = self.stream.ops
-        events = _FAST_EVENTS if self.code.co_flags & 1 else _NAMED_EVENTS
-        found = [match.start() for match in events.finditer(ops)]
+        args, wanted = self.stream.args, self.tracked
+        found = [
+            position
+            for match in _events(self.code, self.inline).finditer(ops)
+            if ops[position := match.start()] not in _NAME_TOUCHES or wanted >> args[position] & 1
+        ]
         ranges = opcodes.protected_ranges(self.code)
         targets = {handler for _start, _end, handler in ranges}
         for position in found:

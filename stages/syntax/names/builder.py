@@ -23,6 +23,7 @@ _LAZY_ANNOTATIONS = sys.version_info >= (3, 14)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _TYPING = frozenset({"typing", "typing_extensions"})
 _NEVER = frozenset({"NoReturn", "Never"})
+_ENDINGS = frozenset({"exit", "quit", "sys.exit", "os._exit", "os.abort"})
 
 
 def build(tree: ast.Module, data: bytes, *, stub: bool) -> Names:
@@ -38,12 +39,14 @@ class _Builder(Expressions):
 
     def block(self, body: list[ast.stmt]) -> None:
         """Visit statements in order; those after a statement that leaves the block never run."""
-        was_dead = self.dead
+        was_dead, was_guarded = self.dead, self.guarded
         for statement in body:
             self.statement(statement)
             if not self.reach.goes_on(statement):
                 self.dead = True
-        self.dead = was_dead
+            elif _ends_the_program(statement):  # compiled, but read by nobody
+                self.guarded = True
+        self.dead, self.guarded = was_dead, was_guarded
 
     def statement(self, node: ast.stmt) -> None:
         visit = _STATEMENTS.get(type(node))
@@ -61,21 +64,7 @@ class _Builder(Expressions):
 
     def if_(self, node: ast.If) -> None:
         self.expr(node.test)
-        verdict = tests_of.truth(node.test)
-        holds = tests_of.runs(verdict)
-        dropped = verdict in ("true", "false")  # the compiler leaves the other branch out
-        versioned = self.versions and tests_of.about_versions(node.test)
-        current = tests_of.excluded_version(node.test) if versioned else None
-        for body, taken in ((node.body, True), (node.orelse, False)):
-            never = holds is not None and holds is not taken
-            other_version = current is not None and current is not taken
-            with self.under(
-                types_only=never,
-                dropped=never and dropped,
-                versioned=versioned,
-                guarded=other_version,
-            ):
-                self.block(body)
+        self.branches(node.test, lambda: self.block(node.body), lambda: self.block(node.orelse))
 
     def while_(self, node: ast.While) -> None:
         self.expr(node.test)
@@ -252,6 +241,13 @@ class _Builder(Expressions):
             yield
         if outer is not None:
             self.names.scope_of[node] = outer
+
+
+def _ends_the_program(node: ast.stmt) -> bool:
+    if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)):
+        return False
+    function = node.value.func
+    return isinstance(function, ast.Name | ast.Attribute) and ast.unparse(function) in _ENDINGS
 
 
 def _never_returns(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

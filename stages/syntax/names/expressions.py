@@ -13,10 +13,9 @@ from stages.syntax.names.scopes import How, When
 from stages.syntax.names.surroundings import Surroundings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _LAZY_ANNOTATIONS = sys.version_info >= (3, 14)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 class Expressions(Surroundings):
@@ -26,42 +25,53 @@ class Expressions(Surroundings):
         if isinstance(node, ast.Name):
             if isinstance(node.ctx, ast.Load):
                 self.read(node)
-        elif isinstance(node, ast.Lambda):
-            self.defaults(node.args)
-            with self.inside("lambda", "<lambda>", node):
-                for argument in arguments_of(node.args):
-                    self.bind(argument.arg, How.PARAMETER, argument)
-                self.expr(node.body)
-        elif isinstance(node, _COMPREHENSIONS):
-            self.comprehension(node)
-        elif isinstance(node, ast.NamedExpr):
-            self.expr(node.value)
-            owner = self.scope
-            while owner.kind == "comprehension" and owner.parent is not None:
-                owner = owner.parent
-            self.bind(node.target.id, How.WALRUS, node.target, scope=owner)
-        elif isinstance(node, ast.IfExp):
-            self.if_expression(node)
-        elif isinstance(node, ast.Call):
-            self.call(node)
-        elif isinstance(node, ast.Subscript):
-            self.subscript(node)
+        elif visit := _EXPRESSIONS.get(type(node)):
+            visit(self, node)
         elif not isinstance(node, ast.Constant):
             for child in children(node):
                 self.expr(child)
 
+    def lambda_(self, node: ast.Lambda) -> None:
+        self.defaults(node.args)
+        with self.inside("lambda", "<lambda>", node):
+            for argument in arguments_of(node.args):
+                self.bind(argument.arg, How.PARAMETER, argument)
+            self.expr(node.body)
+
+    def walrus(self, node: ast.NamedExpr) -> None:
+        self.expr(node.value)
+        owner = self.scope
+        while owner.kind == "comprehension" and owner.parent is not None:
+            owner = owner.parent
+        self.bind(node.target.id, How.WALRUS, node.target, scope=owner)
+
+    def bool_op(self, node: ast.BoolOp) -> None:
+        """Visit operands in order: what stands after a version test runs on those versions only."""
+        decisive = isinstance(node.op, ast.Or)
+        versioned = other_version = False
+        for operand in node.values:
+            with self.under(versioned=versioned, guarded=other_version):
+                self.expr(operand)
+            if self.versions and tests_of.about_versions(operand):
+                versioned = True
+                other_version = other_version or tests_of.excluded_version(operand) is decisive
+
     def if_expression(self, node: ast.IfExp) -> None:
         self.expr(node.test)
-        verdict = tests_of.truth(node.test)
+        self.branches(node.test, lambda: self.expr(node.body), lambda: self.expr(node.orelse))
+
+    def branches(self, test: ast.expr, then: Callable[[], None], otherwise: Callable[[], None]) -> None:
+        """Visit both branches of a test, each knowing whether it can run, here and on this Python."""
+        verdict = tests_of.truth(test)
         holds = tests_of.runs(verdict)
-        versioned = self.versions and tests_of.about_versions(node.test)
-        current = tests_of.excluded_version(node.test) if versioned else None
-        for branch, taken in ((node.body, True), (node.orelse, False)):
+        folded = verdict in ("true", "false")  # the compiler leaves the other branch out
+        versioned = self.versions and tests_of.about_versions(test)
+        current = tests_of.excluded_version(test) if versioned else None
+        for visit, taken in ((then, True), (otherwise, False)):
+            never = holds is not None and holds is not taken
             other_version = current is not None and current is not taken
-            with self.under(
-                types_only=holds is not None and holds is not taken, versioned=versioned, guarded=other_version
-            ):
-                self.expr(branch)
+            with self.under(types_only=never, dropped=never and folded, versioned=versioned, guarded=other_version):
+                visit()
 
     def comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
         self.expr(node.generators[0].iter)
@@ -139,3 +149,17 @@ def arguments_of(arguments: ast.arguments) -> Iterator[ast.arg]:
     yield from arguments.kwonlyargs
     if arguments.kwarg is not None:
         yield arguments.kwarg
+
+
+_EXPRESSIONS: dict[type[ast.AST], Callable[..., None]] = {
+    ast.Lambda: Expressions.lambda_,
+    ast.NamedExpr: Expressions.walrus,
+    ast.ListComp: Expressions.comprehension,
+    ast.SetComp: Expressions.comprehension,
+    ast.DictComp: Expressions.comprehension,
+    ast.GeneratorExp: Expressions.comprehension,
+    ast.IfExp: Expressions.if_expression,
+    ast.BoolOp: Expressions.bool_op,
+    ast.Call: Expressions.call,
+    ast.Subscript: Expressions.subscript,
+}

@@ -116,7 +116,7 @@ def _call(
             found.probed.add(node.args[1].value)
     elif word == "install" and found.gettext:
         found.injected.update(_GETTEXT)
-    elif word in ("_convert_", "_convert"):  # of an enum: writes members into the module it is given
+    elif word in ("_convert_", "_convert") and not plain:  # of an enum: writes members into the module it is given
         found.open = True
     elif word == "update" and isinstance(node.func, ast.Attribute):
         found.open |= _is_builtins_dict(found, node.func.value)

@@ -15,6 +15,8 @@ from stages.syntax.names.scopes import How, mangled
 from stages.syntax.names.state import State, join
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from stages.syntax.names.scopes import Names, Scope, Use
 
 Variable = tuple["Scope", str]
@@ -210,8 +212,6 @@ class Reads:
         if isinstance(node, ast.Name):
             if isinstance(node.ctx, ast.Load):
                 self.read(node)
-        elif isinstance(node, ast.Constant):
-            return
         elif isinstance(node, ast.BoolOp | ast.IfExp | ast.Compare):
             holds, fails = self.condition(node)
             self.state = join(holds, fails)
@@ -225,8 +225,8 @@ class Reads:
             self._walrus_later(node)
         elif isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp):
             self._comprehension(node)
-        else:
-            for child in children(node):
+        elif not isinstance(node, ast.Constant):
+            for child in _in_order(node):
                 self.expr(child)
             self.may_raise(likely=not isinstance(node, ast.expr_context | ast.JoinedStr | ast.Tuple | ast.List))
 
@@ -314,3 +314,10 @@ class Reads:
             self.expr(later)
             self.state = join(short, self.state)
         self.may_raise(likely=False)
+
+
+def _in_order(node: ast.AST) -> Iterable[ast.AST]:
+    """Return what an expression evaluates, in order; of a dictionary a key, its value, then the next key."""
+    if isinstance(node, ast.Dict):
+        return [part for pair in zip(node.keys, node.values, strict=True) for part in pair if part is not None]
+    return children(node)

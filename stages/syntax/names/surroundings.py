@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from stages.syntax.names.scopes import ScopeKind
 
 
+# Asked for below a handler for everything, to find out whether a notebook runs the code.
+_NOTEBOOK = frozenset({"get_ipython", "__IPYTHON__"})
+
+
 class Surroundings:
     """Walks a tree once, holding the scope it is in and what surrounds the current statement."""
 
@@ -52,7 +56,7 @@ class Surroundings:
             target.bindings.setdefault(name, []).append(binding)
 
     def read(self, node: ast.Name, when: When | None = None) -> None:
-        if self.dead or self.dropped or self.guarded:
+        if self.dead or self.dropped or self.guarded or (self.caught and node.id in _NOTEBOOK):
             return
         if when is None or self.types_only:
             when = When.TYPES_ONLY if self.types_only else When.RUN
