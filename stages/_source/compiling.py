@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
     from verifier.api import SourceFile
 
-_BROKEN_TEXT = re.compile(r"codec can't decode|unknown encoding|encoding problem|encoding declaration|Non-UTF-8")
+_BROKEN_TEXT = re.compile(
+    r"codec can't (de|en)code|unknown encoding|encoding problem|encoding declaration|Non-UTF-8|not a text encoding"
+    r"|codec failed|undefined encoding"
+)
 _DROPPED = frozenset({"ImportWarning", "ResourceWarning", "PendingDeprecationWarning"})
 _COOKIE = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")  # as PEP 263 has it
 _BLANK = re.compile(rb"[ \t\f]*(?:[#\r\n]|$)")
@@ -115,9 +118,7 @@ def _null_bytes(data: bytes) -> CompileProblem:
     column = offset - (data.rfind(b"\n", 0, offset) + 1) + 1
     if data.startswith(_WIDE_TEXT):
         width = 32 if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) else 16
-        message = (
-            f"the file holds null bytes: it is UTF-{width} text, and Python reads source only in encodings without"
-        )
+        message = f"the file holds null bytes: it is UTF-{width} text, which Python does not read as source"
     else:
         message = "the file holds null bytes: it is not Python source text"
     return CompileProblem("null-bytes", message, line, column)
@@ -153,8 +154,8 @@ def _undecodable(data: bytes, text: str) -> CompileProblem:
         column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1
         bad = data[error.start]
         return CompileProblem("encoding", f"byte 0x{bad:02x} is not valid {encoding.upper()}", line, column)
-    except LookupError:
-        return CompileProblem("encoding", f"unknown encoding: {encoding}")
+    except (LookupError, ValueError):  # there is no such encoding, it is none of text, or it never decodes anything
+        pass
     return CompileProblem("encoding", text)
 
 

@@ -163,14 +163,25 @@ class Environment:
         return self._known[name]
 
     def _look_up(self, name: str) -> Found | bool | None:
-        parent, _, last = name.rpartition(".")
-        if not parent:
-            return self._top(name)
+        top, *parts = name.split(".")
+        if top not in self._known:
+            self._known[top] = self._top(top)
+        found, dotted = self._known[top], top
+        for part in parts:
+            if found is None or found is False:
+                return found
+            above, parent, dotted = found, dotted, f"{dotted}.{part}"
+            if dotted not in self._known:
+                self._known[dotted] = self._below(above, parent, part)
+            found = self._known[dotted]
+        return found
+
+    def _below(self, above: Found | bool, parent: str, last: str) -> Found | bool | None:
+        name = f"{parent}.{last}"
         if name in self.facts.builtin or name in self.facts.frozen:
             return True
-        above = self._find(parent)
         if not isinstance(above, Found):
-            return None if above else above  # below a built-in module anything may be registered
+            return None  # below a built-in module anything may be registered
         if found := self.folders.child(last, parent, above.folders):
             return found
         if above.kind == "compiled":

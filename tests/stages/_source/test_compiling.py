@@ -29,6 +29,11 @@ def problem(data: bytes) -> tuple[str, int, int] | None:
         (b"x = 1\n\xff = 2\n", ("encoding", 2, 1)),
         (b"# coding: nonesuch\nx = 1\n", ("encoding", 1, 1)),
         (b"\xef\xbb\xbf# coding: latin-1\nx = 1\n", ("encoding", 1, 1)),
+        (b"x = '\xe9'\n", ("encoding", 1, 6)),
+        (b"# coding: rot13\nx = 1\n", ("encoding", 1, 1)),
+        (b"# coding: hex\nx = 1\n", ("encoding", 1, 1)),
+        (b"# coding: undefined\nx = 1\n", ("encoding", 1, 1)),
+        (b"# coding: raw_unicode_escape\nx = '\\ud800'\n", ("encoding", 1, 1)),
         (b"x = 1\ny = '\0'\n", ("null-bytes", 2, 6)),
         (b"\xff\xfex\0", ("null-bytes", 1, 4)),
     ],
@@ -58,10 +63,11 @@ def test_code_too_deep_for_the_compiler_is_a_problem_and_no_traceback(text: str)
     assert found.kind in ("too-deep", "syntax")
 
 
-def test_utf_16_is_named() -> None:
-    found = compile_source(source_file("x = 1\n".encode("utf-16"))).problem
+@pytest.mark.parametrize("encoding", ["UTF-16", "UTF-32"])
+def test_text_of_wide_characters_is_named(encoding: str) -> None:
+    found = compile_source(source_file("x = 1\n".encode(encoding))).problem
     assert found is not None
-    assert "UTF-16" in found.message
+    assert f"it is {encoding} text" in found.message
 
 
 def test_an_unreadable_file_says_why() -> None:
