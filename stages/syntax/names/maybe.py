@@ -67,6 +67,8 @@ def doubtful(flow: Follow, around: Surroundings, readings: list[Reading]) -> lis
         places = around.bindings(reading)
         if not places or _behind_another_test(reading.node, places, around):
             continue
+        if _from_an_earlier_round(reading.node, places, around):
+            continue
         related = _related_tests(places, around)
         if related is None or _ruled_out_by_exit(reading.node, places, around):
             continue
@@ -130,6 +132,24 @@ def _behind_another_test(use: ast.Name, places: list[ast.AST], around: Surroundi
             if not first:
                 return True
         below = ancestor
+    return False
+
+
+def _from_an_earlier_round(use: ast.Name, places: list[ast.AST], around: Surroundings) -> bool:
+    """Return whether, in a loop, one branch of a test binds what the other reads: `if first: x = … else: x = f(x)`."""
+    chain = around.chain(use)
+    loops = [part for part in chain if isinstance(part, ast.For | ast.AsyncFor | ast.While)]
+    if not loops:
+        return False
+    inside = chain[: chain.index(loops[-1])]
+    below = {parent: child for child, parent in itertools.pairwise([use, *chain])}
+    for test in inside:
+        if isinstance(test, ast.If):
+            here = below[test] in test.body
+            for place in places:
+                path = [place, *around.chain(place)]
+                if test in path and (path[path.index(test) - 1] in test.body) is not here:
+                    return True
     return False
 
 

@@ -75,6 +75,7 @@ def test_low_where_a_branch_decides(body: str) -> None:
         "def g():\n    return x\nx = 1\nreturn g",
         "def g():\n    nonlocal x\n    x = 1\ng()\nb(x)\nx = 2",
         "if a:\n    x = 1\nassert a\nreturn x",
+        "for i in a:\n    if i == 0:\n        x = b\n    else:\n        x = c(x)\nreturn 0",
         "any((x := i) for i in a)\nreturn x",
     ],
 )
