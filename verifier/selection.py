@@ -95,7 +95,7 @@ def check_sources(root: Path, paths: Sequence[Path], exclude: Sequence[str]) -> 
         for found in walk(absolute, root=root, exclude=exclude, unlisted=closed.add):
             if found == absolute or found.suffix in PYTHON:
                 name = _relative(found, root)
-                files.setdefault(name, SourceFile(name, found))
+                files.setdefault(name, SourceFile(name, found, named=found == absolute))
     if not files and not closed.folders:
         raise UsageError(f"nothing to check: no Python file below {', '.join(map(str, paths))}")
     return SourceTree(root, [*files.values(), *closed.folders.values()])

@@ -52,11 +52,13 @@ def _read(handle: int, expected: int, limit: int | None) -> bytes:
 
 
 class SourceFile:
-    """One file. `data` is None where it could not be read, and `problem` then says why."""
+    """One file. `data` is None where it could not be read, and `problem` then says why.
 
-    is_folder = False
+    Args:
+        named: somebody asked for this very file, so that a script without a suffix counts as Python.
+    """
 
-    def __init__(self, path: str, absolute: Path) -> None:
+    def __init__(self, path: str, absolute: Path, *, named: bool = False) -> None:
         self.path = path  # POSIX, relative to the root
         self.absolute = absolute
         self.data: bytes | None = None
@@ -67,6 +69,7 @@ class SourceFile:
             self.problem = _why(absolute, error)
         except MemoryError:
             self.problem = "there is not enough memory to read it"
+        self.is_python = path.endswith(PYTHON) or (named and _is_script(path, self.data))
 
     @cached_property
     def sha256(self) -> str:
@@ -92,12 +95,11 @@ class SourceFile:
 class UnlistedFolder(SourceFile):
     """A folder whose files could not be listed: it stands for all that may lie below it."""
 
-    is_folder = True
-
     def __init__(self, path: str, absolute: Path, reason: str) -> None:
         self.path = path
         self.absolute = absolute
         self.data = None
+        self.is_python = False
         self.problem = f"it is a folder that cannot be listed: {reason}"
 
 
@@ -119,13 +121,19 @@ class SourceTree:
         return self._by_path.get(path)
 
     def python(self) -> tuple[SourceFile, ...]:
-        """Return the files that are Python source by name."""
-        return tuple(file for file in self.files if file.path.endswith(PYTHON) and not file.is_folder)
+        """Return the files that are Python source by name, and scripts that were named themselves."""
+        return tuple(file for file in self.files if file.is_python)
 
     def others_unread(self) -> tuple[SourceFile, ...]:
-        """Return what is not Python by name and could not be read, folders that could not be listed among it."""
-        unread = (file for file in self.files if file.data is None)
-        return tuple(file for file in unread if file.is_folder or not file.path.endswith(PYTHON))
+        """Return what is not Python and could not be read, folders that could not be listed among it."""
+        return tuple(file for file in self.files if file.data is None and not file.is_python)
+
+
+def _is_script(path: str, data: bytes | None) -> bool:
+    if "." not in path.rpartition("/")[2]:
+        return True
+    first, _, _ = (data or b"").partition(b"\n")
+    return first.startswith(b"#!") and b"python" in first
 
 
 def _why(path: Path, error: OSError | ValueError) -> str:

@@ -56,10 +56,9 @@ def _judge(context: StageContext) -> StageOutcome:
     with usual_depth():
         configured = check_configuration(context.root, context.sources)
     reported = {row["path"] for row in configured.rows}
+    unread = [file for file in context.sources.others_unread() if file.path not in reported]
     findings += [
-        problem_finding(file.path, CompileProblem("unreadable", file.problem or "it cannot be read"))
-        for file in context.sources.others_unread()
-        if file.path not in reported
+        problem_finding(file.path, CompileProblem("unreadable", file.problem or "it cannot be read")) for file in unread
     ]
     context.progress("gathering facts")
     facts = syntax_facts(context.root, files, scans, judged, findings, full=full)
@@ -70,7 +69,7 @@ def _judge(context: StageContext) -> StageOutcome:
         findings += habits.findings
         findings += misnamed_findings(facts["misnamed_tests"])
     return StageOutcome(
-        checks_run=2 * len(files) + judged.checks + linted.files + len(configured.rows),
+        checks_run=2 * len(files) + len(unread) + judged.checks + linted.files + len(configured.rows),
         findings=(*findings, *linted.findings, *configured.findings),
         gates=(*syntax_gates(files, scans, judged, refused.needs), *extra_gates(linted, configured)),
         facts=facts,

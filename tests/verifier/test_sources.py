@@ -67,6 +67,24 @@ def test_lines_of_an_encoding_that_is_none_of_text_are_shown_as_utf_8(tmp_path: 
     assert _file(tmp_path, f"# coding: {encoding}\nx".encode()).text_lines == [f"# coding: {encoding}", "x"]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "named", "expected"),
+    [
+        ("train", "x = 1", True, True),
+        ("train", "x = 1", False, False),
+        ("train.sh", "#!/usr/bin/env python3\n", True, True),
+        ("train.sh", "#!/bin/sh\n", True, False),
+        ("notes.txt", "", True, False),
+        ("a.pyw", "", False, True),
+    ],
+)
+def test_a_script_counts_as_python_where_it_was_named(
+    tmp_path: Path, name: str, text: str, named: bool, expected: bool
+) -> None:
+    (tmp_path / name).write_text(text)
+    assert SourceFile(name, tmp_path / name, named=named).is_python is expected
+
+
 def test_what_was_not_read_and_is_no_python_file_is_listed_apart(tmp_path: Path) -> None:
     names = ("gone.py", "gone.txt")
     folder = UnlistedFolder("shut", tmp_path / "shut", "Permission denied")
