@@ -160,16 +160,28 @@ class Exports:
         return self._all[file]
 
     def _evaluate_all(self, file: str, tree: ast.Module) -> Names:
-        names: frozenset[str] = frozenset()
+        names: frozenset[str] | None = None
         for node in ast.walk(tree):
             value = _all_value(node)
-            if value is None:
+            if value is not None:
+                found = self._list_of(file, value)
+            elif isinstance(node, ast.ImportFrom) and any(_binds_all(alias) for alias in node.names):
+                found = self._all_imported(file, node)
+            else:
                 continue
-            found = self._list_of(file, value)
             if not found.known:
                 return _UNKNOWN
-            names |= found.names
-        return Names(names)
+            names = found.names if names is None else names | found.names
+        return _UNKNOWN if names is None else Names(names)  # what is not assigned is bound in some other way
+
+    def _all_imported(self, file: str, node: ast.ImportFrom) -> Names:
+        """Resolve `from module import __all__`."""
+        place = self._locator.locate(file, node.module or "", node.level)
+        source = place.found.file if place.found is not None and place.found.kind != "compiled" else None
+        if source is None and place.group != "project":
+            source = self._locator.external_source(place.name)
+        plain = all(alias.name == "__all__" for alias in node.names if _binds_all(alias))
+        return self.all_of(source) if source is not None and plain else _UNKNOWN
 
     def _list_of(self, file: str, value: ast.expr) -> Names:
         if isinstance(value, ast.List | ast.Tuple | ast.Set):
@@ -226,6 +238,10 @@ def _all_value(node: ast.AST) -> ast.expr | None:
             return None  # fewer names than listed does no harm
         return argument or ast.Constant(None)
     return None
+
+
+def _binds_all(alias: ast.alias) -> bool:
+    return (alias.asname or alias.name) == "__all__"
 
 
 def _is_name(node: ast.expr, names: tuple[str, ...]) -> bool:

@@ -12,6 +12,7 @@ from stages._source.bytecode import MODULE_OWNER
 from stages.syntax.names import exports, maybe, namespace, report, resolve
 from stages.syntax.names.builder import build
 from stages.syntax.names.flow import Flow
+from stages.syntax.names.imports import own_submodules
 from stages.syntax.names.scopes import How, When
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def analyse(tree: ast.Module, path: str, data: bytes, suspicion: Suspicion | Non
         hidden = suspicion is None or suspicion.namespace
         space = namespace.inspect(tree) if hidden else namespace.Namespace()
         places = report.Places(path, data)
-        found, waiting = _missing(names, space, places, path)
+        found, waiting = _missing(names, space, places, path, own_submodules(tree, path))
         if not stub:
             found += _unbound(tree, names, places, owners)
             found += exports.missing(tree, names, space, places, path)
@@ -85,13 +86,13 @@ def deep() -> Iterator[None]:
 
 
 def _missing(
-    names: Names, space: namespace.Namespace, places: report.Places, path: str
+    names: Names, space: namespace.Namespace, places: report.Places, path: str, submodules: frozenset[str]
 ) -> tuple[list[Finding], dict[str, Finding]]:
     if space.open:
         return [], {}
     is_init = path.rpartition("/")[2] == "__init__.py"
     found, waiting = [], {}
-    for entry in resolve.missing_names(names, space, package_init=is_init):
+    for entry in resolve.missing_names(names, space, package_init=is_init, submodules=submodules):
         finding = report.missing(entry, places, report.known_names(names.module.bindings, entry.uses[0].scope))
         in_types = all(use.when is not When.RUN for use in entry.uses)
         stars = [line for line in names.stars if line > 0 or in_types]

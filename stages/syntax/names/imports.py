@@ -15,6 +15,22 @@ def sites(tree: ast.Module) -> tuple[ImportSite, ...]:
     return tuple(dict.fromkeys(sorted(found, key=lambda site: site.line)))
 
 
+def own_submodules(tree: ast.Module, path: str) -> frozenset[str]:
+    """Return what imports in a package's own `__init__.py` bind besides their names: submodules become attributes."""
+    *folders, file = path.split("/")
+    if not file.startswith("__init__."):
+        return frozenset()
+    found = set()
+    for site in sites(tree):
+        parts = site.module.split(".")
+        if site.level == 1:
+            found.add(parts[0])
+        elif site.level == 0:
+            below = (parts[i] for i in range(1, len(parts)) if parts[:i] == folders[-i:])
+            found.update(below)
+    return frozenset(found - {""})
+
+
 def _collect(body: list[ast.stmt], found: list[ImportSite], reach: Reach, *, eager: bool) -> None:
     for node in body:
         if isinstance(node, ast.Import):

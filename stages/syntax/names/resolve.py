@@ -47,11 +47,17 @@ class Missing:
     bindings: list[Binding] = field(default_factory=list)
 
 
-def missing_names(names: Names, namespace: Namespace, *, package_init: bool) -> list[Missing]:
-    """Return every name that is looked up and not found, star imports aside."""
+def missing_names(
+    names: Names, namespace: Namespace, *, package_init: bool, submodules: frozenset[str] = frozenset()
+) -> list[Missing]:
+    """Return every name that is looked up and not found, star imports aside.
+
+    Args:
+        submodules: those that a package's own file imports, each of which thereby becomes one of its names.
+    """
     implicit = BUILTINS | MODULE_NAMES | namespace.added | namespace.injected | namespace.probed
     if package_init:
-        implicit |= {"__path__"}
+        implicit |= {"__path__"} | submodules
     found: dict[tuple[str, Cause], Missing] = {}
     for use in names.uses:
         cause = _cause(use, implicit)

@@ -21,6 +21,7 @@ from tests.stages.syntax.imports.projects import imports_of
         ({"a/__init__.py": "from .b import y\n", "a/b.py": "y = 1\n"}, {"y", "b"}),
         ({"a/__init__.py": "from . import b\n__all__ = b.__all__ + ['x']", "a/b.py": "__all__ = ['y']"}, {"x", "y"}),
         ({"a.py": "__all__ = [*[], 'x']\n"}, {"x"}),
+        ({"a.py": "from b import *\nfrom b import __all__\n", "b.py": "__all__ = ['_y']\n_y = z = 1\n"}, {"_y"}),
         ({"a.py": "x = 1\ndef __getattr__(name): return 1\n"}, {"x"}),
         ({"a.py": "from keyword import *\n"}, {"iskeyword", "issoftkeyword", "kwlist", "softkwlist"}),
     ],
@@ -39,6 +40,8 @@ def test_names_that_a_star_import_brings(tmp_path: Path, files: dict[str, str], 
         "exec('x = 1')\n",
         "def (\n",
         "from nosuchthing import *\n",
+        "from nosuchthing import __all__\n",
+        "for __all__ in [['x']]: pass\n",
     ],
 )
 def test_names_that_cannot_be_known(tmp_path: Path, text: str) -> None:

@@ -131,5 +131,23 @@ def test_all_of_a_package_may_name_submodules() -> None:
     assert codes("__all__ = ['sub']", "pkg/__init__.py") == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from .base import f\nprint(base, f)\n",
+        "from .base import *\n__all__ = base.__all__\n",
+        "import pkg.base\nprint(base)\n",
+        "from top.pkg.base.deep import f\nprint(base, f)\n",
+        "def load():\n    from . import base\n    from .other import x\n    return other, x\n",
+    ],
+)
+def test_a_submodule_that_a_package_imports_is_one_of_its_names(text: str) -> None:
+    assert codes(text, "top/pkg/__init__.py") == []
+
+
+def test_a_submodule_is_no_name_of_a_module_that_is_no_package() -> None:
+    assert codes("from .base import f\nprint(base, f)\n", "top/pkg/mod.py") == [("SCP001", "CRITICAL", 2, "base")]
+
+
 def test_a_stub_may_name_what_comes_later() -> None:
     assert codes("def f(x: B) -> None: ...\nclass B: ...\n", "mod.pyi") == []
