@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import traceback
 from pathlib import Path
@@ -219,4 +220,6 @@ def main() -> int:
 
 def entry() -> NoReturn:
     """Console-script entry."""
+    # One run, then the process ends: looking for garbage cycles among millions of syntax nodes costs a tenth of it.
+    gc.disable()
     sys.exit(main())
