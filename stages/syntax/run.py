@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stages._source.compiling import collector_paused
 from stages._source.depth import deep, usual_depth
@@ -18,7 +18,7 @@ from stages.syntax.imports.judge import Imports, ImportsRequest, judge_imports
 from stages.syntax.lint import lint
 from stages.syntax.misnamed import misnamed_findings
 from stages.syntax.refused import judge_refused
-from stages.syntax.scan import problem_finding, resolve_open, scan_all, warning_findings
+from stages.syntax.scan import problem_finding, resolve_open, scan_all, too_deep_to_read, warning_findings
 from verifier.api import StageOutcome, rest_of_project
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ def _judge(context: StageContext) -> StageOutcome:
     facts = syntax_facts(context.root, files, scans, judged, findings, full=full)
     facts |= {"lint": linted.facts, "config_files": configured.rows}
     if full:
+        too_deep: Any = facts.pop("too_deep")
+        findings += [problem_finding(path, too_deep_to_read()) for path in too_deep]
         habits = conventions(files)
         facts["conventions"] = habits.rows
         findings += habits.findings

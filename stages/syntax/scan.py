@@ -42,7 +42,7 @@ def scan_file(file: SourceFile) -> FileScan:
         return FileScan(file.path, None, compiled.warnings, reading.imports, reading.bindings, dynamic)
     facts = _facts(file, suspicion)
     if facts is None:
-        return FileScan(file.path, _unparsed(), compiled.warnings, reading.imports, reading.bindings, dynamic)
+        return FileScan(file.path, too_deep_to_read(), compiled.warnings, reading.imports, reading.bindings, dynamic)
     return FileScan(
         file.path,
         None,
@@ -68,7 +68,7 @@ def _from_tree(file: SourceFile, warnings: tuple[CompileWarning, ...]) -> FileSc
     tree = parsing.parse(file)
     facts = _facts(file, None)
     if tree is None or facts is None:
-        return FileScan(file.path, _unparsed(), warnings)
+        return FileScan(file.path, too_deep_to_read(), warnings)
     return FileScan(
         file.path,
         None,
@@ -92,7 +92,7 @@ def _facts(file: SourceFile, suspicion: screen.Suspicion | None) -> NameFacts | 
         return None
 
 
-def _unparsed() -> CompileProblem:
+def too_deep_to_read() -> CompileProblem:
     return CompileProblem("too-complex", "the code compiles, but is nested too deeply to be read whole")
 
 
@@ -130,7 +130,7 @@ def _scan_guarded(file: SourceFile) -> FileScan:
     try:
         return scan_file(file)
     except (RecursionError, MemoryError):
-        return FileScan(file.path, _unparsed())
+        return FileScan(file.path, too_deep_to_read())
     finally:
         parsing.forget(file)
 

@@ -18,9 +18,35 @@ if TYPE_CHECKING:
 
     from verifier.api import Json
 
+    File = tuple[str, ast.Module, list[str]]  # path, tree, source lines
 
-def inventory(files: Sequence[tuple[str, ast.Module, list[str]]]) -> dict[str, Json]:
-    """Return the facts of a small task. `files`: path, tree and source lines of each file that parses."""
+
+def inventory(files: Sequence[File]) -> dict[str, Json]:
+    """Return the facts of a small task, and under `too_deep` the files that were left out because of their depth.
+
+    Args:
+        files: those that parse.
+
+    Raises:
+        RecursionError: not one file alone is the reason.
+    """
+    try:
+        return _inventory(files) | {"too_deep": []}
+    except RecursionError:
+        too_deep = [file for file in files if not _is_readable(file)]
+    kept = [file for file in files if file not in too_deep]
+    return _inventory(kept) | {"too_deep": [path for path, _, _ in too_deep]}
+
+
+def _is_readable(file: File) -> bool:
+    try:
+        _inventory([file])
+    except RecursionError:
+        return False
+    return True
+
+
+def _inventory(files: Sequence[File]) -> dict[str, Json]:
     project = read_project(files)
     kinds = Kinds(project)
     fixtures = read_fixtures(project)

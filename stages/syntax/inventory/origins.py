@@ -60,12 +60,13 @@ def attribute_bindings(project: Project, cls: Scope, attribute: str) -> list[Bin
 
 def lineage(project: Project, cls: Scope) -> list[Scope]:
     """Return a class and its bases within the task, nearest first."""
-    found = [cls]
-    for scope in found:  # grows while it is walked
-        if isinstance(scope.node, ast.ClassDef) and scope.parent is not None:
-            for base in scope.node.bases:
-                found += [item for item in classes(project, base, scope.parent) if item not in found]
-    return found
+    if cls not in project.known_lineage:
+        found = project.known_lineage[cls] = [cls]  # what a base that is looked up in the class itself adds
+        for scope in found:  # grows while it is walked
+            if isinstance(scope.node, ast.ClassDef) and scope.parent is not None:
+                for base in scope.node.bases:
+                    found += [item for item in classes(project, base, scope.parent) if item not in found]
+    return project.known_lineage[cls]
 
 
 def classes(project: Project, expr: ast.expr, scope: Scope) -> list[Scope]:

@@ -36,6 +36,7 @@ class Project:
     known_origins: dict[tuple[ast.expr, Scope], frozenset[str]] = field(default_factory=dict)
     known_names: dict[str, frozenset[str]] = field(default_factory=dict)
     known_instances: dict[tuple[ast.expr, Scope], list[Scope]] = field(default_factory=dict)
+    known_lineage: dict[Scope, list[Scope]] = field(default_factory=dict)
     known_subclasses: dict[Scope, list[Scope]] | None = None
 
     def split(self, dotted: str) -> tuple[Module, str] | None:
