@@ -30,6 +30,7 @@ class Kinds:
     def __init__(self, project: Project) -> None:
         self.project = project
         self._known: dict[tuple[ast.expr, Scope], frozenset[Kind]] = {}
+        self._elements: dict[tuple[ast.expr, Scope], frozenset[Kind]] = {}
         self._training: dict[str, bool] = {}
 
     def of(self, expr: ast.expr, scope: Scope, depth: int = 0) -> frozenset[Kind]:
@@ -125,6 +126,13 @@ class Kinds:
 
     def _element(self, value: ast.expr, scope: Scope, depth: int) -> frozenset[Kind]:
         """Return what one part of a collection is."""
+        key = (value, scope)
+        if key not in self._elements:
+            self._elements[key] = NOTHING  # what a collection that is built from itself adds
+            self._elements[key] = self._element_of(value, scope, depth)
+        return self._elements[key]
+
+    def _element_of(self, value: ast.expr, scope: Scope, depth: int) -> frozenset[Kind]:
         if isinstance(value, ast.Call):  # Lightning's self.optimizers() gives one or a list
             return self.of(value, scope, depth) & {"optimizer", "scaler"}
         if isinstance(value, ast.Name | ast.Attribute):

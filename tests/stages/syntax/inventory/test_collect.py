@@ -51,3 +51,10 @@ made.base = made
     facts = syntax_facts({"a": text})
     assert facts["too_deep"] == []
     assert [(point["line"], point["what"]) for point in facts["amp_points"]] == [(4, "step")]
+
+
+@pytest.mark.timeout(10)
+def test_names_that_are_bound_over_and_over_from_each_other_take_no_exponential_time() -> None:
+    bound = [f"    {name} = {other}\n" for name in "xyz" for other in "xyz" for _ in range(4)]
+    text = f"import torch\ndef step():\n{''.join(bound)}    x[0].step()\n"
+    assert syntax_facts({"a": text})["too_deep"] == []
