@@ -77,7 +77,7 @@ class ImportSystem(ABC):
                 self._block(block, Frame(module))
             except Failure as failure:
                 del self.modules[name]
-                self._removed[name] = failure.failed
+                self._removed[name] = module.broken = failure.failed
                 raise
             finally:
                 self._stack.pop()
@@ -174,11 +174,13 @@ class ImportSystem(ABC):
         if name in module.lost:
             message = f"cannot import name '{name}' from '{module.name}'"
             raise self._failure("ImportError", message, item, frame, module.lost[name].ring)
-        if module.state == "initialising" and self._world.would_have(module.file, name):
-            message = (
-                f"cannot import name '{name}' from partially initialized module '{module.name}' "
-                "(most likely due to a circular import)"
-            )
+        if module.is_short and self._world.would_have(module.file, name):
+            message = f"cannot import name '{name}' from '{module.name}'"
+            if module.broken is None:
+                message = (
+                    f"cannot import name '{name}' from partially initialized module '{module.name}' "
+                    "(most likely due to a circular import)"
+                )
             raise self._failure("ImportError", message, item, frame, self._ring(module))
         self._missing(full, item, frame, kind="ImportError")
         return None
@@ -193,7 +195,7 @@ class ImportSystem(ABC):
         if not module.followed or "*" in module.names or "__all__" in module.names:
             self._bind_known(frame, everything)
             return
-        ring = self._ring(module) if module.state == "initialising" else ()
+        ring = self._ring(module) if module.is_short else ()
         for name, value in list(module.names.items()):
             if not name.startswith("_"):
                 self._bind(frame, name, taken(value, module))
@@ -241,7 +243,7 @@ class ImportSystem(ABC):
             raise self._failure("NameError", message, item, frame, module.lost[name].ring)
         if "*" in module.names or self._world.is_builtin(name):
             return None
-        if frame.foreign and module.state == "initialising" and self._world.would_have(module.file, name):
+        if frame.foreign and module.is_short and self._world.would_have(module.file, name):
             raise self._failure("NameError", message, item, frame, self._ring(module))
         return None
 
@@ -260,7 +262,7 @@ class ImportSystem(ABC):
         if name in module.lost:
             message = f"module '{module.name}' has no attribute '{name}'"
             raise self._failure("AttributeError", message, item, frame, module.lost[name].ring)
-        if module.state == "initialising" and self._world.would_have(module.file, name):
+        if module.is_short and self._world.would_have(module.file, name):
             raise self._failure(
                 "AttributeError", self._attribute_message(module, name), item, frame, self._ring(module)
             )
@@ -288,6 +290,8 @@ class ImportSystem(ABC):
             raise self._failure("AttributeError", message, item, frame, self._removed[module.name].ring)
 
     def _attribute_message(self, module: Module, name: str) -> str:
+        if module.broken is not None:
+            return f"module '{module.name}' has no attribute '{name}'"
         return (
             f"partially initialized module '{module.name}' has no attribute '{name}' "
             "(most likely due to a circular import)"
@@ -308,6 +312,8 @@ class ImportSystem(ABC):
 
     def _ring(self, module: Module) -> tuple[str, ...]:
         """Return the files from the half-initialised module up to the running one."""
+        if module.broken is not None:
+            return module.broken.ring
         numbers = [item.number for item in self._stack]
         start = numbers.index(module.number) if module.number in numbers else 0
         return tuple(item.file for item in self._stack[start:] if item.file is not None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -77,18 +77,15 @@ class Module:
     package: bool
     names: dict[str, Value] = field(default_factory=dict)
     lost: dict[str, Failed] = field(default_factory=dict)  # names a caught failure or early star import left out
+    broken: Failed | None = None  # what ended its initialisation; whoever still holds it has it as it was left
+
+    @property
+    def is_short(self) -> bool:
+        """Say whether names are missing that it has once it is complete."""
+        return self.state == "initialising" or self.broken is not None
 
     def copy(self) -> Module:
-        return Module(
-            self.number,
-            self.name,
-            self.file,
-            self.state,
-            self.followed,
-            self.package,
-            dict(self.names),
-            dict(self.lost),
-        )
+        return replace(self, names=dict(self.names), lost=dict(self.lost))
 
 
 @dataclass(slots=True)
