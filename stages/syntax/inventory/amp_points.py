@@ -5,15 +5,15 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Literal
 
-from stages.syntax.inventory import vocabulary
-from stages.syntax.inventory.kinds import Kinds, last_name
-from stages.syntax.inventory.origins import origins
+from stages._source.program import vocabulary
+from stages._source.program.kinds import Kinds, last_name
+from stages._source.program.origins import origins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stages.syntax.inventory.project import Module, Project
-    from stages.syntax.inventory.scopes import Scope
+    from stages._source.program.project import Module, Project
+    from stages._source.program.scopes import Scope
     from verifier.api import Json
 
 What = Literal["autocast", "scaler", "scale", "unscale", "clip", "step", "update", "backward"]

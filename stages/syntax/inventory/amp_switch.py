@@ -6,8 +6,8 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stages._source.program.scopes import Function, parameters
 from stages.syntax.inventory.fields import fields_of, is_made_from_fields
-from stages.syntax.inventory.scopes import Function, parameters
 from stages.syntax.inventory.switch_names import is_switch, may_be_switch
 from stages.syntax.inventory.switch_uses import Trace, attribute_loads, follow, variable_loads
 from stages.syntax.inventory.text import text_of
@@ -15,8 +15,8 @@ from stages.syntax.inventory.text import text_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from stages.syntax.inventory.project import Module, Project
-    from stages.syntax.inventory.scopes import Scope
+    from stages._source.program.project import Module, Project
+    from stages._source.program.scopes import Scope
     from stages.syntax.inventory.switch_uses import Load
     from verifier.api import Json
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stages._source.program.kinds import Kinds
+from stages._source.program.project import read_project
 from stages.syntax.inventory.amp_points import amp_points
 from stages.syntax.inventory.amp_switch import amp_switch
-from stages.syntax.inventory.kinds import Kinds
-from stages.syntax.inventory.project import read_project
 from stages.syntax.inventory.signatures import signatures
 from stages.syntax.inventory.test_modules import is_test_module, misnamed_tests
 from stages.syntax.inventory.tests_inventory import read_fixtures, tests_of

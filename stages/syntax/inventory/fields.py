@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from stages.syntax.inventory.kinds import last_name
-from stages.syntax.inventory.origins import origins
+from stages._source.program.kinds import last_name
+from stages._source.program.origins import origins
 
 if TYPE_CHECKING:
-    from stages.syntax.inventory.project import Project
-    from stages.syntax.inventory.scopes import Scope
+    from stages._source.program.project import Project
+    from stages._source.program.scopes import Scope
 
 _DECORATORS = frozenset(
     ["dataclasses.dataclass", "pydantic.dataclasses.dataclass", "attrs.define", "attrs.frozen", "attr.s"]

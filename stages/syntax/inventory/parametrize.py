@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from stages.syntax.inventory.origins import functions, origins, resolve_bindings
+from stages._source.program.origins import functions, origins, resolve_bindings
 from stages.syntax.inventory.text import literal, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from stages.syntax.inventory.project import Project
-    from stages.syntax.inventory.scopes import Scope
+    from stages._source.program.project import Project
+    from stages._source.program.scopes import Scope
 
 _DEPTH = 8
 _EXPAND = frozenset(["parameterized.parameterized.expand", "parameterized.expand"])

@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from stages.syntax.inventory.origins import functions, origins
-from stages.syntax.inventory.scopes import own_nodes
+from stages._source.program.origins import functions, origins
+from stages._source.program.scopes import own_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stages.syntax.inventory.project import Project
-    from stages.syntax.inventory.scopes import Scope
+    from stages._source.program.project import Project
+    from stages._source.program.scopes import Scope
 
 Keys = frozenset[str] | None  # None: not derivable
 _DEPTH = 6

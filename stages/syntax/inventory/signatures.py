@@ -5,17 +5,17 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from stages._source.program.kinds import last_name
+from stages._source.program.scopes import Function, parameters
 from stages.syntax.inventory.fields import fields_of, is_made_from_fields
-from stages.syntax.inventory.kinds import last_name
 from stages.syntax.inventory.returned_keys import returned_keys
-from stages.syntax.inventory.scopes import Function, parameters
 from stages.syntax.inventory.text import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stages.syntax.inventory.project import Module, Project
-    from stages.syntax.inventory.scopes import Scope
+    from stages._source.program.project import Module, Project
+    from stages._source.program.scopes import Scope
     from verifier.api import Json
 
 

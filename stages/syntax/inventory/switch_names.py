@@ -6,14 +6,14 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from stages.syntax.inventory import vocabulary
-from stages.syntax.inventory.origins import origins
+from stages._source.program import vocabulary
+from stages._source.program.origins import origins
 from stages.syntax.inventory.text import literal, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stages.syntax.inventory.project import Project
+    from stages._source.program.project import Project
     from stages.syntax.inventory.switch_uses import Load
 
 _SWITCH = re.compile(

@@ -6,16 +6,16 @@ import ast
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from stages.syntax.inventory import vocabulary
-from stages.syntax.inventory.origins import functions, instances, lineage, origins
-from stages.syntax.inventory.scopes import self_class
+from stages._source.program import vocabulary
+from stages._source.program.origins import functions, instances, lineage, origins
+from stages._source.program.scopes import self_class
 from stages.syntax.inventory.text import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from stages.syntax.inventory.project import Module, Project
-    from stages.syntax.inventory.scopes import Scope
+    from stages._source.program.project import Module, Project
+    from stages._source.program.scopes import Scope
 
 _BUILTINS = frozenset(
     ["bool", "str", "repr", "print", "len", "isinstance", "int", "float", "format", "any", "all", "dict"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from stages.syntax.inventory.scopes import Function
+from stages._source.program.scopes import Function
 
 if TYPE_CHECKING:
-    from stages.syntax.inventory.project import Module, Project
+    from stages._source.program.project import Module, Project
     from verifier.api import Json
 
 

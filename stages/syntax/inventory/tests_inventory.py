@@ -8,17 +8,17 @@ from math import prod
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from stages.syntax.inventory.origins import classes, origins
+from stages._source.program.origins import classes, origins
+from stages._source.program.scopes import Function, own_nodes, parameters
 from stages.syntax.inventory.parametrize import Mark, combinations, count, parametrized_names, skip_reasons, unfold
-from stages.syntax.inventory.scopes import Function, own_nodes, parameters
 from stages.syntax.inventory.test_modules import is_test_module
 from stages.syntax.inventory.text import literal, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from stages.syntax.inventory.project import Module, Project
-    from stages.syntax.inventory.scopes import Scope
+    from stages._source.program.project import Module, Project
+    from stages._source.program.scopes import Scope
     from verifier.api import Json
 
 _FIXTURE = frozenset(["pytest.fixture", "pytest_asyncio.fixture"])

@@ -6,12 +6,12 @@ import ast
 from typing import TYPE_CHECKING
 
 from stages._source.parsing import parse_type
-from stages.syntax.inventory.scopes import Binding, Function, Scope, self_class
+from stages._source.program.scopes import Binding, Function, Scope, self_class
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stages.syntax.inventory.project import Project
+    from stages._source.program.project import Project
 
 _DEPTH = 10  # aliases of aliases; beyond this nobody can follow the code either
 
@@ -205,7 +205,7 @@ def _starred(project: Project, name: str, stars: Sequence[str], depth: int) -> f
     pending = list(dict.fromkeys(stars))
     for star in pending:  # grows while it is walked
         found.add(f"{star}.{name}")
-        module = project.by_name.get(star)
+        module = project.named(star)
         if module is None:
             continue
         root = module.scopes.root

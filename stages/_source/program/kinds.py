@@ -6,15 +6,15 @@ import ast
 import re
 from typing import TYPE_CHECKING, Literal
 
-from stages.syntax.inventory import vocabulary
-from stages.syntax.inventory.origins import classes, functions, named_classes, origins, resolve_bindings
-from stages.syntax.inventory.scopes import own_nodes
+from stages._source.program import vocabulary
+from stages._source.program.origins import classes, functions, named_classes, origins, resolve_bindings
+from stages._source.program.scopes import own_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from stages.syntax.inventory.project import Module, Project
-    from stages.syntax.inventory.scopes import Binding, Scope
+    from stages._source.program.project import Module, Project
+    from stages._source.program.scopes import Binding, Scope
 
 Kind = Literal["scaler", "optimizer", "autocast", "framework", "scaled", "other"]
 NOTHING: frozenset[Kind] = frozenset()

@@ -1,0 +1,110 @@
+"""Decides under which dotted names the files of a task import each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from stages._source.program.scopes import FileScopes, Scope, read_scopes
+
+if TYPE_CHECKING:
+    import ast
+    from collections.abc import Callable, Iterable, Sequence
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Module:
+    """One file of the task, read."""
+
+    path: str
+    name: str
+    tree: ast.Module
+    lines: Sequence[str]
+    scopes: FileScopes
+
+    def code(self, line: int) -> str:
+        return self.lines[line - 1].strip() if 0 < line <= len(self.lines) else ""
+
+
+class Project:
+    """The task's files, by every dotted name an import may call them. A file is read when somebody asks for it.
+
+    Args:
+        paths: every Python file of the project. Packages are recognised by their `__init__.py` and, without one, by
+            their folder.
+        read: gives the tree and the lines of a file; None where it does not parse.
+    """
+
+    def __init__(self, paths: Iterable[str], read: Callable[[str], tuple[ast.Module, Sequence[str]] | None]) -> None:
+        self._read = read
+        self._paths: dict[str, str] = {}  # dotted name -> file
+        self._modules: dict[str, Module | None] = {}  # file -> module
+        self._dotted: dict[str, str] = {}  # file -> its name from the root
+        given = list(paths)
+        packages = {str(PurePosixPath(path).parent) for path in given if path.endswith("__init__.py")}
+        for path in given:
+            name, shorter = _names(path, packages)
+            self._dotted[path] = name
+            for alias in (name, *shorter):
+                self._paths.setdefault(alias, path)
+        self.known_origins: dict[tuple[ast.expr, Scope], frozenset[str]] = {}
+        self.known_names: dict[str, frozenset[str]] = {}
+        self.known_instances: dict[tuple[ast.expr, Scope], list[Scope]] = {}
+        self.known_lineage: dict[Scope, list[Scope]] = {}
+        self.known_subclasses: dict[Scope, list[Scope]] | None = None
+
+    @property
+    def modules(self) -> list[Module]:
+        """Return every file read so far, in the order of reading."""
+        return [module for module in self._modules.values() if module is not None]
+
+    def module(self, path: str) -> Module | None:
+        """Return a file by its path, or None where it does not parse."""
+        if path not in self._modules:
+            found = self._read(path)
+            self._modules[path] = None if found is None else self._scoped(path, *found)
+        return self._modules[path]
+
+    def named(self, dotted: str) -> Module | None:
+        """Return the file that `import dotted` loads, or None where it is none of the task or does not parse."""
+        path = self._paths.get(dotted)
+        return None if path is None else self.module(path)
+
+    def split(self, dotted: str) -> tuple[Module, str] | None:
+        """Return the file and the rest of a dotted name that goes through a file of the task."""
+        parts = dotted.split(".")
+        for size in range(len(parts), 0, -1):
+            module = self.named(".".join(parts[:size]))
+            if module is not None:
+                return module, ".".join(parts[size:])
+        return None
+
+    def _scoped(self, path: str, tree: ast.Module, lines: Sequence[str]) -> Module:
+        name = self._dotted[path]
+        return Module(path, name, tree, lines, read_scopes(tree, name, is_package=path.endswith("__init__.py")))
+
+
+def read_project(files: Iterable[tuple[str, ast.Module, list[str]]]) -> Project:
+    """Read every given file at once."""
+    given = {path: (tree, lines) for path, tree, lines in files}
+    project = Project(given, given.get)
+    for path in given:
+        project.module(path)
+    return project
+
+
+def _names(path: str, packages: set[str]) -> tuple[str, list[str]]:
+    """Return the dotted name from the root, and the names under which `src` layouts and nested roots import it."""
+    pure = PurePosixPath(path)
+    parts = list(pure.with_suffix("").parts)
+    top = pure.parent
+    while str(top) in packages and str(top.parent) in packages:
+        top = top.parent
+    above = len(top.parts) - 1 if str(top) in packages else len(pure.parent.parts)
+    if parts[-1] == "__init__" and len(parts) > 1:
+        parts.pop()
+    shorter = [".".join(parts[above:])] if 0 < above < len(parts) else []
+    if parts[0] == "src" and len(parts) > 1:
+        shorter.append(".".join(parts[1:]))
+    return ".".join(parts), shorter
