@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import itertools
 from dataclasses import dataclass, field
 from types import CodeType
 from typing import TYPE_CHECKING
@@ -161,13 +162,17 @@ def _imports(code: CodeType, stream: Instructions, *, eager: bool) -> Iterator[I
     for position in sites:
         fromlist_at = stream.before(position)
         level_at = stream.before(fromlist_at)
-        yield ImportSite(
-            lines.get(position, code.co_firstlineno),
-            names[args[position]],
-            consts[args[level_at]],
-            consts[args[fromlist_at]],
-            eager,
-        )
+        wanted = consts[args[fromlist_at]]
+        if wanted and any(name.startswith("__") for name in wanted):
+            wanted = _taken(code, stream, position, len(wanted))
+        line = lines.get(position, code.co_firstlineno)
+        yield ImportSite(line, names[args[position]], consts[args[level_at]], wanted, eager)
+
+
+def _taken(code: CodeType, stream: Instructions, position: int, count: int) -> tuple[str, ...]:
+    """Return the names that the instructions after an import take from it: in a class, private ones are mangled."""
+    taken = (at for at in stream.find(opcodes.IMPORT_FROM) if at > position)
+    return tuple(code.co_names[stream.args[at]] for at in itertools.islice(taken, count))
 
 
 def _class_gaps(code: CodeType, stream: Instructions, names: set[str]) -> set[str]:

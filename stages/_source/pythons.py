@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import re
 import tomllib
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stages._source.parsing import parse_text
 from verifier.api import read_regular
 
 if TYPE_CHECKING:
@@ -109,6 +111,8 @@ def _specifiers(folder: Path) -> Iterator[tuple[str, str]]:
     required = _setup_cfg(folder).get("options", {}).get("python_requires")
     if required is not None:
         yield "python_requires", required.strip()
+    if (required := _setup_requires(folder)) is not None:
+        yield "python_requires", required
 
 
 def _classifiers(folder: Path) -> Iterable[str]:
@@ -138,6 +142,26 @@ def _setup_cfg(folder: Path) -> dict[str, dict[str, str]]:
     except configparser.Error:
         return {}
     return {name: dict(parser.items(name)) for name in parser.sections()}
+
+
+def _setup_requires(folder: Path) -> str | None:
+    """Return what `setup.py` passes as `python_requires`: text, or a name that its module level binds to text."""
+    text = _text(folder / "setup.py")
+    tree = parse_text(text) if "python_requires" in text else None
+    if tree is None:
+        return None
+    known = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg == "python_requires":
+            value = known.get(node.value.id) if isinstance(node.value, ast.Name) else node.value
+            return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else None
+    return None
 
 
 def _text(path: Path) -> str:

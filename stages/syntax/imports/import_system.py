@@ -260,7 +260,7 @@ class ImportSystem(ABC):
         if self._may_have(module, name):
             return None
         if name in module.lost:
-            message = f"module '{module.name}' has no attribute '{name}'"
+            message = self._absent(module, name)
             raise self._failure("AttributeError", message, item, frame, module.lost[name].ring)
         if module.is_short and self._world.would_have(module.file, name):
             raise self._failure(
@@ -274,7 +274,7 @@ class ImportSystem(ABC):
         full = f"{module.name}.{name}"
         if full not in self.modules:
             if self._world.strict and module.followed and self._world.find(full, self._search) is not None:
-                message = f"module '{module.name}' has no attribute '{name}'"
+                message = self._absent(module, name)
                 raise self._failure("AttributeError", message, item, frame, self._ring(module))
             return
         submodule = self._objects[self.modules[full]]
@@ -282,16 +282,21 @@ class ImportSystem(ABC):
             message = (
                 f"cannot access submodule '{name}' of module '{module.name}' (most likely due to a circular import)"
             )
-            if module.state == "initialising":
+            if module.state == "initialising" or "__getattr__" in module.names:
                 message = self._attribute_message(module, name)
             raise self._failure("AttributeError", message, item, frame, self._ring(submodule))
         if module.name in self._removed:  # loaded again after a failure: the new package does not know its old parts
-            message = f"module '{module.name}' has no attribute '{name}'"
+            message = self._absent(module, name)
             raise self._failure("AttributeError", message, item, frame, self._removed[module.name].ring)
 
+    def _absent(self, module: Module, name: str) -> str:
+        if "__getattr__" in module.names:  # the exception is its own, and its words are not known
+            return f"the __getattr__ of module '{module.name}' does not answer for '{name}'"
+        return f"module '{module.name}' has no attribute '{name}'"
+
     def _attribute_message(self, module: Module, name: str) -> str:
-        if module.broken is not None:
-            return f"module '{module.name}' has no attribute '{name}'"
+        if module.broken is not None or "__getattr__" in module.names:
+            return self._absent(module, name)
         return (
             f"partially initialized module '{module.name}' has no attribute '{name}' "
             "(most likely due to a circular import)"

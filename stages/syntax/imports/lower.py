@@ -10,6 +10,7 @@ from stages.syntax.imports import program as p
 from stages.syntax.imports.conditions import literal_constants
 from stages.syntax.imports.expressions import Expressions, chain_of
 from stages.syntax.imports.statements import CATCHES_IMPORT_ERROR
+from stages.syntax.names.scopes import mangled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -76,6 +77,7 @@ class _Lowering:
         self._postponed = postponed
         self._function = function
         self._out: list[p.Instruction] = []
+        self._class_name: str | None = None
 
     def block(self, body: Sequence[ast.stmt]) -> p.Block:
         outer, self._out = self._out, []
@@ -88,11 +90,13 @@ class _Lowering:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 text = f"import {alias.name}" + (f" as {alias.asname}" if alias.asname else "")
-                self._out.append(p.ImportModule(node.lineno, text, alias.name, alias.asname))
+                module = mangled(alias.name, self._class_name)
+                self._out.append(p.ImportModule(node.lineno, text, module, alias.asname))
         elif isinstance(node, ast.ImportFrom):
             if node.module != "__future__":
-                names = tuple((alias.name, alias.asname or alias.name) for alias in node.names)
-                self._out.append(p.ImportNames(node.lineno, ast.unparse(node), node.module or "", node.level, names))
+                names = tuple((mangled(a.name, self._class_name), a.asname or a.name) for a in node.names)
+                module = mangled(node.module or "", self._class_name)
+                self._out.append(p.ImportNames(node.lineno, ast.unparse(node), module, node.level, names))
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             self._definition(node)
         elif isinstance(node, ast.ClassDef):
@@ -205,7 +209,10 @@ class _Lowering:
         own = [item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
         initialiser = p.Function(own[-1], self._postponed) if own and not own[-1].decorator_list else None
         followed = not node.decorator_list and not node.keywords
-        self._out.append(p.DefineClass(node.name, self.block(node.body), initialiser, followed))
+        outer, self._class_name = self._class_name, node.name
+        block = self.block(node.body)
+        self._class_name = outer
+        self._out.append(p.DefineClass(node.name, block, initialiser, followed))
         self._call_decorators(node.decorator_list)
 
     def _branch(self, node: ast.If) -> None:

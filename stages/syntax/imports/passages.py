@@ -83,7 +83,14 @@ def _records(lines: list[bytes], span: tuple[int, int], conditions: Conditions) 
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     records = import_records(tree, conditions)
+    if any(_is_private(item) for item in records):
+        return None  # the class around the passage changes the name
     return tuple(replace(item, line=item.line + first, end_line=item.end_line + first) for item in records)
+
+
+def _is_private(record: ImportRecord) -> bool:
+    names = [record.module, *(name for name, _ in record.names or ())]
+    return any(name.startswith("__") and not name.endswith("__") for name in names)
 
 
 def _indent(line: bytes) -> int:

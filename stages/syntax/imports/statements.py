@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from stages.syntax.imports.conditions import Conditions, is_type_checking
+from stages.syntax.names.scopes import mangled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,7 +29,7 @@ class ImportRecord:
     """One import statement (one record per module of `import a, b`).
 
     Args:
-        module: as written; "" in `from . import x`.
+        module: as written, or as a class around it changes a private name; "" in `from . import x`.
         level: leading dots.
         names: imported name -> name it is bound to, in order; None for `import a.b`.
         alias: of `import a.b as alias`.
@@ -63,6 +64,7 @@ class _Place:
     conditional: bool = False
     applies: bool = True
     scope: str = ""
+    class_name: str | None = None
 
     def kind(self) -> Kind:
         if self.type_only:
@@ -142,7 +144,7 @@ def _in_definition(
 ) -> Iterator[ImportRecord]:
     scope = f"{place.scope}.{node.name}" if place.scope else node.name
     if isinstance(node, ast.ClassDef):
-        yield from _in_block(node.body, replace(place, scope=scope), conditions)
+        yield from _in_block(node.body, replace(place, scope=scope, class_name=node.name), conditions)
         return
     optional = place.optional or any(_mentions_availability(item) for item in node.decorator_list)
     # whoever guards the definition does not guard the call
@@ -154,10 +156,10 @@ def _records(node: ast.Import | ast.ImportFrom, place: _Place) -> Iterator[Impor
     kind = place.kind()
     end_line = node.end_lineno or node.lineno
     if isinstance(node, ast.ImportFrom):
-        names = tuple((alias.name, alias.asname or alias.name) for alias in node.names)
+        names = tuple(_pair(alias, place.class_name) for alias in node.names)
         yield ImportRecord(
             line=node.lineno, column=node.col_offset + 1, end_line=end_line, statement=ast.unparse(node),
-            module=node.module or "", level=node.level, names=names, alias=None,
+            module=mangled(node.module or "", place.class_name), level=node.level, names=names, alias=None,
             kind=kind, guarded=place.guarded, optional=place.optional, applies=place.applies, scope=place.scope,
         )  # fmt: skip
         return
@@ -165,9 +167,14 @@ def _records(node: ast.Import | ast.ImportFrom, place: _Place) -> Iterator[Impor
         yield ImportRecord(
             line=node.lineno, column=node.col_offset + 1, end_line=end_line,
             statement=f"import {alias.name}" + (f" as {alias.asname}" if alias.asname else ""),
-            module=alias.name, level=0, names=None, alias=alias.asname,
+            module=mangled(alias.name, place.class_name), level=0, names=None, alias=alias.asname,
             kind=kind, guarded=place.guarded, optional=place.optional, applies=place.applies, scope=place.scope,
         )  # fmt: skip
+
+
+def _pair(alias: ast.alias, class_name: str | None) -> tuple[str, str]:
+    """Return the name that is taken and the one it is bound to, as Python sees them inside a class."""
+    return mangled(alias.name, class_name), mangled(alias.asname or alias.name, class_name)
 
 
 def catches(handler: ast.ExceptHandler, names: frozenset[str]) -> bool:

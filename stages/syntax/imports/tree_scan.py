@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from stages._source.records import FileScan, ImportSite
+from stages.syntax.names.scopes import mangled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,7 @@ class _Collector:
     def __init__(self) -> None:
         self.sites: list[ImportSite] = []
         self.bindings: set[str] = set()
+        self.class_name: str | None = None
 
     def block(self, body: list[ast.stmt], *, eager: bool, top: bool) -> None:
         for node in body:
@@ -39,16 +41,19 @@ class _Collector:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             if top:
                 self.bindings.add(node.name)
+            outer = self.class_name
+            self.class_name = node.name if isinstance(node, ast.ClassDef) else outer
             self.block(node.body, eager=eager and isinstance(node, ast.ClassDef), top=False)
+            self.class_name = outer
             return
         if isinstance(node, ast.Import):
             for alias in node.names:
-                self.sites.append(ImportSite(node.lineno, alias.name, 0, None, eager))
+                self.sites.append(ImportSite(node.lineno, self.mangled(alias.name), 0, None, eager))
                 if top:
                     self.bindings.add(alias.asname or alias.name.partition(".")[0])
         elif isinstance(node, ast.ImportFrom):
-            names = tuple(alias.name for alias in node.names)
-            self.sites.append(ImportSite(node.lineno, node.module or "", node.level, names, eager))
+            names = tuple(self.mangled(alias.name) for alias in node.names)
+            self.sites.append(ImportSite(node.lineno, self.mangled(node.module or ""), node.level, names, eager))
             if top:
                 self.bindings |= {alias.asname or alias.name for alias in node.names} - {"*"}
         elif isinstance(node, ast.Global):
@@ -57,6 +62,10 @@ class _Collector:
             self.bindings |= set(_names_bound(node))
         for body in _blocks(node):
             self.block(body, eager=eager, top=top)
+
+    def mangled(self, name: str) -> str:
+        """Return a name as Python looks it up: inside a class even the name of a private module is changed."""
+        return mangled(name, self.class_name)
 
 
 def _blocks(node: ast.stmt) -> Iterator[list[ast.stmt]]:

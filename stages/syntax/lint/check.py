@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import re
 import sys
-import tomllib
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from stages._source.pythons import supported_pythons
 from stages.syntax.lint.binary import REMEDY, find_ruff
 from stages.syntax.lint.grouping import findings
 from stages.syntax.lint.process import Read, RuffError, read_all
 from stages.syntax.lint.refine import Refinement, name_in
 from stages.syntax.lint.selection import GROUPS, target_version
-from verifier.api import GateStatus, compile_glob, read_regular, rest_of_project
+from verifier.api import GateStatus, compile_glob, rest_of_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from stages._source.records import FileScan
     from stages.syntax.lint.diagnostics import Diagnostic
     from verifier.api import Config, Finding, Json, StageContext
 
 _NAMED = 3  # files and rules that a gate's evidence spells out
-_LOWER_BOUND = re.compile(r"(?:>=|~=|==|>)\s*3\.(\d+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +48,8 @@ def lint(context: StageContext, scans: Mapping[str, FileScan], found: Sequence[F
     exempt = _exempt(context.config)
     paths = [path for path, scan in scans.items() if scan.problem is None and not exempt(path)]
     context.progress(f"ruff reads {len(paths)} files")
-    target = target_version(_lowest_minor(context.root))
+    supported = supported_pythons(context.root, "pyproject.toml")
+    target = target_version(supported.oldest if supported else sys.version_info.minor)
     try:
         read = read_all(ruff, context.root, paths, target=target, threads=context.options.jobs)
     except RuffError as error:
@@ -72,18 +70,6 @@ def _exempt(config: Config) -> Callable[[str], bool]:
     """Return what tells the files for which `per-file-ignores` leaves lint out."""
     patterns = [compile_glob(glob) for glob, codes in config.per_file_ignores.items() if "LNT001".startswith(codes)]
     return lambda path: any(pattern.match(path) for pattern in patterns)
-
-
-def _lowest_minor(root: Path) -> int:
-    """Return the oldest Python 3 that the project says it runs on; without a word, the running one."""
-    try:
-        text = read_regular(root / "pyproject.toml").decode("utf-8")
-        project = tomllib.loads(text).get("project")
-    except (OSError, ValueError, RecursionError):
-        project = None
-    required = project.get("requires-python") if isinstance(project, dict) else None
-    bounds = [int(minor) for minor in _LOWER_BOUND.findall(required)] if isinstance(required, str) else []
-    return min(bounds, default=sys.version_info.minor)
 
 
 def _evidence(version: str, read_count: int, errors: Sequence[Diagnostic], read: Read) -> str:

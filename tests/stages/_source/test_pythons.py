@@ -41,6 +41,8 @@ def test_the_oldest_admitted_python_is_read_from_a_specifier(specifier: str, old
         ("pyproject.toml", '[tool.poetry.dependencies]\npython = "^3.12"\n'),
         ("pyproject.toml", '[project]\nclassifiers = ["Programming Language :: Python :: 3.12", "Typing :: Typed"]\n'),
         ("setup.cfg", "[options]\npython_requires = >=3.12\n"),
+        ("setup.py", "from setuptools import setup\nsetup(name='x', python_requires='>=3.12')\n"),
+        ("setup.py", "OLDEST = '~=3.12'\nsetup(**{}, python_requires=OLDEST)\n"),
         ("setup.cfg", "[metadata]\nclassifiers =\n    Programming Language :: Python :: 3.13\n"
                       "    Programming Language :: Python :: 3.12\n"),
     ],
@@ -66,4 +68,10 @@ def test_the_nearest_metadata_counts(tmp_path: Path) -> None:
 def test_metadata_that_says_nothing_supports_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / "pyproject.toml").write_text(text, "utf-8")
     (tmp_path / "setup.cfg").write_text("no section\n", "utf-8")
+    assert supported_pythons(tmp_path, "a.py") is None
+
+
+@pytest.mark.parametrize("value", ["oldest()", "OLDEST", "3.12", "f'>={x}'"])
+def test_what_a_setup_script_computes_is_not_guessed(tmp_path: Path, value: str) -> None:
+    (tmp_path / "setup.py").write_text(f"setup(python_requires={value})\n", "utf-8")
     assert supported_pythons(tmp_path, "a.py") is None

@@ -177,6 +177,23 @@ def test_a_function_of_a_module_that_never_loaded_still_lacks_what_it_reads(tmp_
     assert fails_from(judge(tmp_path, files)) == {"a", "b", "c"} == set(raised(oracle, tmp_path, files))
 
 
+def test_a_module_getattr_that_does_not_answer_is_named_as_what_raises(tmp_path: Path, oracle: Oracle) -> None:
+    files = {
+        "pkg/__init__.py": (
+            "def __getattr__(name):\n    if name == 'a':\n        return 1\n    raise AttributeError('own words')\n"
+            "from pkg import sub\n"
+        ),
+        "pkg/sub.py": "import pkg.other\n",
+        "pkg/other.py": "import pkg\nx = pkg.sub\n",
+    }
+    outcome = judge(tmp_path, files)
+    assert fails_from(outcome) == {name for name, failed in raised(oracle, tmp_path, files).items() if failed}
+    (finding,) = findings(outcome, "IMP003")
+    told = [related.message for related in finding.related if "raises" in related.message]
+    assert told
+    assert all("the __getattr__ of module 'pkg' does not answer for 'sub'" in message for message in told)
+
+
 def test_an_unknown_branch_proves_no_failure(tmp_path: Path) -> None:
     files = {"a.py": "import b\nx = 1\n", "b.py": "import os\nif os.environ.get('X'):\n    from a import x\n"}
     assert [code for code, _ in codes(judge(tmp_path, files))] == ["IMP004"]
