@@ -51,6 +51,7 @@ class _Group(click.Group):
 
 
 _PATH = click.Path(path_type=Path)
+_CHECKED = click.Path(path_type=Path, readable=False)  # what cannot be read is a finding, beside those of the others
 
 
 def _common(function: Any) -> Any:
@@ -124,7 +125,7 @@ def task_command(names: tuple[str, ...], every: bool, **options: Any) -> None:
 
 
 @cli.command("check", help="Static stages on files or folders. Needs no configuration, runs nothing.")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=_PATH)
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=_CHECKED)
 @_common
 def check_command(paths: tuple[Path, ...], **options: Any) -> None:
     from verifier.commands import Options, run_check  # noqa: PLC0415

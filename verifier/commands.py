@@ -21,7 +21,7 @@ from verifier.model.task import Config, Task
 from verifier.nearest import suggestion
 from verifier.output import DEFAULT_FORMATS, default_folder, parse_formats, print_document, write_report
 from verifier.plugins import Plugins, load_plugins
-from verifier.selection import MARKERS, check_root, check_sources, task_sources
+from verifier.selection import MARKERS, check_root, check_sources, is_absent, task_sources
 from verifier.terminal import Terminal, make_terminal, summary, watching
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def run_check(paths: Sequence[Path], *, options: Options) -> int:
     """Run the static stages over files and folders, and return the exit code."""
     plugins = load_plugins()
     for path in paths:
-        if not path.exists() and not path.is_symlink():
+        if is_absent(path):
             raise UsageError(f"{path}: there is no such file or folder")
     config = _load(check_root(paths), options.config_file, plugins)
     sources = check_sources(config.root, paths, config.exclude)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -64,10 +65,8 @@ class _Document:
 
 def find_root(start: Path, *, markers: Sequence[str] = _FILE_NAMES) -> Path | None:
     """Return the nearest folder at or above `start` that holds one of `markers`."""
-    start = start if start.is_dir() else start.parent
-    return next(
-        (folder for folder in (start, *start.parents) if any((folder / name).exists() for name in markers)), None
-    )
+    above = (start, *start.parents) if os.path.isdir(start) else start.parents  # noqa: PTH112 - never raises
+    return next((folder for folder in above if any(os.path.exists(folder / name) for name in markers)), None)  # noqa: PTH110
 
 
 def load_config(

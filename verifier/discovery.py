@@ -135,9 +135,9 @@ def _readable(line: str) -> bool:
 
 def _ignores_above(start: Path) -> list[_Ignore]:
     found: list[_Ignore] = []
-    for folder in start.parents if not (start / ".git").exists() else ():
+    for folder in start.parents if not os.path.exists(start / ".git") else ():  # noqa: PTH110 - never raises
         found = _ignore_in(folder) + found
-        if (folder / ".git").exists():
+        if os.path.exists(folder / ".git"):  # noqa: PTH110
             return found
     return []  # not in a git work tree: what lies above is none of ours
 

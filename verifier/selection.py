@@ -64,6 +64,17 @@ class _Closed:
         return add
 
 
+def is_absent(path: Path) -> bool:
+    """Return whether there is certainly no such file or folder; where nobody may look, the report says so."""
+    try:
+        path.lstat()
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
 def check_root(paths: Sequence[Path]) -> Path:
     """Return the root for `verify check`: the nearest marked folder above the paths, else the current folder.
 
@@ -76,7 +87,7 @@ def check_root(paths: Sequence[Path]) -> Path:
     here = Path.cwd()
     if common.is_relative_to(here):
         return here
-    return common if common.is_dir() else common.parent
+    return common if os.path.isdir(common) else common.parent  # noqa: PTH112
 
 
 def check_sources(root: Path, paths: Sequence[Path], exclude: Sequence[str]) -> SourceTree:
@@ -88,7 +99,7 @@ def check_sources(root: Path, paths: Sequence[Path], exclude: Sequence[str]) -> 
     files: dict[str, SourceFile] = {}
     closed = _Closed(root)
     for path in paths:
-        if not os.path.lexists(path):
+        if is_absent(path):
             raise UsageError(f"{path}: there is no such file or folder")
         is_folder = os.path.isdir(path)  # noqa: PTH112 - unlike pathlib's, never raises
         absolute = Path(os.path.realpath(path if is_folder else path.parent), "" if is_folder else path.name)

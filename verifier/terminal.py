@@ -169,6 +169,8 @@ def _short(path: Path) -> str:
 def _safe(text: str) -> str:
     """Make control characters visible, except line breaks and the colours put in by ourselves."""
     return "".join(
-        character if character in "\n\x1b" or character.isprintable() else f"\\x{ord(character):02x}"
+        character
+        if character in "\n\x1b" or character.isprintable()
+        else character.encode("unicode_escape").decode("ascii")
         for character in text
     )

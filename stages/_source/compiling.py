@@ -30,6 +30,7 @@ _DROPPED = frozenset({"ImportWarning", "ResourceWarning", "PendingDeprecationWar
 _COOKIE = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")  # as PEP 263 has it
 _BLANK = re.compile(rb"[ \t\f]*(?:[#\r\n]|$)")
 _WIDE_TEXT = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 NOT_UTF8 = "UnicodeWarning"
 
 
@@ -130,6 +131,8 @@ def _too_deep() -> CompileProblem:
 
 
 def _refused(error: SyntaxError, data: bytes) -> CompileProblem:
+    if data.startswith(_LFS_POINTER):
+        return CompileProblem("lfs-pointer", "it is a Git LFS pointer, three lines that stand for the file itself")
     text = error.msg or type(error).__name__
     if _BROKEN_TEXT.search(text):
         return _undecodable(data, text)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class CompileProblem:
     """Why CPython refuses the file, or ("too-complex") why it could not be read to the end."""
 
-    kind: Literal["syntax", "encoding", "null-bytes", "too-deep", "too-complex", "unreadable"]
+    kind: Literal["syntax", "encoding", "null-bytes", "too-deep", "too-complex", "unreadable", "lfs-pointer"]
     message: str
     line: int = 1
     column: int = 1

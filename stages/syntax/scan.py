@@ -205,6 +205,7 @@ _PROBLEM = {
     "too-deep": "Too complex to compile",
     "too-complex": "Too complex to analyse",
     "unreadable": "The file cannot be read",
+    "lfs-pointer": "The file is not checked out",
 }
 _REPAIR = {
     "syntax": "Correct the syntax at the place named.",
@@ -212,7 +213,8 @@ _REPAIR = {
     "null-bytes": "Save the file as UTF-8 text, or exclude it if it is not Python.",
     "too-deep": "Split the expression or statement into smaller ones, or exclude the file if it is generated data.",
     "too-complex": "Split the file into smaller ones, or exclude it if it is generated data.",
-    "unreadable": "Make it a readable regular file, or exclude it.",
+    "unreadable": "Make it a file or folder that can be read, or exclude it.",
+    "lfs-pointer": "Run `git lfs pull`, which puts the file in the place of its pointer, or exclude it.",
 }
 _SEEN = defaultdict(
     lambda: "compile() refuses {0} at line {1}: {2}",
@@ -221,6 +223,7 @@ _SEEN = defaultdict(
 _WHY = {
     "too-complex": "What was not read to its end is not proven.",
     "unreadable": "What was not read is not proven.",
+    "lfs-pointer": "Git LFS keeps large files elsewhere; until this one is fetched, nothing of it is here to judge.",
 }
 _IMPACT = {
     "too-complex": "Nothing is known of the names and imports of this file; the other files were judged without it.",

@@ -36,6 +36,7 @@ def problem(data: bytes) -> tuple[str, int, int] | None:
         (b"# coding: raw_unicode_escape\nx = '\\ud800'\n", ("encoding", 1, 1)),
         (b"x = 1\ny = '\0'\n", ("null-bytes", 2, 6)),
         (b"\xff\xfex\0", ("null-bytes", 1, 4)),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0a\nsize 7\n", ("lfs-pointer", 1, 1)),
     ],
 )
 def test_what_cpython_refuses_is_a_problem_at_its_place(data: bytes, expected: tuple[str, int, int]) -> None:
