@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stages._source.dependencies import Declared, Dependencies, normalise
+from stages._source.dependencies import Declared, Dependencies
+from stages._source.requirements import normalise
 
 
 def declared(root: Path, files: dict[str, str], path: str = "main.py", text: str = "") -> Declared:

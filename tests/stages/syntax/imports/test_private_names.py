@@ -42,7 +42,7 @@ def test_bytecode_tree_and_records_agree_inside_a_class(form: str, around: str) 
 def test_a_private_module_that_a_class_cannot_reach_is_unresolved(tmp_path: Path) -> None:
     files = {
         "__x.py": "",
-        "a.py": "class C:\n    def f(self):\n        try:\n            import __x\n        except ImportError:\n            pass\n",
+        "a.py": "class C:\n  def f(self):\n    try:\n      import __x\n    except ImportError:\n      pass\n",
     }
     (finding,) = findings(judge(tmp_path, files), "IMP002")
     assert "'_C__x'" in finding.message
