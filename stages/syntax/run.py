@@ -15,7 +15,7 @@ from stages.syntax.conventions import conventions
 from stages.syntax.facts import syntax_facts
 from stages.syntax.gates import extra_gates, syntax_gates
 from stages.syntax.imports.judge import Imports, ImportsRequest, judge_imports
-from stages.syntax.lint import lint
+from stages.syntax.lint import Linting
 from stages.syntax.misnamed import misnamed_findings
 from stages.syntax.refused import judge_refused
 from stages.syntax.scan import problem_finding, resolve_open, scan_all, too_deep_to_read, warning_findings
@@ -42,8 +42,16 @@ def _judge(context: StageContext) -> StageOutcome:
     full = context.options.all_facts or len(files) <= _READABLE_FILES
     scans = scan_all(files, jobs=context.options.jobs, progress=context.progress)
     refused = judge_refused(context, files, scans)
+    with Linting(context, scans) as linting:
+        return _outcome(context, scans, refused, linting, full=full)
+
+
+def _outcome(
+    context: StageContext, scans: Mapping[str, FileScan], refused: Refused, linting: Linting, *, full: bool
+) -> StageOutcome:
+    files = context.sources.python()
     context.progress("resolving imports")
-    request = _request(context, scans, full=full)
+    request = _request(context, scans, linting, full=full)
     imports = Imports(request)
     judged = judge_imports(request, imports)
     context.progress("resolving names")
@@ -52,7 +60,7 @@ def _judge(context: StageContext) -> StageOutcome:
         scan = scans[file.path]
         if scan.open_names:
             findings += resolve_open(file, scan, imports.star_names(file.path))
-    linted = lint(context, scans, findings, by_file=full)
+    linted = linting.outcome(findings, by_file=full)
     with usual_depth():
         configured = check_configuration(context.root, context.sources)
     reported = {row["path"] for row in configured.rows}
@@ -78,8 +86,9 @@ def _judge(context: StageContext) -> StageOutcome:
     )
 
 
-def _request(context: StageContext, scans: Mapping[str, FileScan], *, full: bool) -> ImportsRequest:
+def _request(context: StageContext, scans: Mapping[str, FileScan], linting: Linting, *, full: bool) -> ImportsRequest:
     def scan_more() -> tuple[Sequence[SourceFile], Mapping[str, FileScan]]:
+        linting.settle()  # scanning forks
         rest = rest_of_project(context.config, context.sources)
         return rest, scan_all(rest, jobs=context.options.jobs, progress=context.progress)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from stages._source.pythons import supported_pythons
 from stages.syntax.lint.binary import REMEDY, find_ruff
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from stages._source.records import FileScan
+    from stages.syntax.lint.binary import Ruff
     from stages.syntax.lint.diagnostics import Diagnostic
     from verifier.api import Config, Finding, Json, StageContext
 
@@ -36,34 +38,92 @@ class Linted:
     files: int = 0
 
 
-def lint(context: StageContext, scans: Mapping[str, FileScan], found: Sequence[Finding], *, by_file: bool) -> Linted:
-    """Let ruff read every file that CPython compiles and that is not exempt from lint.
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What asking ruff came to: there is none, it refused our options, or it read the files."""
 
-    Args:
-        found: what the stage has found so far; a name that it reports is not repeated.
+    ruff: Ruff | None
+    read: Read = field(default_factory=Read)
+    refused: str = ""
+
+
+class Linting:
+    """Ruff at work beside the rest of the stage, on every file that CPython compiles and that is not exempt from lint.
+
+    A context: ruff is ended, and the thread that waits for it, when it is left.
     """
-    ruff = find_ruff(context.root)
-    if ruff is None:
-        return Linted(status=GateStatus.DEFERRED, evidence=f"ruff is not installed; {REMEDY}")
-    exempt = _exempt(context.config)
-    paths = [path for path, scan in scans.items() if scan.problem is None and not exempt(path)]
-    context.progress(f"ruff reads {len(paths)} files")
-    supported = supported_pythons(context.root, "pyproject.toml")
-    target = target_version(supported.oldest if supported else sys.version_info.minor)
-    try:
-        read = read_all(ruff, context.root, paths, target=target, threads=context.options.jobs)
-    except RuffError as error:
-        return Linted(status=GateStatus.DEFERRED, evidence=f"ruff {ruff.version} does not take our options: {error}")
-    refinement = Refinement(context.sources, scans, lambda: rest_of_project(context.config, context.sources))
-    known = {(item.location.path, item.symbol) for item in found if item.rule.startswith("SCP")}
-    errors = sorted(hit for hit in refinement.of(read.found) if (hit.path, name_in(hit)) not in known)
-    return Linted(
-        status=GateStatus.DEFERRED if read.unread else GateStatus.PASS,
-        evidence=_evidence(ruff.version, len(paths) - len(read.unread), errors, read),
-        findings=tuple(findings(errors, context.sources, by_file=by_file)),
-        facts=_facts(ruff.version, target, paths, errors, read),
-        files=len(paths) - len(read.unread),
-    )
+
+    def __init__(self, context: StageContext, scans: Mapping[str, FileScan]) -> None:
+        self._context = context
+        self._scans = scans
+        exempt = _exempt(context.config)
+        self._paths = [path for path, scan in scans.items() if scan.problem is None and not exempt(path)]
+        supported = supported_pythons(context.root, "pyproject.toml")
+        self._target = target_version(supported.oldest if supported else sys.version_info.minor)
+        self._answer: _Answer | BaseException | None = None
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._read, name="lint", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until ruff is done: a process is not to be forked while another thread runs."""
+        self._thread.join()
+
+    def _read(self) -> None:
+        try:
+            self._answer = self._ask()
+        except BaseException as error:  # raised again where the outcome is asked for
+            self._answer = error
+
+    def _ask(self) -> _Answer:
+        ruff = find_ruff(self._context.root)
+        if ruff is None:
+            return _Answer(None)
+        threads = self._context.options.jobs
+        try:
+            read = read_all(
+                ruff, self._context.root, self._paths, target=self._target, threads=threads, stopped=self._stopped
+            )
+        except RuffError as error:
+            return _Answer(ruff, refused=str(error))
+        return _Answer(ruff, read)
+
+    def outcome(self, found: Sequence[Finding], *, by_file: bool) -> Linted:
+        """Return what lint came to.
+
+        Args:
+            found: what the stage has found so far; a name that it reports is not repeated.
+        """
+        self._context.progress(f"ruff reads {len(self._paths)} files")
+        self.settle()
+        answer = self._answer
+        if not isinstance(answer, _Answer):
+            raise answer or RuntimeError("ruff was not started")
+        ruff, read = answer.ruff, answer.read
+        if ruff is None:
+            return Linted(status=GateStatus.DEFERRED, evidence=f"ruff is not installed; {REMEDY}")
+        if answer.refused:
+            evidence = f"ruff {ruff.version} does not take our options: {answer.refused}"
+            return Linted(status=GateStatus.DEFERRED, evidence=evidence)
+        context = self._context
+        refinement = Refinement(context.sources, self._scans, lambda: rest_of_project(context.config, context.sources))
+        known = {(item.location.path, item.symbol) for item in found if item.rule.startswith("SCP")}
+        errors = sorted(hit for hit in refinement.of(read.found) if (hit.path, name_in(hit)) not in known)
+        read_count = len(self._paths) - len(read.unread)
+        return Linted(
+            status=GateStatus.DEFERRED if read.unread else GateStatus.PASS,
+            evidence=_evidence(ruff.version, read_count, errors, read),
+            findings=tuple(findings(errors, context.sources, by_file=by_file)),
+            facts=_facts(ruff.version, self._target, self._paths, errors, read),
+            files=read_count,
+        )
 
 
 def _exempt(config: Config) -> Callable[[str], bool]:

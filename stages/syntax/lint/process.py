@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
@@ -25,6 +26,7 @@ _CHUNK = 400  # files: the arguments of one call stay far below any system's lim
 _MEMORY_BYTES = 4 << 30
 _OUTPUT_BYTES = 64 << 20
 _CHUNK_S, _SMALL_S, _ALL_S = 60.0, 10.0, 180.0
+_LOOK_EVERY_S = 0.005  # it runs beside other work; this only delays its result
 _ANSWERED = (0, 1)
 
 
@@ -41,9 +43,19 @@ class Read:
 
 
 def read_all(
-    ruff: Ruff, root: Path, paths: Sequence[str], *, target: str, threads: int, select: Sequence[str] = SELECT
+    ruff: Ruff,
+    root: Path,
+    paths: Sequence[str],
+    *,
+    target: str,
+    threads: int,
+    select: Sequence[str] = SELECT,
+    stopped: threading.Event | None = None,
 ) -> Read:
     """Run ruff over every path. One that kills it is found by halving; the others keep their results.
+
+    Args:
+        stopped: once it is set, ruff is ended and what was not read yet is not read any more.
 
     Raises:
         RuffError: it refuses our options whatever the files.
@@ -52,7 +64,8 @@ def read_all(
         str(ruff.path), "check", "--isolated", "--no-cache", "--no-fix", "--exit-zero", "--quiet",
         "--output-format", "json-lines", "--target-version", target, "--select", ",".join(select),
     ]  # fmt: skip
-    _try_options(command, root)
+    stopped = stopped or threading.Event()
+    _try_options(command, root, stopped)
     read = Read(unread={path: "its name is not UTF-8" for path in paths if not _is_text(path)})
     good = [path for path in paths if path not in read.unread]
     todo = [good[start : start + _CHUNK] for start in range(0, len(good), _CHUNK)]
@@ -64,21 +77,22 @@ def read_all(
         if left_s <= 0:
             read.unread |= dict.fromkeys(chunk, "the time for lint was used up before its turn")
             continue
-        output, death = _run([*command, "--", *(f"./{path}" for path in chunk)], root, threads, min(limit_s, left_s))
+        arguments = [*command, "--", *(f"./{path}" for path in chunk)]
+        output, death = _run(arguments, root, threads, min(limit_s, left_s), stopped)
         if not death:
             read.found += read_lines(output, root, chunk)
-        elif len(chunk) == 1:
-            read.unread[chunk[0]] = death
+        elif len(chunk) == 1 or stopped.is_set():
+            read.unread |= dict.fromkeys(chunk, death)
         else:
             middle = len(chunk) // 2
             todo += [chunk[:middle], chunk[middle:]]
     return read
 
 
-def _try_options(command: list[str], root: Path) -> None:
+def _try_options(command: list[str], root: Path, stopped: threading.Event) -> None:
     """Have it read nothing, from standard input: what fails here is no file's fault."""
     with tempfile.TemporaryFile() as complaint:
-        _, death = _run([*command, "-"], root, 1, _SMALL_S, complaint)
+        _, death = _run([*command, "-"], root, 1, _SMALL_S, stopped, complaint)
         if death:
             complaint.seek(0)
             lines = complaint.read(4096).decode("utf-8", "replace").strip().splitlines()
@@ -86,7 +100,12 @@ def _try_options(command: list[str], root: Path) -> None:
 
 
 def _run(
-    command: list[str], root: Path, threads: int, limit_s: float, complaint: IO[bytes] | None = None
+    command: list[str],
+    root: Path,
+    threads: int,
+    limit_s: float,
+    stopped: threading.Event,
+    complaint: IO[bytes] | None = None,
 ) -> tuple[bytes, str]:
     """Return what one call wrote, and how it died if it did."""
     with tempfile.TemporaryFile() as output:
@@ -100,9 +119,12 @@ def _run(
         )
         _limit(process.pid)
         try:
-            code = process.wait(limit_s)
-        except subprocess.TimeoutExpired:
-            return b"", f"ruff did not finish it within {limit_s:.0f} s"
+            end = time.monotonic() + limit_s
+            while (code := process.poll()) is None:
+                if time.monotonic() > end:
+                    return b"", f"ruff did not finish it within {limit_s:.0f} s"
+                if stopped.wait(_LOOK_EVERY_S):
+                    return b"", "it was stopped before it was done"
         finally:
             process.kill()
             process.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
@@ -87,3 +88,13 @@ def test_the_gate_is_deferred_where_a_file_was_not_read(tmp_path: Path, monkeypa
     assert gate.status is GateStatus.DEFERRED
     assert gate.evidence == "not read: odd.py (ruff died of SIGABRT on it); ruff 0 found 0 errors in 1 file"
     assert outcome.facts["lint"]["unread"] == [{"path": "odd.py", "reason": "ruff died of SIGABRT on it"}]
+
+
+def test_a_run_that_is_given_up_ends_ruff_at_once(tmp_path: Path) -> None:
+    stopped = threading.Event()
+    fake = script(tmp_path, 'case "$*" in *slow*) exec sleep 60;; esac')
+    threading.Timer(0.3, stopped.set).start()
+    begin = time.monotonic()
+    read = read_all(fake, tmp_path, ["a.py", "slow.py"], target="py311", threads=1, stopped=stopped)
+    assert set(read.unread) == {"a.py", "slow.py"}
+    assert time.monotonic() - begin < 20
