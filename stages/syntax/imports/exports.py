@@ -25,7 +25,7 @@ _ALWAYS = frozenset({
     "__builtins__", "__annotations__", "__class__", "__dir__",
 })  # fmt: skip
 # what a compiled file cannot show and the syntax tree must be asked for
-_PATH_CHANGES = re.compile(rb"__path__|extend_path|sys\.modules|__getattr__")
+_PATH_CHANGES = re.compile(rb"__path__|extend_path|sys\.modules|__getattr__|\bmeta_path\b")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from stages.syntax.imports.cycles import (
 )
 from stages.syntax.imports.exports import Exports
 from stages.syntax.imports.facts import graph_facts, import_table
+from stages.syntax.imports.git_submodules import GitSubmodules
 from stages.syntax.imports.graph import FileImports, Grapher
 from stages.syntax.imports.layout import Layout
 from stages.syntax.imports.laziness import Laziness
@@ -95,7 +96,8 @@ class Imports:
         self._records: dict[str, tuple[ImportRecord, ...]] = {}
         self.conditions = Conditions(version=facts.version, platform=facts.platform, os_name=facts.os_name)
         self.layout = Layout(request.root, request.source_roots)
-        self.locator = Locator(self.layout, request.environment, self._files, self.scans)
+        self.dependencies = Dependencies(request.root)
+        self.locator = Locator(self.layout, request.environment, self._files, self.scans, self.dependencies)
         self.exports = Exports(self.locator, self.tree_of)
         self.grapher = Grapher(self.locator, self.exports)
         self._followed: dict[str, FileImports] = {}
@@ -175,8 +177,9 @@ def judge_imports(request: ImportsRequest, imports: Imports | None = None) -> Im
     known = Knowledge(
         locator=imports.locator,
         exports=imports.exports,
-        dependencies=Dependencies(request.root),
-        built=BuiltModules(request.root),
+        dependencies=imports.dependencies,
+        built=BuiltModules(imports.layout),
+        submodules=GitSubmodules(request.root),
         records_near=imports.records_near,
         is_test=request.is_test,
         texts=imports.texts(),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages", "venv", "env"})
 _PROJECT_FILES = frozenset({"setup.py", "setup.cfg", "pyproject.toml"})
+_BUILD_FILES = frozenset({"setup.py", "pyproject.toml", "CMakeLists.txt", "meson.build"})
 _WALK_LIMIT = 20_000  # folders looked at for a name that is on no import path
 
 
@@ -26,13 +27,17 @@ class Layout:
     def __init__(self, root: Path, source_roots: Sequence[str]) -> None:
         self.root = root.as_posix()
         self.folders = FolderIndex()
-        declared = [*source_roots, "src", *_declared_roots(root)]
+        settings = _pyproject(root)
+        packages = dict(_package_dirs(settings, root / "setup.py"))
+        declared = [*source_roots, "src", *_declared_roots(settings), packages.pop("", ".")]
         roots = [self.root] + [os.path.normpath(f"{self.root}/{name}") for name in declared]
         self.roots = tuple(dict.fromkeys(folder for folder in roots if Path(folder).is_dir()))
         self._local: dict[str, str] = {}
         self._search: dict[str, tuple[str, ...]] = {}
         self._found: dict[tuple[str, tuple[str, ...]], Found | None] = {}
         self._anywhere: dict[str, tuple[str, ...]] | None = None
+        self._build_files: list[str] = []
+        self._mapped = {name: os.path.normpath(f"{self.root}/{folder}") for name, folder in packages.items()}
 
     def absolute(self, path: str) -> str:
         return f"{self.root}/{path}"
@@ -69,11 +74,15 @@ class Layout:
     def _nested_projects(self, folder: str) -> Iterator[str]:
         """Yield the folders above, below the root, that are projects of their own, nearest first."""
         while folder.startswith(f"{self.root}/"):
-            if not _PROJECT_FILES.isdisjoint(self.folders.listing(folder).files):
+            if self.is_project(folder):
                 yield folder
                 if "src" in self.folders.listing(folder).folders:
                     yield f"{folder}/src"
             folder = folder.rpartition("/")[0]
+
+    def is_project(self, folder: str) -> bool:
+        """Say whether a folder has build settings of its own."""
+        return not _PROJECT_FILES.isdisjoint(self.folders.listing(folder).files)
 
     def _conftest_folders(self, folder: str) -> Iterator[str]:
         """Yield the folders above that pytest puts on the import path because they hold a conftest.py."""
@@ -93,12 +102,28 @@ class Layout:
         top, *parts = name.split(".")
         found = self.folders.child(top, "", search)
         if found is not None and found.kind == "namespace" and not any(map(self.folders.holds_python, found.folders)):
-            return None  # a folder of data or outputs is no module
+            found = None  # a folder of data or outputs is no module
+        found = found or self._installed_as(top)
         for part in parts:
-            if found is None or not found.folders:
+            if found is None:
                 return None
-            found = self.folders.child(part, found.name, found.folders)
+            found = self.below(found, part)
         return found
+
+    def below(self, package: Found, name: str) -> Found | None:
+        """Return a submodule of a package: where its folders hold it, or where the build settings say that it lies."""
+        found = self.folders.child(name, package.name, package.folders) if package.folders else None
+        return found or (self._installed_as(f"{package.name}.{name}") if self._mapped else None)
+
+    def _installed_as(self, name: str) -> Found | None:
+        """Return the package that is installed under a name which its folder does not have."""
+        folder = self._mapped.get(name)
+        if folder is None:
+            inside = any(key.startswith(f"{name}.") for key in self._mapped)
+            return Found(name, "namespace", None) if inside else None
+        if "__init__.py" in self.folders.listing(folder).files:
+            return Found(name, "package", f"{folder}/__init__.py", (folder,))
+        return Found(name, "namespace", None, (folder,))
 
     def package_folder(self, path: str, level: int) -> str | None:
         """Return the folder that `level` leading dots mean in a file; None where that is above every package."""
@@ -115,36 +140,44 @@ class Layout:
             self._anywhere = self._walk()
         return self._anywhere.get(top, ())
 
+    def build_files(self) -> list[str]:
+        """Return every file of the project, at any depth, that may say which modules a build makes."""
+        if self._anywhere is None:
+            self._anywhere = self._walk()
+        return self._build_files
+
     def _walk(self) -> dict[str, tuple[str, ...]]:
         places: dict[str, list[str]] = {}
         for count, (folder, below, files) in enumerate(os.walk(self.root)):
             below[:] = sorted(name for name in below if not name.startswith(".") and name not in _SKIPPED)
             for name in [*below, *(file[:-3] for file in files if file.endswith(".py"))]:
                 places.setdefault(name, []).append(folder)
+            self._build_files += [f"{folder}/{name}" for name in sorted(_BUILD_FILES.intersection(files))]
             if count >= _WALK_LIMIT:
                 break
         return {name: tuple(folders) for name, folders in places.items()}
 
 
-def _declared_roots(root: Path) -> Iterator[str]:
-    """Yield the source folders that build and test settings name."""
+def _pyproject(root: Path) -> dict[str, Any]:
     try:
-        data = tomllib.loads(read_regular(root / "pyproject.toml").decode("utf-8", "replace"))
+        return tomllib.loads(read_regular(root / "pyproject.toml").decode("utf-8", "replace"))
     except (OSError, tomllib.TOMLDecodeError, RecursionError):
-        data = {}
+        return {}
+
+
+def _declared_roots(data: dict[str, Any]) -> Iterator[str]:
+    """Yield the source folders that build and test settings name."""
     tool = _table(data, "tool")
     setuptools = _table(tool, "setuptools")
     lists = [
         _table(_table(tool, "pytest"), "ini_options").get("pythonpath"),
         _table(_table(setuptools, "packages"), "find").get("where"),
-        list(_table(setuptools, "package-dir").values()),
         [_table(tool, "maturin").get("python-source")],
         [item.get("from") for item in _list(_table(tool, "poetry").get("packages")) if isinstance(item, dict)],
         [os.path.dirname(str(item)) for item in _list(_wheel(tool).get("packages"))],  # noqa: PTH120
     ]
     for items in lists:
         yield from (item for item in _list(items) if isinstance(item, str) and item)
-    yield from _package_dir(root / "setup.py")
 
 
 def _wheel(tool: dict[str, Any]) -> dict[str, Any]:
@@ -162,11 +195,27 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _package_dir(setup: Path) -> Iterator[str]:
+def _package_dirs(data: dict[str, Any], setup: Path) -> Iterator[tuple[str, str]]:
+    """Yield packages and the folders they are installed from; the one without a name is where all others lie."""
+    declared = _table(_table(_table(data, "tool"), "setuptools"), "package-dir")
+    yield from ((name, folder) for name, folder in declared.items() if isinstance(folder, str))
     try:
         tree = parse_text(read_regular(setup).decode("utf-8", "replace"))
     except OSError:
         tree = None
-    for node in ast.walk(tree) if tree is not None else ():
-        if isinstance(node, ast.keyword) and node.arg == "package_dir" and isinstance(node.value, ast.Dict):
-            yield from (str(value.value) for value in node.value.values if isinstance(value, ast.Constant))
+    if tree is None:
+        return
+    named = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg == "package_dir":
+            value = named.get(node.value.id) if isinstance(node.value, ast.Name) else node.value
+            pairs = zip(value.keys, value.values, strict=True) if isinstance(value, ast.Dict) else ()
+            for key, folder in pairs:
+                if isinstance(key, ast.Constant) and isinstance(folder, ast.Constant):
+                    yield str(key.value), str(folder.value)

@@ -12,6 +12,7 @@ from verifier.api import read_regular
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from stages._source.dependencies import Dependencies
     from stages._source.environment import Environment
     from stages._source.records import FileScan
     from stages.syntax.imports.layout import Layout
@@ -41,11 +42,13 @@ class Locator:
         environment: Environment,
         files: Mapping[str, SourceFile],
         scans: Mapping[str, FileScan],
+        dependencies: Dependencies,
     ) -> None:
         self.layout = layout
         self.environment = environment
         self._files = files
         self._scans = scans
+        self._dependencies = dependencies
         self._memo: dict[tuple[str, str, int], Place] = {}
 
     def scan_of(self, file: str) -> FileScan | None:
@@ -118,11 +121,13 @@ class Locator:
 
     def submodule(self, package: Found, name: str) -> Found | None:
         """Return a package's submodule."""
-        return self.layout.folders.child(name, package.name, package.folders)
+        return self.layout.below(package, name)
 
     def _absolute(self, path: str, module: str) -> Place:
         search = self.layout.search_path(path)
         top = module.partition(".")[0]
+        if others := self._without_local(path, top, search):
+            search = others
         if not self.means_standard(top, search):
             found = self.layout.find(module, search)
             if found is not None and found.kind == "namespace" and self.is_installed(top):
@@ -131,7 +136,7 @@ class Locator:
             found = found or next((other for folder in search if (other := self.layout.find(module, (folder,)))), None)
             if found is not None:
                 return Place(module, "project", found)
-            if self.is_own(path, top):
+            if not others and self.is_own(path, top):
                 missing = self._missing_in_project(module, search)
                 if missing is not None:
                     return missing
@@ -141,6 +146,22 @@ class Locator:
         if group == "third-party" and self.environment.has_module(top):
             return self._missing(module, group)
         return self._missing_in_project(module, search) or self._missing(module, group)
+
+    def _without_local(self, path: str, top: str, search: tuple[str, ...]) -> tuple[str, ...]:
+        """Return where else to look, if a name means a declared distribution and not what lies above the package.
+
+        Above `part/datasets/a.py`, with no `part/__init__.py`, the folder `part` counts as an import path. Nothing says
+        that it is one; a distribution `datasets` in the project's dependencies says that it is not.
+        """
+        local = self.layout.search_root(path)
+        if local in self.layout.roots or local == self.layout.absolute(path).rpartition("/")[0]:
+            return ()
+        others = tuple(folder for folder in search if folder != local)
+        if self.layout.find(top, (local,)) is None or self.layout.find(top, others) is not None:
+            return ()
+        if self.layout.is_project(local) or not self._dependencies.declared_for(path).brings(top):
+            return ()
+        return others
 
     def is_own(self, path: str, top: str) -> bool:
         """Say whether a top-level name is a package or module of the project, whatever of that name is installed."""
@@ -193,7 +214,7 @@ class Locator:
             return Place("." * level + module, "project", None, "beyond-top", "." * level + module)
         above = self._package_at(folder)
         for part in module.split(".") if module else ():
-            found = self.layout.folders.child(part, above.name, above.folders)
+            found = self.layout.below(above, part)
             if found is None:
                 if above.kind == "compiled":
                     return Place(above.name, "project", above)

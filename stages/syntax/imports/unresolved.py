@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages._source.dependencies import is_known_distribution
-from verifier.api import Evidence, Finding, Location, Related, Severity, read_regular
+from stages.syntax.imports.hosts import host_of
+from stages.syntax.imports.missing import Judged, told
+from stages.syntax.imports.places import Place
+from stages.syntax.imports.registered import Registered
+from verifier.api import Location, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -17,29 +21,16 @@ if TYPE_CHECKING:
     from stages._source.records import ImportSite
     from stages.syntax.imports.built import BuiltModules
     from stages.syntax.imports.exports import Exports
+    from stages.syntax.imports.git_submodules import GitSubmodules
     from stages.syntax.imports.graph import Suspect
     from stages.syntax.imports.places import Locator
     from stages.syntax.imports.statements import ImportRecord
+    from verifier.api import Finding
 
-_MAX_RELATED = 50
 _CHECKED = re.compile(
     rb"(?:is_|has_|_)(\w+?)_(?:available|AVAILABLE|installed|INSTALLED)\b"
     rb"|(?:find_spec|available|RequirementCache|importorskip|installed)\(\s*f?[\"']([\w-]+)"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """One suspect import that is a finding: the missing target, where, how bad and why not worse."""
-
-    code: str
-    target: str
-    severity: Severity
-    message: str
-    reason: str
-    location: Location
-    lazy: bool = False
-    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +41,7 @@ class Knowledge:
     exports: Exports
     dependencies: Dependencies
     built: BuiltModules
+    submodules: GitSubmodules
     records_near: Callable[[str, int], tuple[ImportRecord, ...]]
     is_test: Callable[[str], bool]
     texts: Mapping[str, bytes]
@@ -63,10 +55,13 @@ class Unresolved:
         self._exports = known.exports
         self._dependencies = known.dependencies
         self._built = known.built
+        self._submodules = known.submodules
+        self._registered = Registered(known.texts, known.is_test)
         self._records_near = known.records_near
         self._is_test = known.is_test
         self._texts = known.texts
         self._assigned: dict[str, bool] = {}
+        self._used: dict[str, set[str]] | None = None
         self._checked: frozenset[str] | None = None
 
     def findings(self, suspects: Iterable[Suspect]) -> tuple[Finding, ...]:
@@ -76,7 +71,7 @@ class Unresolved:
             judged = self._judge(suspect)
             if judged is not None:
                 groups.setdefault((judged.code, judged.target), []).append(judged)
-        return tuple(_join(self._eased(places)) for _, places in sorted(groups.items()))
+        return tuple(told(self._eased(places)) for _, places in sorted(groups.items()))
 
     def _eased(self, places: list[Judged]) -> list[Judged]:
         """Lower lazy imports of a module that the project knows to be optional, for it asks or guards elsewhere."""
@@ -126,7 +121,11 @@ class Unresolved:
             return None
         if found.file is None and self._outside_or_elsewhere(suspect.path, found.name, name):
             return None
-        if self._built.makes(found.folders, name) or self._offered_elsewhere(suspect, name):
+        if self._built.makes(found.folders, name, found.name) or self._offered_elsewhere(suspect, name):
+            return None
+        if self._registered.may_hold(f"{found.name}.{name}"):
+            return None
+        if record is not None and record.kind == "type-only" and self._is_in_stub(found.file, name):
             return None
         if self._is_assigned_from_outside(name):
             return None
@@ -145,8 +144,12 @@ class Unresolved:
             return self._project(suspect, record, f"{suspect.path}:{place.missing}", message)
         above = place.found
         last = place.missing.rpartition(".")[2]
+        if above is not None and above.kind == "namespace" and self._is_beside_only(suspect.path, above.name):
+            top = above.name.partition(".")[0]
+            outside = Place(suspect.site.module, "third-party", None, "missing", top)
+            return self._missing_external(replace(suspect, place=outside), record)
         if above is not None:
-            if self._built.makes(above.folders, last):
+            if self._built.makes(above.folders, last, above.name) or self._registered.may_hold(place.missing):
                 return None
             if above.file is not None and self._exports.changes_itself(above.file):
                 return None
@@ -158,11 +161,28 @@ class Unresolved:
             message = f"No module named '{place.missing}'"
         return self._project(suspect, record, place.missing, message)
 
+    def _is_beside_only(self, path: str, package: str) -> bool:
+        """Say whether a folder without __init__.py lies beside the file only, and the file is imported from above.
+
+        `import top.part` in `pkg/a.py` finds a folder `pkg/top` where `pkg` itself is on the import path; a file that
+        the project imports as `pkg.a` is not started from there.
+        """
+        layout = self._locator.layout
+        local = layout.search_root(path)
+        others = tuple(folder for folder in layout.search_path(path) if folder != local)
+        if local in layout.roots or layout.find(package.partition(".")[0], others) is not None:
+            return False
+        if self._used is None:
+            self._used = self._locator.used_names()
+        file = layout.absolute(path)
+        own = file.removeprefix(f"{local}/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        return any(name.endswith(f".{own}") for name in self._used.get(file, ()))
+
     def _outside_or_elsewhere(self, path: str, package: str, name: str) -> bool:
         """Say whether a folder without __init__.py shares its name with something that may really be meant."""
         top = package.partition(".")[0]
         declared = self._dependencies.declared_for(path)
-        if "." not in package and (declared.brings(top) or is_known_distribution(top)):
+        if "." not in package and (declared.brings(top) or declared.brings(name) or is_known_distribution(top)):
             return True
         return self._resolves_anywhere(f"{package}.{name}")
 
@@ -183,6 +203,14 @@ class Unresolved:
             if not every.known or name in every.names:
                 return True
         return False
+
+    def _is_in_stub(self, file: str | None, name: str) -> bool:
+        """Say whether the stub beside a module has a name: type checkers read nothing else."""
+        stub = f"{file}i" if file else ""
+        if not stub or not Path(stub).is_file():
+            return False
+        every = self._exports.every(stub)
+        return not every.known or name in every.names
 
     def _is_assigned_from_outside(self, name: str) -> bool:
         """Say whether some file sets an attribute of this name on a module: `module.name = ...`, `setattr(...)`."""
@@ -205,6 +233,10 @@ class Unresolved:
             severity, reason = Severity.LOW, "it is imported for type checking only"
         elif record is not None and record.guarded:
             severity, reason = Severity.LOW, "what happens without it is provided for, so it is silently missing"
+        elif submodule := self._absent_submodule(suspect):
+            severity, reason = Severity.LOW, f"git submodule {submodule} is not checked out"
+        elif self._is_shared(suspect):
+            severity, reason = Severity.LOW, "the package is a namespace that other distributions share"
         elif self._path_is_changed(suspect.path):
             severity, reason = Severity.LOW, "sys.path is changed here, so it may exist elsewhere"
         elif not suspect.site.level and suspect.name is None and self._resolves_anywhere(suspect.site.module):
@@ -217,6 +249,8 @@ class Unresolved:
         place = suspect.place
         top = place.missing.partition(".")[0]
         if self._resolves_anywhere(place.name) or self._built.makes(self._locator.layout.roots, top):
+            return None
+        if record is not None and record.kind == "type-only" and self._has_stubs(top):
             return None
         data = self._texts.get(suspect.path, b"")
         declared = self._dependencies.declared_for(suspect.path, data.decode("utf-8", "replace"))
@@ -238,24 +272,34 @@ class Unresolved:
             return severity, f"'{place.missing.rpartition('.')[0]}' is installed here and has no such module"
         if is_declared:
             return Severity.INFO, "declared, but not installed here"
+        if host := host_of(place.missing):
+            return Severity.LOW, f"no distribution has to bring it: {host} supplies it to the scripts that it runs"
         if self._path_is_changed(suspect.path):
             return (
                 Severity.LOW,
                 "neither installed here nor declared; sys.path is changed here, so it may exist elsewhere",
             )
-        if self._is_submodule_folder(place.missing):
-            return Severity.LOW, "its folder is a git submodule that is not checked out"
+        if submodule := self._submodules.called(place.missing):
+            return Severity.LOW, f"git submodule {submodule} is not checked out"
         if not is_complete:
             return Severity.LOW, "not installed here; setup.py computes dependencies that cannot be read"
         return Severity.HIGH, "neither installed here nor declared in the project's metadata or requirements"
 
-    def _is_submodule_folder(self, top: str) -> bool:
-        try:
-            file = Path(self._locator.layout.root, ".gitmodules")
-            modules = read_regular(file).decode("utf-8", "replace")
-        except OSError:
-            return False
-        return re.search(rf"\b{re.escape(top)}\b", modules, re.IGNORECASE) is not None
+    def _has_stubs(self, top: str) -> bool:
+        """Say whether type checkers know a module that only they will look for."""
+        return top == "_typeshed" or self._locator.environment.has_module(f"{top}-stubs") is True
+
+    def _is_shared(self, suspect: Suspect) -> bool:
+        above = suspect.place.found
+        return above is not None and above.kind == "namespace" and self._built.shares(above.folders, above.name)
+
+    def _absent_submodule(self, suspect: Suspect) -> str | None:
+        """Return the git submodule that is not there and that would hold what is missing."""
+        above = suspect.place.found
+        if above is None:
+            return None
+        last = suspect.name or suspect.place.missing.rpartition(".")[2]
+        return next((path for folder in above.folders if (path := self._submodules.holding(folder, last))), None)
 
     def _path_is_changed(self, path: str) -> bool:
         """Say whether the file, or a conftest.py or __init__.py above it, changes where imports are looked up."""
@@ -295,46 +339,3 @@ def _only_on_self(text: bytes, escaped: bytes) -> bool:
     """Say whether every assignment to the attribute is one on `self` or `cls`, which no module is."""
     found = re.findall(rb"(\w+)\s*\.%s\s*=[^=]" % escaped, text)
     return bool(found) and all(owner in (b"self", b"cls") for owner in found) and b"setattr(" not in text
-
-
-def _join(places: list[Judged]) -> Finding:
-    worst = max(place.severity for place in places)
-    ordered = sorted(places, key=lambda place: (-place.severity, place.location))
-    first = ordered[0]
-    others = [place for place in ordered[1:] if place.location != first.location]
-    related = [Related(location=place.location, message=f"imported here too: {place.reason}") for place in others]
-    count = f" ({len(others) + 1} places)" if others else ""
-    return Finding(
-        rule=first.code,
-        severity=worst,
-        message=f"{first.message}: {first.reason}{count}",
-        location=first.location,
-        symbol=first.target.rpartition(":")[2] if first.code == "IMP001" else first.target,
-        related=tuple(related[:_MAX_RELATED]),
-        evidence=(
-            Evidence(
-                kind="source",
-                summary=f"{first.target.replace(':', '.')} is looked up by {len(others) + 1} import statement(s)",
-                data={"target": first.target.replace(":", "."), "places": len(others) + 1},
-            ),
-        ),
-        why=_WHY[first.code],
-        remediation=_remedy(first),
-    )
-
-
-_WHY = {
-    "IMP001": "Python raises ImportError when it reaches the statement; nothing below it in that scope runs.",
-    "IMP002": "On a machine that holds exactly what the project declares, the import raises ModuleNotFoundError.",
-}
-
-
-def _remedy(place: Judged) -> str:
-    if place.code == "IMP001":
-        return f"Create {place.target.replace(':', '.')}, correct the name, or remove the import."
-    top = place.target.partition(".")[0]
-    if "is installed here" in place.reason:
-        return f"Correct the module's name, or require the version of {top} that has it."
-    if "declared, but" in place.reason:
-        return "Install the project's dependencies where it is verified, or name their interpreter with --python."
-    return f"Declare the distribution that brings {top} in the project's dependencies."
