@@ -26,13 +26,16 @@ _STATEMENT_ENDS = frozenset(number(n) for n in ("STORE_NAME", "STORE_FAST", "POP
 UNREADABLE = "\0"  # stands for text that could not be told apart from names; it never resolves
 
 
+_NONE: frozenset[str] = frozenset()
+
+
 @lru_cache(maxsize=20_000)
-def names_in_text(text: str) -> tuple[ast.Name, ...]:
+def names_in_text(text: str, shapes: frozenset[str] = _NONE) -> tuple[ast.Name, ...]:
     """Return the names of a type expression given as text; none where the text is no expression."""
     if text == UNREADABLE:
         return (ast.Name(id=UNREADABLE, lineno=1, col_offset=0),)
     tree = parse_type(text)
-    return tuple(names_in_type(tree.body, quoted=True)) if tree is not None else ()
+    return tuple(names_in_type(tree.body, quoted=True, shapes=shapes)) if tree is not None else ()
 
 
 def roots(text: str) -> frozenset[str]:
@@ -40,42 +43,53 @@ def roots(text: str) -> frozenset[str]:
     return frozenset(name.id for name in names_in_text(text))
 
 
-def names_in_type(node: ast.expr, *, quoted: bool) -> Iterator[ast.Name]:
+def names_in_type(node: ast.expr, *, quoted: bool, shapes: frozenset[str] = _NONE) -> Iterator[ast.Name]:
     """Yield the names a type checker looks up in an annotation, its strings included.
 
     With `quoted` the expression itself is text, so its own names count; without, only names inside strings do.
+    `shapes`: what a text in brackets behind it says of an array, as in `Float["b n"]`, is no type.
     """
     bound: set[str] = set()
     if quoted:
         bound = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)}
         bound |= {n.arg for n in ast.walk(node) if isinstance(n, ast.arg)}
-    for name in _type_names(node, quoted):
+    for name in _type_names(node, quoted, shapes):
         if name.id not in bound:
             yield name
 
 
-def _type_names(node: ast.AST, quoted: bool) -> Iterator[ast.Name]:
+def _type_names(node: ast.AST, quoted: bool, shapes: frozenset[str]) -> Iterator[ast.Name]:
     if isinstance(node, ast.Name):
         if quoted and isinstance(node.ctx, ast.Load):
             yield node
     elif isinstance(node, ast.Constant):
         if isinstance(node.value, str):
-            yield from (ast.copy_location(ast.Name(n.id, ast.Load()), node) for n in names_in_text(node.value))
+            yield from (ast.copy_location(ast.Name(n.id, ast.Load()), node) for n in names_in_text(node.value, shapes))
     elif isinstance(node, ast.Subscript):
-        yield from _type_names(node.value, quoted)
-        last = last_word(node.value)
-        if last == "Annotated" and isinstance(node.slice, ast.Tuple) and node.slice.elts:
-            yield from _type_names(node.slice.elts[0], quoted)
-            yield from (name for extra in node.slice.elts[1:] for name in _plain_names(extra, quoted))
-        elif last == "Literal":
-            yield from _plain_names(node.slice, quoted)
-        else:
-            yield from _type_names(node.slice, quoted)
+        yield from _type_names(node.value, quoted, shapes)
+        yield from _bracketed(node, quoted, shapes)
     elif isinstance(node, ast.Call):
         yield from _plain_names(node, quoted)
     else:
         for child in ast.iter_child_nodes(node):
-            yield from _type_names(child, quoted)
+            yield from _type_names(child, quoted, shapes)
+
+
+def _bracketed(node: ast.Subscript, quoted: bool, shapes: frozenset[str]) -> Iterator[ast.Name]:
+    """Yield the names in the brackets of a type."""
+    last = last_word(node.value)
+    items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    if last == "Annotated" and len(items) > 1:
+        yield from _type_names(items[0], quoted, shapes)
+        yield from (name for extra in items[1:] for name in _plain_names(extra, quoted))
+    elif last == "Literal":
+        yield from _plain_names(node.slice, quoted)
+    elif last in shapes or (isinstance(node.value, ast.Attribute) and last_word(node.value.value) in shapes):
+        for item in items:
+            if not isinstance(item, ast.Constant):
+                yield from _type_names(item, quoted, shapes)
+    else:
+        yield from _type_names(node.slice, quoted, shapes)
 
 
 def _plain_names(node: ast.AST, quoted: bool) -> Iterator[ast.Name]:

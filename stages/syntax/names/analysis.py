@@ -55,6 +55,9 @@ def analyse(tree: ast.Module, path: str, data: bytes, suspicion: Suspicion | Non
         names = build(tree, data, stub=stub)
         hidden = suspicion is None or suspicion.namespace
         space = namespace.inspect(tree) if hidden else namespace.Namespace()
+        space.probed |= namespace.given_by_host(path)
+        if b"jit" in data:
+            space.probed |= namespace.replaced_in_source(tree)
         places = report.Places(path, data)
         found, waiting = _missing(names, space, places, path, own_submodules(tree, path))
         if not stub:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _LAZY_ANNOTATIONS = sys.version_info >= (3, 14)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _TYPING = frozenset({"typing", "typing_extensions"})
+_ARRAY_TYPES = frozenset({"jaxtyping", "torchtyping", "nptyping"})
 _NEVER = frozenset({"NoReturn", "Never"})
 _ENDINGS = frozenset({"exit", "quit", "sys.exit", "os._exit", "os.abort"})
 
@@ -123,6 +124,10 @@ class _Builder(Expressions):
     def import_(self, node: ast.Import) -> None:
         for alias in node.names:
             name = alias.asname or alias.name.partition(".")[0]
+            if alias.name in _TYPING:
+                self.typing_modules.add(name)
+            elif alias.name in _ARRAY_TYPES:
+                self.shapes.add(name)
             self.bind(name, How.IMPORT, alias, alias.name)
 
     def import_from(self, node: ast.ImportFrom) -> None:
@@ -138,12 +143,16 @@ class _Builder(Expressions):
                 continue
             if module in _TYPING:
                 self.typing_names.add(alias.asname or alias.name)
+            elif module in _ARRAY_TYPES:
+                self.shapes.add(alias.asname or alias.name)
             self.bind(alias.asname or alias.name, How.IMPORT, alias, module)
 
     def assign(self, node: ast.Assign) -> None:
         self.expr(node.value)
         for target in node.targets:
             self.target(target, How.ASSIGNMENT)
+            if isinstance(node.value, ast.Call) and isinstance(target, ast.Name) and self.scope.kind == "module":
+                self.shapes.add(target.id)  # an object that somebody made is no generic class
 
     def aug_assign(self, node: ast.AugAssign) -> None:
         if isinstance(node.target, ast.Name):

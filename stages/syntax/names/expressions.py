@@ -90,7 +90,7 @@ class Expressions(Surroundings):
 
     def call(self, node: ast.Call) -> None:
         word = last_word(node.func)
-        if word == "cast" and node.args:
+        if word == "cast" and node.args and self._is_of_typing(node.func):
             self.quoted(node.args[0])
         elif word == "TypeVar":
             for constraint in node.args[1:]:
@@ -100,6 +100,12 @@ class Expressions(Surroundings):
                     self.quoted(keyword.value)
         for child in children(node):
             self.expr(child)
+
+    def _is_of_typing(self, node: ast.expr) -> bool:
+        """Say whether a name comes from `typing`: libraries have a `cast` of their own."""
+        if isinstance(node, ast.Attribute):
+            return last_word(node.value) in self.typing_modules
+        return last_word(node) in self.typing_names
 
     def subscript(self, node: ast.Subscript) -> None:
         if not self.scope.is_function and last_word(node.value) in self.typing_names:
@@ -124,7 +130,7 @@ class Expressions(Surroundings):
         if postponed and not is_type_like(node):
             return
         if self.future or _LAZY_ANNOTATIONS or postponed:
-            for name in names_in_type(node, quoted=True):
+            for name in names_in_type(node, quoted=True, shapes=frozenset(self.shapes)):
                 self.read(name, When.TEXT if isinstance(node, ast.Constant) else When.POSTPONED)
         else:
             self.quoted(node)
@@ -132,7 +138,8 @@ class Expressions(Surroundings):
 
     def quoted(self, node: ast.expr) -> None:
         """Read the names inside the strings of a type expression."""
-        seen = {(name.id, name.lineno, name.col_offset): name for name in names_in_type(node, quoted=False)}
+        found = names_in_type(node, quoted=False, shapes=frozenset(self.shapes))
+        seen = {(name.id, name.lineno, name.col_offset): name for name in found}
         for name in seen.values():
             self.read(name, When.TEXT)
 

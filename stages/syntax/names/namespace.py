@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass, field
 
 from stages._source.typetext import last_word
@@ -14,6 +15,9 @@ _READING_CALLS = frozenset(
     | {"set", "frozenset", "tuple", "len", "str", "repr", "print", "pprint", "id", "iter", "any", "all", "filter"}
 )
 _BUILTIN_MODULES = frozenset({"builtins", "__builtin__", "__builtins__"})
+# https://traitlets.readthedocs.io: names of a configuration file that its loader runs
+_TRAITLETS = frozenset({"get_config", "load_subconfig", "c"})
+_CONFIGURATION = re.compile(r"(jupyter\w*|ip(ython|kernel|cluster|controller|engine)\w*|nbgrader|nbconvert)_config\.py")
 _GETTEXT = ("_", "gettext", "ngettext", "pgettext", "npgettext")
 
 
@@ -40,6 +44,37 @@ class Namespace:
     own_globals: bool = False
     gettext: bool = False
     builtins: set[str] = field(default_factory=lambda: set(_BUILTIN_MODULES))
+
+
+def given_by_host(path: str) -> frozenset[str]:
+    """Return the names that the program which runs a configuration file puts into its namespace."""
+    return _TRAITLETS if _CONFIGURATION.fullmatch(path.rpartition("/")[2]) else frozenset()
+
+
+def replaced_in_source(tree: ast.Module) -> frozenset[str]:
+    """Return the names that a decorated function reads and the text replaces in that function's source.
+
+    A kernel that a decorator compiles from its source is a template: `kernel.src.replace("ROWS", …)` fills it in before
+    anything runs. Both sides have to be there: a decorated function, and a `replace` that looks for the name.
+    """
+    sought: set[str] = set()
+    for node in walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "replace":
+            text = node.args[0] if len(node.args) > 1 else None
+            if isinstance(text, ast.Constant) and isinstance(text.value, str) and text.value.strip().isidentifier():
+                sought.add(text.value.strip())
+    decorated = (
+        node
+        for node in walk(tree)
+        if sought and isinstance(node, ast.FunctionDef) and any(last_word(d) == "jit" for d in _functions_of(node))
+    )
+    return frozenset(
+        part.id for node in decorated for part in walk(node) if isinstance(part, ast.Name) and part.id in sought
+    )
+
+
+def _functions_of(node: ast.FunctionDef) -> list[ast.expr]:
+    return [item.func if isinstance(item, ast.Call) else item for item in node.decorator_list]
 
 
 def inspect(tree: ast.Module) -> Namespace:

@@ -38,6 +38,8 @@ class Surroundings:
         self.caught = False
         self.versioned = False
         self.typing_names: set[str] = set()
+        self.typing_modules: set[str] = set()
+        self.shapes: set[str] = set()  # names that take text in brackets as it is, not as types
         self.pending: list[Binding] = []
 
     # -- what is written down
