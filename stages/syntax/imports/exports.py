@@ -103,6 +103,8 @@ class Exports:
 
     def _of_star(self, file: str, site: ImportSite) -> Names:
         place = self._locator.locate(file, site.module, site.level)
+        if place.problem is not None:
+            return _UNKNOWN  # the import itself is what fails, before any name that it might have brought is read
         if place.found is None or place.found.kind == "compiled":
             source = self._locator.external_source(place.name) if place.group != "project" else None
             return self.public(source) if source else _UNKNOWN

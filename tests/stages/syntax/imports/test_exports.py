@@ -55,3 +55,9 @@ def test_all_star_imports_of_a_file_count_together(tmp_path: Path) -> None:
 
 def test_a_file_without_star_imports_gets_nothing(tmp_path: Path) -> None:
     assert imports_of(tmp_path, {"main.py": "import os\n"}).star_names("main.py") == frozenset()
+
+
+@pytest.mark.parametrize("text", ["from pkg.gone import *\n", "from pkg.a import *\nfrom pkg.gone import *\n"])
+def test_a_star_import_of_a_missing_module_brings_what_nobody_knows(tmp_path: Path, text: str) -> None:
+    files = {"pkg/__init__.py": "x = 1\n", "pkg/a.py": "y = 1\n", "main.py": text}
+    assert imports_of(tmp_path, files).star_names("main.py") is None
