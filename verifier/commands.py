@@ -165,11 +165,12 @@ def list_tasks(config_file: Path | None) -> str:
 
 
 def list_stages() -> str:
+    plugins = load_plugins()
     lines = []
-    for stage in load_plugins().stages:
-        lines.append(
-            f"{stage.number} {stage.name:12s} {'runs the code' if stage.runs_code else 'reads only'}: {stage.summary}"
-        )
+    for stage in plugins.stages:
+        does = "runs the code" if stage.runs_code else "reads only"
+        origin = plugins.stage_origin.get(stage.name)
+        lines.append(f"{stage.number} {stage.name:12s} {does}: {stage.summary}{f' (from {origin})' if origin else ''}")
         lines += [f"    {name:18s} {requirement}" for name, requirement in stage.gates.items()]
     return "\n".join(lines)
 

@@ -32,6 +32,7 @@ class Plugins:
     third_party: tuple[str, ...]  # "name version" of distributions other than ours
     manager: pluggy.PluginManager
     rule_origin: dict[str, str] = field(default_factory=dict)  # code -> "name version" of a distribution not ours
+    stage_origin: dict[str, str] = field(default_factory=dict)  # name of the stage -> the same
 
     def rules_of(self, code: str) -> tuple[str, ...]:
         """Return the codes that a code or family stands for."""
@@ -113,6 +114,7 @@ def _collect(manager: pluggy.PluginManager, third_party: dict[str, str]) -> Plug
         third_party=tuple(sorted(set(third_party.values()))),
         manager=manager,
         rule_origin={info.code: third_party[plugin] for info, plugin in owners if plugin in third_party},
+        stage_origin={stage.name: third_party[plugin] for stage, plugin in brought if plugin in third_party},
     )
 
 

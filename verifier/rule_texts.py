@@ -78,6 +78,7 @@ def list_of_rules(plugins: Plugins, form: str) -> str:
 def _as_text(plugins: Plugins) -> str:
     return "\n".join(
         f"{code}  {rule.severity.name:8s}  {rule.name:32s}  {plugins.rule_stage[code] or 'core':12s}  {rule.mode}"
+        + (f"  from {plugins.rule_origin[code]}" if code in plugins.rule_origin else "")
         for code, rule in plugins.rules.items()
     )
 

@@ -41,6 +41,11 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return make
 
 
+def test_a_plugin_of_no_distribution_has_no_origin(plugin) -> None:
+    plugins = load_plugins([plugin("ext_good", GOOD)])
+    assert (plugins.stage_origin, plugins.rule_origin, plugins.third_party) == ({}, {}, ())
+
+
 def test_a_plugin_brings_stage_rule_and_format(plugin) -> None:
     plugins = load_plugins([plugin("ext_good", GOOD)])
     assert [stage.name for stage in plugins.stages] == ["extra"]

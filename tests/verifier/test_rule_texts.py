@@ -49,6 +49,8 @@ def test_a_strangers_rule_names_its_distribution_instead_of_a_page_of_ours() -> 
     text = explain(foreign, foreign.rules["SCP001"])
     assert "from      other 1.0" in text
     assert "docs/rules" not in text
+    (line,) = [line for line in list_of_rules(foreign, "text").splitlines() if line.startswith("SCP001")]
+    assert line.endswith("  from other 1.0")
 
 
 def test_lists_hold_every_rule() -> None:
