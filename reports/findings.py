@@ -108,7 +108,7 @@ def code_context(location: Location, snippets: Mapping[tuple[str, int], str]) ->
         lines.append(f"{mark} {number:>{width}} | {_shown(source).rstrip()}".rstrip())
         if number == location.line and last == location.line and 1 < location.column <= len(source):
             lines.append(f"  {' ' * width} | {' ' * len(_shown(source[: location.column - 1]))}^")
-    language = "python" if location.path.endswith((".py", ".pyi", ".pyw")) else "text"
+    language = "python" if location.path.endswith((".py", ".pyi", ".pyw", ".ipynb")) else "text"
     return fence("\n".join(lines), language)
 
 

@@ -34,6 +34,8 @@ from verifier.model.stage import (
     Stash,
 )
 from verifier.model.task import Config, Criterion, Task
+from verifier.notebooks.cells import Cell, Notebook
+from verifier.notebooks.file import NotebookFile
 from verifier.plugins import Plugins, load_plugins
 from verifier.selection import rest_of_project, task_sources
 from verifier.sources import SourceFile, SourceTree, read_regular
@@ -44,6 +46,7 @@ __all__ = [
     "Ability",
     "Acceptance",
     "Bad",
+    "Cell",
     "Config",
     "Criterion",
     "Deferred",
@@ -59,6 +62,8 @@ __all__ = [
     "Location",
     "Need",
     "NotRun",
+    "Notebook",
+    "NotebookFile",
     "Plugins",
     "Proof",
     "Related",

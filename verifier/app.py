@@ -19,6 +19,7 @@ from verifier.git import commit_and_dirty
 from verifier.model.report import FileRecord, NotRun, RunReport, Source
 from verifier.model.stage import RunOptions, Stage, StageContext, StageResult, Stash
 from verifier.nearest import suggestion
+from verifier.notebooks.file import NotebookFile
 from verifier.pipeline import PipelineResult, run_stages
 from verifier.scoring import task_score, verdict
 
@@ -183,6 +184,9 @@ def _snippets(stages: Sequence[StageResult], sources: SourceTree) -> dict[tuple[
             file = sources.get(path)
             lines[path] = file.text_lines if file else []
         text = lines[path]
+        file = sources.get(path)
         for number in range(max(1, line - _CONTEXT_LINES), min(len(text), line + _CONTEXT_LINES) + 1):
+            if isinstance(file, NotebookFile) and not file.holds(number):
+                continue  # what stands around a cell is the JSON of the notebook
             snippets[path, number] = text[number - 1]
     return snippets

@@ -15,6 +15,7 @@ from verifier.globs import compile_glob
 from verifier.model.finding import Evidence, Finding, Location
 from verifier.model.report import Suppressed
 from verifier.model.stage import Reported, StageOutcome, StageResult, StageStatus
+from verifier.notebooks.places import with_cells
 from verifier.own_rules import RULES, STAGE_CRASHED, STAGE_UNABLE
 from verifier.scoring import settle_gate, stage_score, stage_status
 from verifier.suppress import Allow, bad_suppressions, read_allows, sort_findings, unused_suppressions
@@ -155,7 +156,7 @@ class _Judge:
         if first:  # a comment that cannot count is said once, by the stage that came first
             own = (*bad_suppressions(self._allows), *own)
         pairs = [(finding, allow) for finding, allow in split.silenced if finding.rule not in self._unwanted]
-        silenced = self._reported([finding for finding, _ in pairs])
+        silenced = self._reported(with_cells([finding for finding, _ in pairs], self._context.sources))
         for reported, (_, allow) in zip(silenced, pairs, strict=True):
             self.suppressed.append(Suppressed(stage=stage.name, finding=reported, reason=allow.reason, line=allow.line))
         findings = (*(finding for finding in split.kept if finding.rule not in self._unwanted), *own)
@@ -210,7 +211,7 @@ class _Judge:
         reason: str = "",
         internal: bool = False,
     ) -> StageResult:
-        findings = sorted(outcome.findings, key=_order)
+        findings = sorted(with_cells(outcome.findings, self._context.sources), key=_order)
         return StageResult(
             number=stage.number,
             name=stage.name,

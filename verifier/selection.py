@@ -11,11 +11,13 @@ from verifier.config import find_root
 from verifier.discovery import matching, walk
 from verifier.errors import UsageError
 from verifier.globs import compile_glob
-from verifier.sources import PYTHON, SourceFile, SourceTree, UnlistedFolder
+from verifier.notebooks.file import NotebookFile
+from verifier.sources import NOTEBOOK, PYTHON, SourceFile, SourceTree, UnlistedFolder
 
 if TYPE_CHECKING:
     from verifier.model.task import Config, Task
 
+_READ = (*PYTHON, NOTEBOOK)
 MARKERS = ("pyproject.toml", "verifier.toml", ".git")
 
 
@@ -37,7 +39,7 @@ def task_sources(config: Config, task: Task) -> SourceTree:
         paths |= {_relative(path, root) for path in below if path.suffix in PYTHON}
     if not paths:
         raise UsageError(f"task {task.name} selects no file; see `files` in its table")
-    return SourceTree(root, [*(SourceFile(path, root / path) for path in sorted(paths)), *closed.folders.values()])
+    return SourceTree(root, [*(_file(path, root / path) for path in sorted(paths)), *closed.folders.values()])
 
 
 class _Closed:
@@ -57,7 +59,7 @@ class _Closed:
 
         def add(folder: Path, error: OSError) -> None:
             path = _relative(folder, self._root)
-            inside = [f"{path}/{name}{suffix}" for name in ("x", "x/x") for suffix in PYTHON]
+            inside = [f"{path}/{name}{suffix}" for name in ("x", "x/x") for suffix in _READ]
             if any(glob.match(name) for glob in globs for name in inside):
                 self.add(folder, error)
 
@@ -91,7 +93,7 @@ def check_root(paths: Sequence[Path]) -> Path:
 
 
 def check_sources(root: Path, paths: Sequence[Path], exclude: Sequence[str]) -> SourceTree:
-    """Return the Python files below the paths; a file that is named itself is taken whatever its suffix.
+    """Return the Python files and notebooks below the paths; a file that is named itself is taken whatever its suffix.
 
     Raises:
         UsageError: a path does not exist, or there is nothing to check.
@@ -104,12 +106,16 @@ def check_sources(root: Path, paths: Sequence[Path], exclude: Sequence[str]) -> 
         is_folder = os.path.isdir(path)  # noqa: PTH112 - unlike pathlib's, never raises
         absolute = Path(os.path.realpath(path if is_folder else path.parent), "" if is_folder else path.name)
         for found in walk(absolute, root=root, exclude=exclude, unlisted=closed.add):
-            if found == absolute or found.suffix in PYTHON:
+            if found == absolute or found.suffix in _READ:
                 name = _relative(found, root)
-                files.setdefault(name, SourceFile(name, found, named=found == absolute))
+                files.setdefault(name, _file(name, found, named=found == absolute))
     if not files and not closed.folders:
-        raise UsageError(f"nothing to check: no Python file below {', '.join(map(str, paths))}")
+        raise UsageError(f"nothing to check: no Python file and no notebook below {', '.join(map(str, paths))}")
     return SourceTree(root, [*files.values(), *closed.folders.values()])
+
+
+def _file(path: str, absolute: Path, *, named: bool = False) -> SourceFile:
+    return (NotebookFile if path.endswith(NOTEBOOK) else SourceFile)(path, absolute, named=named)
 
 
 def _relative(path: Path, root: Path) -> str:

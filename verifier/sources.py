@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 PYTHON = (".py", ".pyi", ".pyw")
+NOTEBOOK = ".ipynb"
 _MIB = 1 << 20
 _SOURCE_LIMIT = 64 * _MIB  # no module is larger, and compiling one takes a hundred times its size
 _NEVER_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
@@ -64,12 +65,16 @@ class SourceFile:
         self.data: bytes | None = None
         self.problem: str | None = None
         try:
-            self.data = read_regular(absolute, _SOURCE_LIMIT if path.endswith(PYTHON) else None)
+            self.data = read_regular(absolute, _SOURCE_LIMIT if path.endswith((*PYTHON, NOTEBOOK)) else None)
         except (OSError, ValueError) as error:
             self.problem = _why(absolute, error)
         except MemoryError:
             self.problem = "there is not enough memory to read it"
         self.is_python = path.endswith(PYTHON) or (named and _is_script(path, self.data))
+
+    def parts(self) -> Iterator[bytes]:
+        """Yield the texts that CPython reads each by itself, every line at its own number: the file, as a rule."""
+        yield self.data or b""
 
     @cached_property
     def sha256(self) -> str:

@@ -54,10 +54,14 @@ def read_allows(sources: SourceTree, rule_names: Mapping[str, str]) -> tuple[All
 
 
 def _allows_in(file: SourceFile, rule_names: Mapping[str, str]) -> list[Allow]:
+    return [allow for part in file.parts() for allow in _allows_of(part, file, rule_names)]
+
+
+def _allows_of(data: bytes, file: SourceFile, rule_names: Mapping[str, str]) -> list[Allow]:
     try:
-        tokens = list(tokenize.tokenize(io.BytesIO(file.data or b"").readline))
+        tokens = list(tokenize.tokenize(io.BytesIO(data).readline))
     except (tokenize.TokenError, SyntaxError, UnicodeDecodeError):
-        return []  # the file does not parse, which is a finding of its own
+        return []  # it does not parse, which is a finding of its own
     allows = []
     for index, token in enumerate(tokens):
         if token.type == tokenize.COMMENT and (match := _COMMENT.match(token.string)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import codecs
 import gc
 import io
@@ -71,7 +72,7 @@ def compile_bytes(data: bytes, path: str) -> Compiled:
         warnings.simplefilter("always")
         try:
             with usual_depth():
-                code = compile(data, path, "exec", dont_inherit=True, optimize=0)
+                code = compile(data, path, "exec", flags=_flags(path), dont_inherit=True, optimize=0)
         except SyntaxError as error:
             return Compiled(None, _refused(error, data), _kept(seen))
         except (RecursionError, MemoryError):
@@ -84,6 +85,11 @@ def compile_bytes(data: bytes, path: str) -> Compiled:
     if not data.isascii() and (stray := _stray_byte(data)):
         kept = (*kept, stray)
     return Compiled(code, None, kept)
+
+
+def _flags(path: str) -> int:
+    """Return how a file is compiled: a cell of a notebook may await at its top level."""
+    return ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if path.endswith(".ipynb") else 0
 
 
 def declared_encoding(data: bytes) -> str:

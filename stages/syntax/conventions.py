@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stages._source.notebooks import cells_of
 from stages._source.parsing import parse
 from stages._source.testfiles import is_test_file
 from verifier.api import Evidence, Finding, Location, Related, Severity
@@ -36,7 +37,7 @@ def conventions(files: Iterable[SourceFile]) -> Conventions:
     rows: list[Json] = []
     findings: list[Finding] = []
     for file in files:
-        tree = parse(file)
+        tree = parse(file) if not cells_of(file) else None  # a notebook offers nothing to other modules
         if tree is None:
             continue
         indents = _indents(tree, file.text_lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from stages._source.dependencies import Dependencies
@@ -28,16 +29,19 @@ def syntax_facts(
     full: bool,
 ) -> dict[str, Json]:
     """Return the facts of the task; of a large tree only counts, the cycles, and the files that do not compile."""
+    broken = Counter(finding.location.path for finding in findings if finding.rule == "SYN001")
     counts: dict[str, Json] = {
         "files": len(files),
         "lines": sum(file.line_count for file in files),
-        "compiled": sum(scan.problem is None for scan in scans.values()),
+        "compiled": sum(scan.problem is None and not broken[path] for path, scan in scans.items()),
         **{f"imports of {group}": count for group, count in judged.counts.items() if group != "imports"},
         "cycles": len(judged.cycles),
     }
     facts: dict[str, Json] = {"counts": counts, "cycles": judged.facts["cycles"]}
     facts["compilation"] = [
-        _compilation(file, scans[file.path]) for file in files if full or scans[file.path].problem is not None
+        _compilation(file, scans[file.path], max(broken[file.path], scans[file.path].problem is not None))
+        for file in files
+        if full or broken[file.path] or scans[file.path].problem is not None
     ]
     if not full:
         return facts
@@ -50,11 +54,11 @@ def syntax_facts(
     return facts | inventory(list(_trees(files)))
 
 
-def _compilation(file: SourceFile, scan: FileScan) -> dict[str, Json]:
+def _compilation(file: SourceFile, scan: FileScan, errors: int) -> dict[str, Json]:
     return {
         "path": file.path,
-        "status": "FAIL" if scan.problem else "PASS",
-        "errors": int(scan.problem is not None),
+        "status": "FAIL" if errors else "PASS",
+        "errors": errors,
         "warnings": len(scan.warnings),
         "lines": file.line_count,
     }

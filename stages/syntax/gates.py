@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stages.syntax.configuration import Configured
     from stages.syntax.imports.judge import ImportsOutcome
     from stages.syntax.lint import Linted
+    from stages.syntax.refused import Refused
     from verifier.api import SourceFile
 
 GATES = {
@@ -32,15 +33,15 @@ _NAMED = 3  # files that a gate's evidence spells out
 
 
 def syntax_gates(
-    files: Sequence[SourceFile], scans: Mapping[str, FileScan], judged: ImportsOutcome, needs: Mapping[str, int]
+    files: Sequence[SourceFile], scans: Mapping[str, FileScan], judged: ImportsOutcome, refused: Refused
 ) -> tuple[Gate, ...]:
     """Return the gates of the stage; where a declared dependency is not installed, its gate is deferred.
 
-    Args:
-        needs: path -> minor version, for files that only a newer Python than the running one can read. Theirs is
-            deferred too: no one has compiled them.
+    The gate of files that only a newer Python than the running one can read is deferred too: no one has compiled them.
     """
+    needs = refused.needs
     compiled = sum(scans[file.path].problem is None for file in files)
+    whole = compiled - len(refused.cells)
     external = judged.counts.get("third-party", 0) + judged.counts.get("standard library", 0)
     absent = sorted(
         finding.symbol or ""
@@ -52,7 +53,7 @@ def syntax_gates(
     return (
         _gate(
             "compilation",
-            f"{compiled} of {_count(len(files), 'file')} compile{_too_new(needs)}",
+            f"{whole} of {_count(len(files), 'file')} compile{_too_new(needs)}",
             "SYN001",
             "SYN002",
             "SYN005",

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from stages._source.notebooks import cells_of
 from stages._source.pythons import supported_pythons
 from stages._source.records import CompileProblem
 from stages._source.workers import Died, map_forked
@@ -21,6 +22,7 @@ from verifier.api import Evidence, Finding, Location, Related, Severity
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from stages._source.notebooks import RefusedCell
     from stages._source.pythons import Supported
     from stages._source.records import FileScan
     from stages.syntax.lint.diagnostics import Diagnostic
@@ -55,16 +57,23 @@ class Newer:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The findings about refused files, by path, and the Python that each file needs which is none of ours to judge."""
+    """The findings about refused files, by path, and the Python that each file needs which is none of ours to judge.
+
+    Args:
+        cells: those that CPython refuses of notebooks that were read without them.
+    """
 
     findings: Mapping[str, Finding] = field(default_factory=dict)
     needs: Mapping[str, int] = field(default_factory=dict)
+    cells: Mapping[str, Sequence[RefusedCell]] = field(default_factory=dict)
 
 
 def judge_refused(context: StageContext, files: Sequence[SourceFile], scans: Mapping[str, FileScan]) -> Refused:
     """Return one finding for each file that CPython refuses. Without ruff, it is what CPython says and no more."""
     refused = [(file, problem) for file in files if (problem := scans[file.path].problem) is not None]
-    seen = _ask_ruff(context, [file.path for file, problem in refused if problem.kind == "syntax"])
+    seen = _ask_ruff(
+        context, [file.path for file, problem in refused if problem.kind == "syntax" and not cells_of(file)]
+    )
     findings: dict[str, Finding] = {}
     needs: dict[str, int] = {}
     work: list[tuple[SourceFile, CompileProblem, list[Diagnostic]]] = []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from stages._source.compiling import collector_paused
 from stages._source.depth import deep, usual_depth
 from stages._source.environment import environment
+from stages._source.notebooks import settle
 from stages._source.parsing import parse
 from stages._source.records import CompileProblem
 from stages._source.testfiles import is_test_file
@@ -17,6 +19,7 @@ from stages.syntax.gates import extra_gates, syntax_gates
 from stages.syntax.imports.judge import Imports, ImportsRequest, judge_imports
 from stages.syntax.lint import Linting
 from stages.syntax.misnamed import misnamed_findings
+from stages.syntax.notebooks import cell_findings, judged_by_cell, notebook_facts
 from stages.syntax.refused import judge_refused
 from stages.syntax.scan import problem_finding, resolve_open, scan_all, too_deep_to_read, warning_findings
 from verifier.api import StageOutcome, rest_of_project
@@ -40,8 +43,9 @@ def run_syntax(context: StageContext) -> StageOutcome:
 def _judge(context: StageContext) -> StageOutcome:
     files = context.sources.python()
     full = context.options.all_facts or len(files) <= _READABLE_FILES
+    cells = settle(files, jobs=context.options.jobs, progress=context.progress)
     scans = scan_all(files, jobs=context.options.jobs, progress=context.progress)
-    refused = judge_refused(context, files, scans)
+    refused = replace(judge_refused(context, files, scans), cells=cells)
     with Linting(context, scans) as linting:
         return _outcome(context, scans, refused, linting, full=full)
 
@@ -60,6 +64,7 @@ def _outcome(
         scan = scans[file.path]
         if scan.open_names:
             findings += resolve_open(file, scan, imports.star_names(file.path))
+    findings = judged_by_cell([*findings, *cell_findings(refused.cells)], context.sources)
     linted = linting.outcome(findings, by_file=full)
     with usual_depth():
         configured = check_configuration(context.root, context.sources)
@@ -71,6 +76,9 @@ def _outcome(
     context.progress("gathering facts")
     facts = syntax_facts(context.root, files, scans, judged, findings, full=full)
     facts |= {"lint": linted.facts, "config_files": configured.rows}
+    notebooks = notebook_facts(context.sources, refused.cells)
+    if notebooks.rows:
+        facts |= {"notebooks": notebooks.rows, "limitations": notebooks.limitations}
     if full:
         too_deep: Any = facts.pop("too_deep")
         findings += [problem_finding(path, too_deep_to_read()) for path in too_deep]
@@ -81,7 +89,7 @@ def _outcome(
     return StageOutcome(
         checks_run=2 * len(files) + len(unread) + judged.checks + linted.files + len(configured.rows),
         findings=(*findings, *linted.findings, *configured.findings),
-        gates=(*syntax_gates(files, scans, judged, refused.needs), *extra_gates(linted, configured)),
+        gates=(*syntax_gates(files, scans, judged, refused), *extra_gates(linted, configured)),
         facts=facts,
     )
 

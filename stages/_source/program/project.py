@@ -46,7 +46,7 @@ class Project:
         for path in given:
             name, shorter = _names(path, packages)
             self._dotted[path] = name
-            for alias in (name, *shorter):
+            for alias in (name, *shorter) if not path.endswith(".ipynb") else ():
                 self._paths.setdefault(alias, path)
         self.known_origins: dict[tuple[ast.expr, Scope], frozenset[str]] = {}
         self.known_names: dict[str, frozenset[str]] = {}

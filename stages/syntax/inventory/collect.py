@@ -57,6 +57,9 @@ def _inventory(files: Sequence[File]) -> dict[str, Json]:
     misnamed: list[Json] = []
     for module in project.modules:
         points += amp_points(project, kinds, module)
+        if module.path.endswith(".ipynb"):  # nobody imports it, and pytest does not collect it
+            switch += amp_switch(project, module)
+            continue
         if not is_test_module(module.path):  # what a test passes in is no switch of the code it tests
             switch += amp_switch(project, module)
             offered += signatures(project, module)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import threading
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
+from stages._source.notebooks import cells_of
 from stages._source.pythons import supported_pythons
 from stages.syntax.lint.binary import REMEDY, find_ruff
 from stages.syntax.lint.grouping import findings
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from stages._source.records import FileScan
     from stages.syntax.lint.binary import Ruff
     from stages.syntax.lint.diagnostics import Diagnostic
-    from verifier.api import Config, Finding, Json, StageContext
+    from verifier.api import Config, Finding, Json, SourceTree, StageContext
 
 _NAMED = 3  # files and rules that a gate's evidence spells out
 
@@ -115,7 +116,11 @@ class Linting:
         context = self._context
         refinement = Refinement(context.sources, self._scans, lambda: rest_of_project(context.config, context.sources))
         known = {(item.location.path, item.symbol) for item in found if item.rule.startswith("SCP")}
-        errors = sorted(hit for hit in refinement.of(read.found) if (hit.path, name_in(hit)) not in known)
+        errors = sorted(
+            hit
+            for hit in refinement.of(_at_file_lines(read.found, self._context.sources))
+            if (hit.path, name_in(hit)) not in known
+        )
         read_count = len(self._paths) - len(read.unread)
         return Linted(
             status=GateStatus.DEFERRED if read.unread else GateStatus.PASS,
@@ -124,6 +129,16 @@ class Linting:
             facts=_facts(ruff.version, self._target, self._paths, errors, read),
             files=read_count,
         )
+
+
+def _at_file_lines(hits: Sequence[Diagnostic], files: SourceTree) -> list[Diagnostic]:
+    """Return the hits; those in a cell of a notebook, whose lines ruff counts by themselves, at the file's lines."""
+    placed = []
+    for hit in hits:
+        file = files.get(hit.path) if hit.cell else None
+        cell = next((cell for cell in cells_of(file) if cell.index == hit.cell - 1), None) if file else None
+        placed.append(replace(hit, line=cell.line + hit.line - 1) if cell else hit)
+    return placed
 
 
 def _exempt(config: Config) -> Callable[[str], bool]:

@@ -23,6 +23,7 @@ class Diagnostic:
     message: str
     name: str  # of ruff's rule
     repair: str = ""  # what ruff itself would do
+    cell: int = 0  # of a notebook, from 1, whatever its type; `line` is then one of the cell
 
 
 def read_lines(output: bytes, root: Path, paths: Sequence[str]) -> Iterator[Diagnostic]:
@@ -50,4 +51,5 @@ def _diagnostic(path: str, entry: dict[str, Any]) -> Diagnostic:
         message=entry["message"],
         name=entry.get("name") or "",
         repair=fix.get("message") or "",
+        cell=entry.get("cell") or 0,
     )
