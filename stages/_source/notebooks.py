@@ -49,7 +49,7 @@ class _Refusals:
     bound: dict[int, list[str]] | None = None
 
 
-def cells_of(file: SourceFile) -> tuple[Cell, ...]:
+def cells_of(file: SourceFile | None) -> tuple[Cell, ...]:
     """Return the code cells of a notebook in their order; none of any other file."""
     return file.notebook.cells if isinstance(file, NotebookFile) and file.notebook is not None else ()
 
@@ -57,6 +57,11 @@ def cells_of(file: SourceFile) -> tuple[Cell, ...]:
 def cell_at(file: SourceFile, line: int) -> Cell | None:
     """Return the code cell of which a line of the file is one."""
     return file.notebook.cell_at(line) if isinstance(file, NotebookFile) and file.notebook is not None else None
+
+
+def is_left_out(file: SourceFile | None, cell: Cell) -> bool:
+    """Return whether CPython refuses a cell, so that the data of the file is without it."""
+    return isinstance(file, NotebookFile) and cell.number in file.left_out
 
 
 def settle(

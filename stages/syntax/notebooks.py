@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from stages._source.notebooks import GIVEN_NAMES, cell_at, cells_of
+from stages.syntax.refused import ask_ruff, sorted_out
 from stages.syntax.scan import problem_finding
-from verifier.api import Location, NotebookFile, Severity
+from verifier.api import Evidence, Finding, Location, NotebookFile, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from stages._source.notebooks import RefusedCell
-    from verifier.api import Finding, Json, SourceTree
+    from stages.syntax.refused import Newer, Refused
+    from verifier.api import Json, SourceFile, SourceTree, StageContext
 
 _EXPECTED = "raises-exception"  # the tag by which a cell says that it fails on purpose
 _IMPORTS = ("IMP001", "IMP002")
@@ -25,21 +28,60 @@ _NAMES = ("SCP001", "SCP002", "SCP003")
 class Notebooks:
     """The notebooks of a task: one row each, and a sentence for those that were not read."""
 
-    rows: tuple[Json, ...]
-    limitations: tuple[str, ...]
+    rows: list[Json]
+    limitations: list[str]
 
 
-def cell_findings(refused: Mapping[str, Sequence[RefusedCell]]) -> list[Finding]:
-    """Return a finding for every cell that CPython refuses."""
-    return [
-        replace(
-            problem_finding(path, cell.problem),
-            why="Python compiles a whole cell before it runs any of it.",
-            impact="Nothing in this cell runs, and what it should bind is missing in the cells below.",
-        )
-        for path, cells in refused.items()
-        for cell in cells
-    ]
+def judge_cells(context: StageContext, cells: Mapping[str, Sequence[RefusedCell]], refused: Refused) -> Refused:
+    """Add the cells that CPython refuses; syntax that only the Python which wrote the notebook has is no error."""
+    written = {path: _python(context.sources.get(path)) for path in cells}
+    seen = ask_ruff(context, [path for path, minor in written.items() if minor > sys.version_info.minor])
+    findings: list[Finding] = []
+    needs = dict(refused.needs)
+    for path, found in cells.items():
+        for cell in found:
+            index = cells_of(context.sources.get(path))[cell.number - 1].index
+            hits = [hit for hit in seen.get(path, ()) if hit.cell - 1 == index]
+            newer, broken = sorted_out(hits, cell.problem) if hits else ([], [])
+            needed = max((place.minor for place in newer), default=0)
+            if needed and not broken and needed <= written[path]:
+                needs[path] = max(needs.get(path, 0), needed)
+                findings.append(_newer(path, cell, newer[0], needed))
+            else:
+                findings.append(_broken(path, cell))
+    return replace(refused, needs=needs, cells=cells, cell_findings=tuple(findings))
+
+
+def _python(file: SourceFile | None) -> int:
+    notebook = file.notebook if isinstance(file, NotebookFile) else None
+    return (notebook.python or 0) if notebook is not None else 0
+
+
+def _broken(path: str, cell: RefusedCell) -> Finding:
+    return replace(
+        problem_finding(path, cell.problem),
+        why="Python compiles a whole cell before it runs any of it.",
+        impact="Nothing in this cell runs, and what it should bind is missing in the cells below.",
+    )
+
+
+def _newer(path: str, cell: RefusedCell, place: Newer, minor: int) -> Finding:
+    running = f"3.{sys.version_info.minor}"
+    return Finding(
+        rule="SYN005",
+        severity=Severity.INFO,
+        message=f"Python 3.{minor} is needed for {place.what}; the running Python {running} cannot read this cell, so"
+        " nothing in it was checked",
+        location=Location(path=path, line=cell.problem.line, column=cell.problem.column),
+        evidence=(
+            Evidence(
+                kind="command",
+                summary=f"ruff finds nothing else in the cell, and a Python newer than {running} wrote the notebook",
+                data={"python": f"3.{minor}", "refusal": cell.problem.message},
+            ),
+        ),
+        remediation=f"Run verify under Python 3.{minor} or newer.",
+    )
 
 
 def judged_by_cell(findings: Iterable[Finding], sources: SourceTree) -> list[Finding]:
@@ -66,7 +108,7 @@ def notebook_facts(sources: SourceTree, refused: Mapping[str, Sequence[RefusedCe
             rows.append({"path": file.path, "cells": len(cells_of(file)), "refused_cells": broken, "skipped": foreign})
             if foreign:
                 said.append(f"{file.path} was not read: the kernel of this notebook is for {foreign}")
-    return Notebooks(rows=tuple(rows), limitations=tuple(said))
+    return Notebooks(rows=rows, limitations=said)
 
 
 def _no_notebook(finding: Finding, file: NotebookFile) -> Finding:

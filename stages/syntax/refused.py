@@ -60,18 +60,19 @@ class Refused:
     """The findings about refused files, by path, and the Python that each file needs which is none of ours to judge.
 
     Args:
-        cells: those that CPython refuses of notebooks that were read without them.
+        cells: those that CPython refuses of notebooks that were read without them; `cell_findings` is of these.
     """
 
     findings: Mapping[str, Finding] = field(default_factory=dict)
     needs: Mapping[str, int] = field(default_factory=dict)
     cells: Mapping[str, Sequence[RefusedCell]] = field(default_factory=dict)
+    cell_findings: tuple[Finding, ...] = ()
 
 
 def judge_refused(context: StageContext, files: Sequence[SourceFile], scans: Mapping[str, FileScan]) -> Refused:
     """Return one finding for each file that CPython refuses. Without ruff, it is what CPython says and no more."""
     refused = [(file, problem) for file in files if (problem := scans[file.path].problem) is not None]
-    seen = _ask_ruff(
+    seen = ask_ruff(
         context, [file.path for file, problem in refused if problem.kind == "syntax" and not cells_of(file)]
     )
     findings: dict[str, Finding] = {}
@@ -82,7 +83,7 @@ def judge_refused(context: StageContext, files: Sequence[SourceFile], scans: Map
         if diagnostics is None:
             findings[file.path] = problem_finding(file.path, problem)
             continue
-        newer, broken = _sorted_out(diagnostics, problem)
+        newer, broken = sorted_out(diagnostics, problem)
         supported = supported_pythons(context.root, file.path) if newer else None
         needed = max((place.minor for place in newer), default=0)
         if supported and needed <= supported.oldest:
@@ -99,7 +100,7 @@ def judge_refused(context: StageContext, files: Sequence[SourceFile], scans: Map
     return Refused(findings, needs)
 
 
-def _ask_ruff(context: StageContext, paths: list[str]) -> dict[str, list[Diagnostic]]:
+def ask_ruff(context: StageContext, paths: list[str]) -> dict[str, list[Diagnostic]]:
     """Return what ruff says of each file that it could read."""
     ruff = find_ruff(context.root) if paths else None
     if ruff is None:
@@ -119,7 +120,7 @@ def _ask_ruff(context: StageContext, paths: list[str]) -> dict[str, list[Diagnos
     return seen
 
 
-def _sorted_out(diagnostics: Sequence[Diagnostic], problem: CompileProblem) -> tuple[list[Newer], list[Diagnostic]]:
+def sorted_out(diagnostics: Sequence[Diagnostic], problem: CompileProblem) -> tuple[list[Newer], list[Diagnostic]]:
     """Return the places of newer syntax and the errors in any Python.
 
     Newer syntax explains a refusal only from its own line on: what CPython refuses above it is an error.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from stages._source.compiling import collector_paused
@@ -19,7 +18,7 @@ from stages.syntax.gates import extra_gates, syntax_gates
 from stages.syntax.imports.judge import Imports, ImportsRequest, judge_imports
 from stages.syntax.lint import Linting
 from stages.syntax.misnamed import misnamed_findings
-from stages.syntax.notebooks import cell_findings, judged_by_cell, notebook_facts
+from stages.syntax.notebooks import judge_cells, judged_by_cell, notebook_facts
 from stages.syntax.refused import judge_refused
 from stages.syntax.scan import problem_finding, resolve_open, scan_all, too_deep_to_read, warning_findings
 from verifier.api import StageOutcome, rest_of_project
@@ -45,7 +44,7 @@ def _judge(context: StageContext) -> StageOutcome:
     full = context.options.all_facts or len(files) <= _READABLE_FILES
     cells = settle(files, jobs=context.options.jobs, progress=context.progress)
     scans = scan_all(files, jobs=context.options.jobs, progress=context.progress)
-    refused = replace(judge_refused(context, files, scans), cells=cells)
+    refused = judge_cells(context, cells, judge_refused(context, files, scans))
     with Linting(context, scans) as linting:
         return _outcome(context, scans, refused, linting, full=full)
 
@@ -64,7 +63,7 @@ def _outcome(
         scan = scans[file.path]
         if scan.open_names:
             findings += resolve_open(file, scan, imports.star_names(file.path))
-    findings = judged_by_cell([*findings, *cell_findings(refused.cells)], context.sources)
+    findings = judged_by_cell([*findings, *refused.cell_findings], context.sources)
     linted = linting.outcome(findings, by_file=full)
     with usual_depth():
         configured = check_configuration(context.root, context.sources)

@@ -36,6 +36,7 @@ _GLOBAL = re.compile(r"global[ \t]+[\w \t,]+(?:#[^\n]*)?\n?\Z")
 _COMPOUND = re.compile(r"(?:async|class|def|for|if|match|try|while|with)\b|[@!%?]")
 _ASSIGNED = re.compile(r"\b([A-Za-z_]\w*)[ \t]*(?:=(?!=)|<<)")
 _DEFINED = re.compile(r"\b(?:c?p?def|class|import|as)[ \t]+(?:\w+[ \t]+)*?([A-Za-z_]\w*)[ \t]*(?=[(:\n,]|\Z)")
+_LOOPED = re.compile(r"\bfor[ \t]+([\w, \t]+?)[ \t]+in\b")
 _OUTPUTS = re.compile(r"(?:--out|--err|--proc|-o|--output)[ \t=]+([A-Za-z_][\w,]*)")
 _AUTOMAGIC = re.compile(r"(?P<name>[a-z_]+)(?:[ \t]+(?![=.,(\[])(?P<rest>.*))?\Z")
 
@@ -74,7 +75,7 @@ def to_python(lines: Sequence[str]) -> CellCode:
 def bound_by(text: str) -> list[str]:
     """Return the names that code which cannot be read may bind: all that it assigns, imports or defines."""
     found = [*_ASSIGNED.findall(text), *_DEFINED.findall(text)]
-    found += [name for names in _OUTPUTS.findall(text) for name in names.split(",")]
+    found += [name.strip() for names in (*_OUTPUTS.findall(text), *_LOOPED.findall(text)) for name in names.split(",")]
     return _names(found)
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
-from stages._source.notebooks import cells_of
+from stages._source.notebooks import cells_of, is_left_out
 from stages._source.pythons import supported_pythons
 from stages.syntax.lint.binary import REMEDY, find_ruff
 from stages.syntax.lint.grouping import findings
@@ -132,11 +132,16 @@ class Linting:
 
 
 def _at_file_lines(hits: Sequence[Diagnostic], files: SourceTree) -> list[Diagnostic]:
-    """Return the hits; those in a cell of a notebook, whose lines ruff counts by themselves, at the file's lines."""
+    """Return the hits; those in a cell of a notebook, whose lines ruff counts by themselves, at the file's lines.
+
+    What ruff says of a cell that CPython refuses is told with that cell.
+    """
     placed = []
     for hit in hits:
         file = files.get(hit.path) if hit.cell else None
         cell = next((cell for cell in cells_of(file) if cell.index == hit.cell - 1), None) if file else None
+        if cell is not None and is_left_out(file, cell):
+            continue
         placed.append(replace(hit, line=cell.line + hit.line - 1) if cell else hit)
     return placed
 
