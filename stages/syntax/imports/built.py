@@ -33,9 +33,16 @@ class BuiltModules:
         self._texts: dict[Path, str] = {}
         self._folders: dict[Path, frozenset[str]] = {}
         self._extensions: frozenset[str] | None = None
+        self._made: dict[tuple[tuple[str, ...], str, str], bool] = {}
 
     def makes(self, folders: tuple[str, ...], name: str, package: str = "") -> bool:
         """Say whether a build would make module `name` in one of the folders, which hold what `package` names."""
+        key = (folders, name, package)
+        if key not in self._made:
+            self._made[key] = self._would_make(folders, name, package)
+        return self._made[key]
+
+    def _would_make(self, folders: tuple[str, ...], name: str, package: str) -> bool:
         if any(self._has_source(Path(folder), name) or self._builds_inside(folder, name) for folder in folders):
             return True
         if self._is_extension(f"{package}.{name}" if package else name):
@@ -86,6 +93,9 @@ class BuiltModules:
 
     def _is_named_in_build(self, project: Path, name: str) -> bool:
         """Say whether a build file names the module as an extension or as a generated file."""
+        text = self._build_text(project)
+        if name not in text:
+            return False
         escaped = re.escape(name)
         pattern = (
             rf"[Ee]xtension\w*\(\s*(name\s*=\s*)?f?['\"][\w./{{}}-]*\b{escaped}['\"]"
@@ -93,7 +103,7 @@ class BuiltModules:
             rf"|(pybind11_add_module|py_extension|Python3?_add_library|extension_module|module-name)"
             rf"[^\n]{{0,40}}\b{escaped}\b"
         )
-        return re.search(pattern, self._build_text(project)) is not None
+        return re.search(pattern, text) is not None
 
     def _build_text(self, project: Path) -> str:
         if project not in self._texts:

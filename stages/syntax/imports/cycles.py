@@ -6,6 +6,7 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from stages._source.walking import children
 from stages.syntax.imports.graph import Edge, adjacency, components, reaching, shortest_path
 from stages.syntax.imports.simulate import Simulation
 from stages.syntax.imports.simulated import Failed
@@ -141,7 +142,7 @@ def called_on_import(trees: Iterable[ast.Module]) -> set[str]:
                 name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
                 (by_function.setdefault(function, set()) if function else called).add(name)
             inner = node.name if isinstance(node, ast.FunctionDef) and not function else function
-            for child in ast.iter_child_nodes(node):
+            for child in children(node):
                 decorators = node.decorator_list if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
                 pending.append((child, function if child in decorators else inner))
             if isinstance(node, ast.FunctionDef | ast.ClassDef):

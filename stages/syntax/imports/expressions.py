@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from stages._source.walking import children
 from stages.syntax.imports.program import Chain, Use
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Expressions:
         elif isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
             yield from self._walk(node.generators[0].iter)
         elif not isinstance(node, ast.Lambda | ast.Constant):
-            for child in ast.iter_child_nodes(node):
+            for child in children(node):
                 if isinstance(child, ast.expr):
                     yield from self._walk(child)
 

@@ -30,7 +30,7 @@ from stages.syntax.imports.graph import FileImports, Grapher
 from stages.syntax.imports.layout import Layout
 from stages.syntax.imports.laziness import Laziness
 from stages.syntax.imports.names import ModuleNames
-from stages.syntax.imports.passages import records_around
+from stages.syntax.imports.passages import Passages
 from stages.syntax.imports.places import Locator
 from stages.syntax.imports.shadowed import shadowing_modules
 from stages.syntax.imports.statements import import_records
@@ -94,6 +94,7 @@ class Imports:
         self._files: dict[str, SourceFile] = {file.path: file for file in request.files}
         self._trees: dict[str, ast.Module | None] = {}
         self._records: dict[str, tuple[ImportRecord, ...]] = {}
+        self._passages: dict[str, Passages] = {}
         self.conditions = Conditions(version=facts.version, platform=facts.platform, os_name=facts.os_name)
         self.layout = Layout(request.root, request.source_roots)
         self.dependencies = Dependencies(request.root)
@@ -129,7 +130,9 @@ class Imports:
         file = self.layout.absolute(path)
         if path in self._records or file in self._trees or self.request.want_full_facts:
             return self.records_of(path)
-        near = records_around(self.locator.bytes_of(file), line, self.conditions)
+        if path not in self._passages:
+            self._passages[path] = Passages(self.locator.bytes_of(file), self.conditions)
+        near = self._passages[path].around(line)
         return self.records_of(path) if near is None else near
 
     def follow(self) -> dict[str, FileImports]:

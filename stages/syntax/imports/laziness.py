@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Literal
 
+from stages._source.walking import children
 from stages.syntax.imports.cycles import Simulations, called_on_import, ring_of
 from stages.syntax.imports.graph import adjacency, components
 from stages.syntax.imports.movable import FixedImport, LazyImport, Movables, without
@@ -179,4 +180,4 @@ def _handed_over(tree: ast.Module) -> Iterator[str]:
                 if name:
                     yield name
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            pending.extend(ast.iter_child_nodes(node))
+            pending.extend(children(node))

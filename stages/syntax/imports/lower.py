@@ -6,10 +6,11 @@ import ast
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from stages._source.walking import children, walk
 from stages.syntax.imports import program as p
 from stages.syntax.imports.conditions import literal_constants
 from stages.syntax.imports.expressions import Expressions, chain_of
-from stages.syntax.imports.statements import CATCHES_IMPORT_ERROR
+from stages.syntax.imports.statements import CATCHES_IMPORT_ERROR, import_text
 from stages.syntax.names.scopes import mangled
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def lower_function(function: p.Function, conditions: Conditions) -> p.Block:
     """Return the program of a function's body, made once."""
     if function.block is None:
         function.globals = frozenset(
-            name for node in ast.walk(function.node) if isinstance(node, ast.Global) for name in node.names
+            name for node in walk(function.node) if isinstance(node, ast.Global) for name in node.names
         )
         function.locals = _locals(function.node) - function.globals
         if _is_suspended(function.node):
@@ -57,7 +58,7 @@ def _locals(node: ast.FunctionDef) -> frozenset[str]:
     arguments = node.args
     names = {item.arg for item in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]}
     names |= {item.arg for item in (arguments.vararg, arguments.kwarg) if item}
-    for item in ast.walk(node):
+    for item in walk(node):
         if isinstance(item, ast.Name) and not isinstance(item.ctx, ast.Load):
             names.add(item.id)
         elif isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and item is not node:
@@ -96,7 +97,7 @@ class _Lowering:
             if node.module != "__future__":
                 names = tuple((mangled(a.name, self._class_name), a.asname or a.name) for a in node.names)
                 module = mangled(node.module or "", self._class_name)
-                self._out.append(p.ImportNames(node.lineno, ast.unparse(node), module, node.level, names))
+                self._out.append(p.ImportNames(node.lineno, import_text(node), module, node.level, names))
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             self._definition(node)
         elif isinstance(node, ast.ClassDef):
@@ -176,7 +177,7 @@ class _Lowering:
             item.id
             for target in targets
             if target is not None
-            for item in ast.walk(target)
+            for item in walk(target)
             if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)
         ]
         if names:
@@ -321,12 +322,12 @@ def _is_suspended(node: ast.FunctionDef) -> bool:
         if isinstance(item, _SUSPENDED):
             return True
         if not isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
-            stack.extend(ast.iter_child_nodes(item))
+            stack.extend(children(item))
     return False
 
 
 def _obscures(node: ast.stmt) -> bool:
-    for item in ast.walk(node):
+    for item in walk(node):
         if isinstance(item, ast.Call) and isinstance(item.func, ast.Name) and item.func.id in _OBSCURING:
             return True
         if isinstance(item, ast.Attribute) and item.attr == "modules" and chain_of(item) == ("sys", "modules"):
@@ -350,9 +351,7 @@ def _loads_in_target(target: ast.expr) -> list[ast.expr]:
 
 
 def _pattern_binds(case: ast.match_case) -> list[ast.stmt]:
-    names = [
-        item.name for item in ast.walk(case.pattern) if isinstance(item, ast.MatchAs | ast.MatchStar) and item.name
-    ]
+    names = [item.name for item in walk(case.pattern) if isinstance(item, ast.MatchAs | ast.MatchStar) and item.name]
     targets: list[ast.expr] = [ast.Name(name, ast.Store()) for name in names]
     return [ast.Assign(targets, ast.Constant(None), lineno=1)] if targets else []
 

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stages._source.walking import walk
 from stages.syntax.imports.lower import is_postponed
 from stages.syntax.imports.usage import Usage, UseOf, usage_of
 
@@ -62,7 +63,7 @@ class Movables:
     def judge(self, path: str, line: int, called: Iterable[str]) -> LazyImport | FixedImport | None:
         """Judge the import statement on a line; None where there is none to be seen."""
         tree = self._project.tree(path)
-        found = [node for node in ast.walk(tree) if _is_import_on(node, line)] if tree is not None else []
+        found = [node for node in walk(tree) if _is_import_on(node, line)] if tree is not None else []
         if tree is None or not found:
             return None
         node = found[0]

@@ -24,22 +24,37 @@ _SCOPE = re.compile(rb"\s*(?:(?:async\s+)?def|class)\b")
 _CLOSES = re.compile(rb"\s*[)\]}]")
 
 
-def records_around(data: bytes, line: int, conditions: Conditions) -> tuple[ImportRecord, ...] | None:
-    """Return the import records of the passage around a line; None where the whole file must be read."""
-    lines = data.split(b"\n")
-    if not 0 < line <= len(lines):
-        return None
-    span = _enclosing_function(lines, line - 1)
-    records = _records(lines, span, conditions) if span is not None else None
-    if records is None and _EARLIER_GUARD.search(data) is None:
-        records = _records(lines, _top_level_statement(lines, line - 1), conditions)
-    return records
+class Passages:
+    """The passages of one file, each read once."""
+
+    def __init__(self, data: bytes, conditions: Conditions) -> None:
+        self._lines = data.split(b"\n")
+        self._guarded_earlier = _EARLIER_GUARD.search(data) is not None
+        self._conditions = conditions
+        self._read: dict[tuple[int, int], tuple[ImportRecord, ...] | None] = {}
+
+    def around(self, line: int) -> tuple[ImportRecord, ...] | None:
+        """Return the import records of the passage around a line; None where the whole file must be read."""
+        if not 0 < line <= len(self._lines):
+            return None
+        span = _enclosing_function(self._lines, line - 1)
+        records = self._records(span) if span is not None else None
+        if records is None and not self._guarded_earlier:
+            records = self._records(_top_level_statement(self._lines, line - 1))
+        return records
+
+    def _records(self, span: tuple[int, int]) -> tuple[ImportRecord, ...] | None:
+        if span not in self._read:
+            self._read[span] = _records(self._lines, span, self._conditions)
+        return self._read[span]
 
 
 def _enclosing_function(lines: list[bytes], at: int) -> tuple[int, int] | None:
     """Return the first and last line of the outermost function around a line, where only classes are around it."""
     start = None
     indent = _indent(lines[at])
+    if indent == 0:
+        return None
     for number in range(at - 1, -1, -1):
         text = lines[number]
         if not text.strip() or text.lstrip().startswith(b"#") or _indent(text) >= indent or _CLOSES.match(text):

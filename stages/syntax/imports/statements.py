@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from stages._source.walking import walk
 from stages.syntax.imports.conditions import Conditions, is_type_checking
 from stages.syntax.names.scopes import mangled
 
@@ -158,7 +159,7 @@ def _records(node: ast.Import | ast.ImportFrom, place: _Place) -> Iterator[Impor
     if isinstance(node, ast.ImportFrom):
         names = tuple(_pair(alias, place.class_name) for alias in node.names)
         yield ImportRecord(
-            line=node.lineno, column=node.col_offset + 1, end_line=end_line, statement=ast.unparse(node),
+            line=node.lineno, column=node.col_offset + 1, end_line=end_line, statement=import_text(node),
             module=mangled(node.module or "", place.class_name), level=node.level, names=names, alias=None,
             kind=kind, guarded=place.guarded, optional=place.optional, applies=place.applies, scope=place.scope,
         )  # fmt: skip
@@ -175,6 +176,12 @@ def _records(node: ast.Import | ast.ImportFrom, place: _Place) -> Iterator[Impor
 def _pair(alias: ast.alias, class_name: str | None) -> tuple[str, str]:
     """Return the name that is taken and the one it is bound to, as Python sees them inside a class."""
     return mangled(alias.name, class_name), mangled(alias.asname or alias.name, class_name)
+
+
+def import_text(node: ast.ImportFrom) -> str:
+    """Return the statement on one line."""
+    names = ", ".join(f"{alias.name} as {alias.asname}" if alias.asname else alias.name for alias in node.names)
+    return f"from {'.' * node.level}{node.module or ''} import {names}"
 
 
 def catches(handler: ast.ExceptHandler, names: frozenset[str]) -> bool:
@@ -207,7 +214,7 @@ def _mentions_availability(node: ast.expr) -> bool:
 
 
 def _mentions(pattern: re.Pattern[str], node: ast.expr) -> bool:
-    words = (getattr(item, "id", None) or getattr(item, "attr", None) for item in ast.walk(node))
+    words = (getattr(item, "id", None) or getattr(item, "attr", None) for item in walk(node))
     return any(word is not None and pattern.search(word) for word in words)
 
 

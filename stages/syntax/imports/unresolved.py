@@ -15,7 +15,7 @@ from stages.syntax.imports.registered import Registered
 from verifier.api import Location, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from stages._source.dependencies import Dependencies
     from stages._source.records import ImportSite
@@ -31,6 +31,11 @@ _CHECKED = re.compile(
     rb"(?:is_|has_|_)(\w+?)_(?:available|AVAILABLE|installed|INSTALLED)\b"
     rb"|(?:find_spec|available|RequirementCache|importorskip|installed)\(\s*f?[\"']([\w-]+)"
 )
+_ASKING = (
+    *(b"available", b"AVAILABLE", b"installed", b"INSTALLED"),
+    *(b"find_spec(", b"RequirementCache(", b"importorskip("),
+)
+_TO_NEXT_LINE = re.compile(rb"[^\n]*\s*[^\n]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +67,7 @@ class Unresolved:
         self._texts = known.texts
         self._assigned: dict[str, bool] = {}
         self._used: dict[str, set[str]] | None = None
+        self._changing: dict[str, bool] = {}
         self._checked: frozenset[str] | None = None
 
     def findings(self, suspects: Iterable[Suspect]) -> tuple[Finding, ...]:
@@ -92,7 +98,7 @@ class Unresolved:
             found: set[str] = set()
             for text in self._texts.values():
                 if b"vailab" in text or b"AVAILAB" in text or b"nstalled" in text or b"find_spec" in text:
-                    pairs = _CHECKED.findall(text)
+                    pairs = (pair for passage in _asking(text) for pair in _CHECKED.findall(passage))
                     found |= {(one or two).decode().lower().replace("-", "_").strip("_") for one, two in pairs}
             self._checked = frozenset(found)
         return self._checked
@@ -303,16 +309,15 @@ class Unresolved:
 
     def _path_is_changed(self, path: str) -> bool:
         """Say whether the file, or a conftest.py or __init__.py above it, changes where imports are looked up."""
-        if b"sys.path" in self._texts.get(path, b""):
-            return True
-        folders = path.split("/")[:-1]
-        for count in range(len(folders) + 1):
-            folder = "/".join(folders[:count])
-            for name in ("conftest.py", "__init__.py"):
-                above = f"{folder}/{name}" if folder else name
-                if b"sys.path" in self._locator.bytes_of(self._locator.layout.absolute(above)):
-                    return True
-        return False
+        return b"sys.path" in self._texts.get(path, b"") or self._changes_path(path.rpartition("/")[0])
+
+    def _changes_path(self, folder: str) -> bool:
+        if folder not in self._changing:
+            files = (f"{folder}/{name}" if folder else name for name in ("conftest.py", "__init__.py"))
+            texts = (self._locator.bytes_of(self._locator.layout.absolute(file)) for file in files)
+            above = bool(folder) and self._changes_path(folder.rpartition("/")[0])
+            self._changing[folder] = above or any(b"sys.path" in text for text in texts)
+        return self._changing[folder]
 
     def _judged(
         self,
@@ -333,6 +338,17 @@ class Unresolved:
             lazy=record is not None and record.kind == "lazy",
             optional=record is not None and (record.guarded or record.optional),
         )
+
+
+def _asking(text: bytes) -> Iterator[bytes]:
+    """Yield what `_CHECKED` may match: lines with a word of it, each up to the end of the next that is not blank."""
+    for word in _ASKING:
+        at = text.find(word)
+        while at >= 0:
+            passage = _TO_NEXT_LINE.match(text, at)
+            yield text[text.rfind(b"\n", 0, at) + 1 : passage.end() if passage else len(text)]
+            line_end = text.find(b"\n", at)
+            at = text.find(word, line_end) if line_end >= 0 else -1
 
 
 def _only_on_self(text: bytes, escaped: bytes) -> bool:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from stages._source.walking import children, walk
 from stages.syntax.imports.expressions import chain_of
 
 if TYPE_CHECKING:
@@ -41,10 +42,10 @@ class Usage:
 
 def usage_of(tree: ast.Module, *, postponed: bool) -> Usage:
     """Return the uses of every global name of a module; `postponed` annotations are not evaluated."""
-    walk = _Walk(postponed=postponed)
+    visitor = _Walk(postponed=postponed)
     for node in tree.body:
-        walk.visit(node, _Where())
-    return walk.usage
+        visitor.visit(node, _Where())
+    return visitor.usage
 
 
 def own_bindings(function: Definition) -> set[str]:
@@ -60,7 +61,7 @@ def own_bindings(function: Definition) -> set[str]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             continue
         if not isinstance(node, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
-            pending.extend(ast.iter_child_nodes(node))
+            pending.extend(children(node))
     return names - declared
 
 
@@ -119,7 +120,7 @@ class _Walk:
             if isinstance(node, ast.Global):
                 for name in node.names:
                     self.usage.bindings[name] = self.usage.bindings.get(name, 0) + 1
-            self._all(ast.iter_child_nodes(node), where)
+            self._all(children(node), where)
 
     def _all(self, nodes: Iterable[ast.AST | None], where: _Where) -> None:
         for node in nodes:
@@ -144,8 +145,8 @@ class _Walk:
         inner = where
         if not where.function:
             local = own_bindings(node)
-            below = {name for item in ast.walk(node) for name in _bound_by(item)} - {node.name}
-            below |= {item.arg for item in ast.walk(node) if isinstance(item, ast.arg)}
+            below = {name for item in walk(node) for name in _bound_by(item)} - {node.name}
+            below |= {item.arg for item in walk(node) if isinstance(item, ast.arg)}
             inner = _Where("function", f"{where.scope}{node.name}", where.scope, frozenset(local), frozenset(below))
         self._all(node.body, inner)
 
@@ -170,7 +171,7 @@ class _Walk:
             return
         deferred = _Where("annotation", where.function, where.scope, where.local, where.inner) if plain else where
         evaluated = where if where.function or not self._postponed else deferred
-        for item in ast.walk(node):
+        for item in walk(node):
             if isinstance(item, ast.Constant) and isinstance(item.value, str):
                 for name in _names_in(item.value):
                     self.usage.uses.append(UseOf((name,), item.lineno, deferred.when, deferred.function))
@@ -184,4 +185,4 @@ def _names_in(text: str) -> set[str]:
         tree = ast.parse(text, mode="eval")
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return set()
-    return {item.id for item in ast.walk(tree) if isinstance(item, ast.Name)}
+    return {item.id for item in walk(tree) if isinstance(item, ast.Name)}
