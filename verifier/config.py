@@ -15,6 +15,7 @@ from verifier.errors import ConfigError, UsageError
 from verifier.model.finding import Severity
 from verifier.model.task import Config, Criterion, Task
 from verifier.nearest import suggestion
+from verifier.sources import read_regular
 from verifier.toml_places import line_of
 
 COMMANDS = (
@@ -132,9 +133,12 @@ def _has_table(path: Path) -> bool:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as UTF-8 text: {error}") from None
+        return read_regular(path).decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: it is not UTF-8 text, as TOML has to be: {error}") from None
+    except OSError as error:
+        reason = error.strerror or error
+        raise UsageError(f"{path}: it cannot be read: {reason}; make it readable, or name another (--config)") from None
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:

@@ -157,7 +157,9 @@ def test_what_was_named_and_cannot_be_read_is_a_finding_beside_the_others(hostil
 def test_an_empty_project_is_one_sentence_and_exit_2(tmp_path: Path) -> None:
     done = check(tmp_path, ".")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "verify: nothing to check: no Python file below .\n"
+    assert done.stderr.startswith("verify: nothing to check: no Python file ")
+    assert done.stderr.endswith(" below .\n")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", ["nothing.py", "good.py/x.py", "x" * 300])
@@ -173,8 +175,20 @@ def test_a_configuration_that_cannot_be_read_is_one_sentence_and_exit_2(tmp_path
     (tmp_path / "pyproject.toml").chmod(0)
     done = check(tmp_path, ".")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"verify: {tmp_path}/pyproject.toml: cannot be read")
-    assert done.stderr.count("\n") == 1
+    assert done.stderr == (
+        f"verify: {tmp_path}/pyproject.toml: it cannot be read: Permission denied; make it readable, or name another"
+        " (--config)\n"
+    )
+
+
+@pytest.mark.parametrize("named", ["pipe", "/dev/zero", "folder"])
+def test_a_configuration_that_is_no_file_is_not_waited_for(tmp_path: Path, named: str) -> None:
+    (tmp_path / "good.py").write_bytes(TEXTS["good.py"])
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    done = check(tmp_path, ".", "--config", named)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert named in done.stderr
 
 
 @pytest.mark.parametrize(

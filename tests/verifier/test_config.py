@@ -131,7 +131,7 @@ def test_a_pyproject_without_our_table_is_no_configuration(tmp_path: Path) -> No
 
 def test_a_configuration_that_is_not_text_is_an_error_of_use(tmp_path: Path) -> None:
     (tmp_path / "verifier.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match="cannot be read as UTF-8"):
+    with pytest.raises(UsageError, match="it is not UTF-8 text"):
         load_config(tmp_path, file=tmp_path / "verifier.toml", gates=GATES)
 
 
