@@ -66,7 +66,6 @@ class Unresolved:
         self._is_test = known.is_test
         self._texts = known.texts
         self._assigned: dict[str, bool] = {}
-        self._used: dict[str, set[str]] | None = None
         self._changing: dict[str, bool] = {}
         self._checked: frozenset[str] | None = None
 
@@ -178,11 +177,10 @@ class Unresolved:
         others = tuple(folder for folder in layout.search_path(path) if folder != local)
         if local in layout.roots or layout.find(package.partition(".")[0], others) is not None:
             return False
-        if self._used is None:
-            self._used = self._locator.used_names()
-        file = layout.absolute(path)
-        own = file.removeprefix(f"{local}/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        return any(name.endswith(f".{own}") for name in self._used.get(file, ()))
+        own = layout.absolute(path).removeprefix(f"{local}/").removesuffix(".py").removesuffix("/__init__")
+        longer = f"{local.rpartition('/')[2]}.{own.replace('/', '.')}"
+        asked = re.compile(rb"(?m)^[ \t]*(?:from|import)[ \t]+(?:\w+\.)*%s\b" % re.escape(longer.encode()))
+        return any(asked.search(text) for text in self._texts.values())
 
     def _outside_or_elsewhere(self, path: str, package: str, name: str) -> bool:
         """Say whether a folder without __init__.py shares its name with something that may really be meant."""
@@ -260,7 +258,7 @@ class Unresolved:
             return None
         data = self._texts.get(suspect.path, b"")
         declared = self._dependencies.declared_for(suspect.path, data.decode("utf-8", "replace"))
-        severity, reason = self._external_severity(suspect, record, declared.brings(place.missing), declared.complete)
+        severity, reason = self._external_severity(suspect, record, declared.brings(place.name), declared.complete)
         if not declared.names and severity > Severity.LOW:
             severity, reason = Severity.LOW, "not installed here; the project declares no dependencies at all"
         message = f"No module named '{place.missing}'"

@@ -212,3 +212,8 @@ def test_what_no_distribution_has_to_bring_is_low(tmp_path: Path, module: str, w
     (finding,) = findings(judge(tmp_path, files), "IMP002")
     assert finding.severity.name == "LOW"
     assert words in finding.message
+
+
+def test_a_distribution_named_by_two_words_of_a_module_brings_it(tmp_path: Path) -> None:
+    files = {"pyproject.toml": DATASETS.replace("numpy", "nosuchthing.core"), "a.py": "import nosuchthing.core\n"}
+    assert codes(judge(tmp_path, files)) == [("IMP002", "INFO")]
