@@ -242,6 +242,8 @@ class _Builder(Expressions):
         with self.inside("types", f"{getattr(node, 'name', '')}[...]", parameters[0]):
             for parameter in parameters:
                 self.bind(parameter.name, How.TYPE_PARAMETER, parameter)
+                if isinstance(node, ast.ClassDef) and (private := mangled(parameter.name, node.name)) != parameter.name:
+                    self.bind(private, How.TYPE_PARAMETER, parameter)  # what the body of the class calls it
             for parameter in parameters:
                 for part in ("bound", "default_value"):
                     if (value := getattr(parameter, part, None)) is not None:

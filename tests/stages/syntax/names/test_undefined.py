@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from tests.stages.syntax.names.sources import codes, findings
+
+TYPE_PARAMETERS = [  # syntax of Python 3.12
+    "class A[T](list[T]):\n    x: T\n    def f[U](self, a: T, b: U) -> T: ...",
+    "class A[__T](list[__T]):\n    y = __T\n    def f(self):\n        return __T",
+    "class A:\n    class B[__T]:\n        y = __T\n    def f[__U](self, a: __U) -> __U: ...\n    type C[__V] = __V",
+]
 
 
 @pytest.mark.parametrize(
@@ -33,6 +41,7 @@ from tests.stages.syntax.names.sources import codes, findings
         "class A:\n    def __f(self):\n        return self.__f()",
         "if False:\n    undefined()",
         "def f():\n    return 1\n    undefined()",
+        *(TYPE_PARAMETERS if sys.version_info >= (3, 12) else ()),
     ],
 )
 def test_names_that_python_finds_are_silent(text: str) -> None:
