@@ -1,0 +1,119 @@
+"""What a call does: code of the project is walked into, AMP primitives take effect, the rest only gets what it gets."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from stages._source.program.origins import lineage
+from stages._source.program.scopes import Function
+from stages.logic.engine import library, methods
+from stages.logic.engine.attributes import attribute, is_module_class
+from stages.logic.engine.construct import construct
+from stages.logic.engine.given import Given
+from stages.logic.engine.names import receiver_of
+from stages.logic.engine.values import (
+    Callee,
+    ClassValue,
+    Dotted,
+    Instance,
+    Items,
+    Table,
+    Unknown,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from stages._source.program.scopes import Scope
+    from stages.logic.engine.attempt import Attempt
+    from stages.logic.engine.walker import Walker
+
+
+def call(walker: Walker, attempt: Attempt, node: ast.Call, *, dropped: bool) -> Value:
+    """Evaluate a call and let it take effect."""
+    if isinstance(node.func, ast.Attribute):
+        inner = node.func.value
+        parent = _super_method(attempt, node.func)
+        if parent is not None:
+            return _super(walker, attempt, node, parent, dropped=dropped)
+        receiver = walker.evaluate(attempt, inner)
+        target = attribute(walker, attempt, receiver, node.func.attr, node.func)
+        given = _given(walker, attempt, node, dropped=dropped)
+        if isinstance(target, Unknown) and target.key[0] in ("attribute", "member", "item", "global", "local"):
+            return methods.call_method(walker, attempt, given, receiver, node.func.attr, inner)
+        return _apply(walker, attempt, given, target)
+    target = walker.evaluate(attempt, node.func)
+    return _apply(walker, attempt, _given(walker, attempt, node, dropped=dropped), target)
+
+
+def _apply(walker: Walker, attempt: Attempt, given: Given, target: Value) -> Value:
+    match target:
+        case Callee():
+            return walker.engine.inline(walker, attempt, given, target)
+        case ClassValue():
+            return construct(walker, attempt, given, target)
+        case Dotted():
+            return library.call_library(walker, attempt, given, target.name)
+        case Instance():
+            return _call_instance(walker, attempt, given, target)
+    return methods.call_unknown(walker, attempt, given, target)
+
+
+def _call_instance(walker: Walker, attempt: Attempt, given: Given, target: Instance) -> Value:
+    names = ("forward", "__call__") if is_module_class(walker, target.scope) else ("__call__",)
+    for name in names:
+        for cls in lineage(walker.engine.project, target.scope):
+            for binding in cls.bindings.get(name, []):
+                if isinstance(binding.node, Function):
+                    callee = Callee(binding.scope.inner[binding.node], target)
+                    return walker.engine.inline(walker, attempt, given, callee)
+    return methods.call_unknown(walker, attempt, given, target)
+
+
+def _given(walker: Walker, attempt: Attempt, node: ast.Call, *, dropped: bool) -> Given:
+    args: list[Value] = []
+    whole = True
+    for item in node.args:
+        value = walker.evaluate(attempt, item)
+        if not isinstance(item, ast.Starred):
+            args.append(value)
+        elif isinstance(value, Items):
+            args += value.values
+        else:
+            whole = False
+            break
+    keywords: dict[str, Value] = {}
+    for keyword in node.keywords:
+        value = walker.evaluate(attempt, keyword.value)
+        if keyword.arg is not None:
+            keywords[keyword.arg] = value
+        elif isinstance(value, Table):
+            keywords |= dict(value.entries)
+            whole = whole and value.whole
+        else:
+            whole = False
+    return Given(node, tuple(args), keywords, whole, dropped)
+
+
+def _super_method(attempt: Attempt, func: ast.Attribute) -> str | None:
+    match func.value:
+        case ast.Call(func=ast.Name(id="super")):
+            return func.attr
+    return None
+
+
+def _super(walker: Walker, attempt: Attempt, node: ast.Call, name: str, *, dropped: bool) -> Value:
+    given = _given(walker, attempt, node, dropped=dropped)
+    scope: Scope | None = attempt.frame.scope
+    while scope is not None and not isinstance(scope.node, Function):
+        scope = scope.parent
+    instance = receiver_of(scope) if scope is not None else None
+    if scope is None or instance is None:
+        return methods.call_unknown(walker, attempt, given, Unknown(("super", name)))
+    known = attempt.state.env.get((scope, scope.node.args.args[0].arg)) if isinstance(scope.node, Function) else None
+    receiver = known if isinstance(known, Instance) else instance
+    for cls in lineage(walker.engine.project, instance.scope)[1:]:
+        for binding in cls.bindings.get(name, []):
+            if isinstance(binding.node, Function):
+                return walker.engine.inline(walker, attempt, given, Callee(binding.scope.inner[binding.node], receiver))
+    return methods.call_method(walker, attempt, given, receiver, name, node.func)

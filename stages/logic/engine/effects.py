@@ -1,0 +1,243 @@
+"""What the primitives of AMP training do to a path: each tells the rules first, then moves the protocol on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from stages.logic.engine.contexts import outermost
+from stages.logic.engine.events import (
+    Backward,
+    Clipped,
+    GradsEdited,
+    GradsRead,
+    Scaled,
+    ScheduleStepped,
+    Stepped,
+    Unscaled,
+    Updated,
+    ZeroGrad,
+)
+from stages.logic.engine.protocol import Grads, Held, Turn
+from stages.logic.engine.tensors import is_plain
+from stages.logic.engine.values import (
+    Const,
+    Gradient,
+    Optimizer,
+    ScaleNumber,
+    Scaler,
+    Tensor,
+    Value,
+    fresh,
+)
+
+if TYPE_CHECKING:
+    import ast
+
+    from stages.logic.engine.attempt import Attempt
+    from stages.logic.engine.events import Event
+    from stages.logic.engine.state import State
+    from stages.logic.engine.values import Framework, Key, Model, Params, Scheduler
+    from stages.logic.engine.walker import Walker
+
+_SITES = 4  # backward calls remembered
+
+
+def meet(attempt: Attempt, optimizer: Optimizer, *, made: bool = False) -> None:
+    """Have the protocol know an optimizer from here on."""
+    protocol = attempt.state.protocol
+    if made or optimizer.key not in protocol.optimizers():
+        held = Held(Grads.CLEAN) if made else protocol.others
+        attempt.state.protocol = protocol.with_grads(optimizer.key, held)
+    attempt.state.known[optimizer.key] = optimizer
+
+
+def scale(walker: Walker, attempt: Attempt, node: ast.Call, scaler: Scaler, value: Value, *, dropped: bool) -> Value:
+    """Do `scaler.scale(value)`."""
+    _tell(walker, attempt, Scaled(**_at(attempt, node), scaler=scaler, value=value, dropped=dropped))
+    if scaler.enabled is False:
+        return value
+    attempt.state.protocol = replace(attempt.state.protocol, used=attempt.state.protocol.used | {scaler.key})
+    if isinstance(value, Tensor):
+        return Tensor((*value.scalers, scaler.key)[-3:], value.mixed, node)
+    return Tensor((scaler.key,), False, node)
+
+
+def backward(walker: Walker, attempt: Attempt, node: ast.Call, loss: Value, by: Framework | str | None = None) -> None:
+    """Do `loss.backward()`, or a framework's own."""
+    carries = loss if isinstance(loss, Tensor) else None
+    certain = carries is not None or is_plain(loss)
+    event = Backward(**_at(attempt, node), loss=loss, carries=carries, certain=certain, by=by)  # type: ignore[arg-type]
+    _tell(walker, attempt, event)
+    attempt.note("backward" if carries is None else "backward of a scaled loss", node)
+    protocol = attempt.state.protocol
+    status = _arrives(carries, certain=certain, by=by)
+    alone = len(protocol.optimizers()) < 2
+    for key in protocol.optimizers():
+        protocol = protocol.with_grads(key, _mixed(protocol.grads(key), status, carries, node, alone=alone))
+    protocol = replace(protocol, others=_mixed(protocol.others, status, carries, node, alone=alone))
+    attempt.state.protocol = protocol
+    _mark_ran(attempt.state)
+
+
+def unscale(walker: Walker, attempt: Attempt, node: ast.Call, scaler: Scaler, optimizer: Optimizer) -> None:
+    """Do `scaler.unscale_(optimizer)`."""
+    meet(attempt, optimizer)
+    _tell(walker, attempt, Unscaled(**_at(attempt, node), scaler=scaler, optimizer=optimizer))
+    if scaler.enabled is False:
+        return
+    attempt.note(f"unscale_({optimizer.label})", node)
+    protocol = attempt.state.protocol
+    held = protocol.grads(optimizer.key)
+    status = Grads.MIXED if held.status is Grads.MIXED else Grads.UNSCALED
+    protocol = protocol.with_grads(optimizer.key, replace(held, status=status, scaler=scaler.key, unscaled_at=node))
+    attempt.state.protocol = protocol.with_turn(scaler.key, optimizer.key, Turn.UNSCALED, node)
+
+
+def clip(
+    walker: Walker,
+    attempt: Attempt,
+    node: ast.Call,
+    params: Params,
+    how: str,
+    limit: Value | None,
+    *,
+    by: Framework | Model | None = None,
+    error_if_nonfinite: bool = False,
+) -> None:
+    """Clip gradients, by any function."""
+    event = Clipped(
+        **_at(attempt, node), params=params, how=how, limit=limit, by=by, error_if_nonfinite=error_if_nonfinite
+    )
+    _tell(walker, attempt, event)
+    attempt.note(f"{how} clips gradients", node)
+
+
+def step(
+    walker: Walker,
+    attempt: Attempt,
+    node: ast.Call,
+    optimizer: Optimizer,
+    scaler: Scaler | None,
+    *,
+    args: tuple[Value, ...] = (),
+    keywords: tuple[str, ...] = (),
+) -> None:
+    """Do `scaler.step(optimizer)`, or a plain `optimizer.step()`."""
+    meet(attempt, optimizer)
+    event = Stepped(**_at(attempt, node), optimizer=optimizer, scaler=scaler, args=args, keywords=keywords)
+    _tell(walker, attempt, event)
+    attempt.note(f"step of {optimizer.label}" + (" through the scaler" if scaler else ""), node)
+    if scaler is not None and scaler.enabled is not False:
+        protocol = attempt.state.protocol
+        held = protocol.grads(optimizer.key)
+        if held.status is Grads.SCALED:
+            protocol = protocol.with_grads(optimizer.key, replace(held, status=Grads.UNSCALED, unscaled_at=node))
+        protocol = protocol.with_turn(scaler.key, optimizer.key, Turn.STEPPED, node).stepped(scaler.key, node)
+        attempt.state.protocol = protocol
+    _mark_stepped(attempt.state, node)
+
+
+def update(walker: Walker, attempt: Attempt, node: ast.Call, scaler: Scaler, value: Value | None) -> None:
+    """Do `scaler.update()`."""
+    _tell(walker, attempt, Updated(**_at(attempt, node), scaler=scaler, value=value))
+    if scaler.enabled is not False:
+        attempt.note("update of the scale", node)
+        attempt.state.protocol = attempt.state.protocol.updated(scaler.key, node)
+
+
+def zero_grad(
+    walker: Walker, attempt: Attempt, node: ast.Call, optimizer: Optimizer | None, of: frozenset[Key]
+) -> None:
+    """Do `optimizer.zero_grad()` or `model.zero_grad()`."""
+    if optimizer is not None:
+        meet(attempt, optimizer)
+    _tell(walker, attempt, ZeroGrad(**_at(attempt, node), optimizer=optimizer, of=of))
+    protocol = attempt.state.protocol
+    cleared = Held(Grads.CLEAN)
+    if optimizer is not None:
+        protocol = protocol.with_grads(optimizer.key, cleared)
+        if len(protocol.optimizers()) == 1:
+            protocol = replace(protocol, others=cleared)
+    else:
+        owned = [key for key in protocol.optimizers() if attempt.state.known[key].owners & of]
+        protocol = protocol.with_grads(None, cleared) if not owned else protocol
+        for key in owned:
+            protocol = protocol.with_grads(key, cleared)
+    attempt.state.protocol = protocol
+
+
+def schedule(walker: Walker, attempt: Attempt, node: ast.Call, scheduler: Scheduler) -> None:
+    """Do `scheduler.step()`."""
+    loops = len(attempt.frame.loops) + attempt.frame.outer_loops
+    _tell(walker, attempt, ScheduleStepped(**_at(attempt, node), scheduler=scheduler, loops=loops))
+
+
+def read_grads(walker: Walker, attempt: Attempt, node: ast.Call, grads: Gradient) -> Value:
+    """Make a number of gradients."""
+    _tell(walker, attempt, GradsRead(**_at(attempt, node), grads=grads))
+    return fresh("call", node)
+
+
+def edit_grads(
+    walker: Walker, attempt: Attempt, node: ast.AST, grads: Gradient, how: str, *, linear: bool, factor: Value | None
+) -> None:
+    """Write gradients in place. Divided by something that may be the scale, they count as unscaled."""
+    by_scale = linear and not isinstance(factor, Const)
+    at = {"place": attempt.frame.place(node), "state": attempt.state.copy()}
+    _tell(walker, attempt, GradsEdited(**at, grads=grads, how=how, linear=linear, by_scale=by_scale))  # type: ignore[arg-type]
+    if by_scale or isinstance(factor, ScaleNumber):
+        protocol = attempt.state.protocol
+        attempt.state.protocol = protocol.with_grads(None, Held())
+
+
+def escape(attempt: Attempt, values: tuple[Value, ...]) -> None:
+    """Give these values to code that is not in sight: what it does to a scaler or an optimizer is not known."""
+    for value in values:
+        if isinstance(value, Scaler):
+            attempt.state.protocol = attempt.state.protocol.forget(value.key, None)
+        elif isinstance(value, Optimizer):
+            attempt.state.protocol = attempt.state.protocol.forget(None, value.key)
+
+
+def _arrives(carries: Tensor | None, *, certain: bool, by: Framework | str | None) -> Grads:
+    if by is not None:
+        return Grads.UNKNOWN
+    if carries is None:
+        return Grads.PLAIN if certain else Grads.UNKNOWN
+    return Grads.MIXED if carries.mixed or len(carries.scalers) > 1 else Grads.SCALED
+
+
+def _mixed(old: Held, status: Grads, carries: Tensor | None, node: ast.AST, *, alone: bool) -> Held:
+    scaler = carries.scalers[-1] if carries else old.scaler
+    sites = tuple(dict.fromkeys((*old.backwards, node)))[-_SITES:]
+    if old.status in (Grads.CLEAN, Grads.UNKNOWN):
+        sites = (node,)
+    elif Grads.UNKNOWN in (old.status, status):
+        status = Grads.UNKNOWN
+    elif old.status is Grads.UNSCALED and not alone:
+        return Held(old.status, old.scaler, sites, old.unscaled_at)  # may be another optimizer's loss
+    elif old.status is not status:
+        status = Grads.MIXED
+    return Held(status, scaler, sites, None)
+
+
+def _mark_stepped(state: State, node: ast.AST) -> None:
+    """Casts that are cached in an open context are stale from here on."""
+    if outermost(state) is not None:
+        state.contexts = tuple(
+            replace(active, stepped_at=active.stepped_at or node) if active.ran else active for active in state.contexts
+        )
+
+
+def _mark_ran(state: State) -> None:
+    if any(not active.ran for active in state.contexts):
+        state.contexts = tuple(replace(active, ran=True) for active in state.contexts)
+
+
+def _at(attempt: Attempt, node: ast.Call) -> Any:
+    return {"place": attempt.frame.place(node), "state": attempt.state.copy(), "call": node}
+
+
+def _tell(walker: Walker, attempt: Attempt, event: Event) -> None:
+    walker.engine.emit(event, attempt.frame)

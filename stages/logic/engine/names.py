@@ -1,0 +1,136 @@
+"""What a name stands for: a local on this path, a definition of the project, a library's dotted name, or a global."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from stages._source.program.scopes import Function, self_class
+from stages.logic.engine.attempt import Attempt, Choices, Frame, PathEnds
+from stages.logic.engine.state import State
+from stages.logic.engine.values import Callee, ClassValue, Dotted, Instance, Unknown, Value, matters
+
+if TYPE_CHECKING:
+    from stages._source.program.scopes import Binding, Scope
+    from stages.logic.engine.walker import Walker
+
+_DEEPEST = 12  # aliases of aliases
+
+
+def look_up(walker: Walker, attempt: Attempt, name: str) -> Value:
+    """Return what a name stands for where the attempt is."""
+    scope = attempt.frame.scope
+    owner = scope.owner_of(name)
+    if owner is None:
+        return _unbound(walker, attempt, scope, name)
+    known = attempt.state.env.get((owner, name))
+    if known is not None:
+        return known
+    return defined(walker, owner, name) or _unset(walker, owner, name)
+
+
+def defined(walker: Walker, owner: Scope, name: str, depth: int = 0) -> Value | None:
+    """Return what an import, `def` or `class` binds a name to; None where something else binds it."""
+    for binding in owner.bindings.get(name, []):
+        if binding.how == "import":
+            return dotted(walker, binding.origin, depth)
+        if binding.how == "function":
+            return Callee(binding.scope.inner[binding.node])
+        if binding.how == "class":
+            return ClassValue(binding.scope.inner[binding.node])
+    return None
+
+
+def dotted(walker: Walker, name: str, depth: int = 0) -> Value:
+    """Follow a dotted name into the project; what is no code of the project stays a dotted name."""
+    if name in walker.engine.resolved:
+        return walker.engine.resolved[name]
+    walker.engine.resolved[name] = Dotted(name)  # what a name that leads back to itself is
+    walker.engine.resolved[name] = _dotted(walker, name, depth)
+    return walker.engine.resolved[name]
+
+
+def global_value(walker: Walker, owner: Scope, name: str) -> Value:
+    """Return what a module-level name holds when functions run: what its assignments say, if they agree."""
+    key = (owner, name)
+    if key not in walker.engine.globals:
+        unknown = walker.engine.globals[key] = Unknown(("global", owner.module, name))
+        values = [_evaluated(walker, owner, binding) for binding in owner.bindings.get(name, [])]
+        telling = [value for value in values if value is not None and matters(value)]
+        plain = [value for value in values if value is not None]
+        found = telling[0] if telling else plain[0] if len(values) == len(plain) == 1 else unknown
+        walker.engine.globals[key] = found
+    return walker.engine.globals[key]
+
+
+def receiver_of(scope: Scope) -> Instance | None:
+    """Return `self` of a method, for a start inside of it."""
+    node = scope.node
+    if not isinstance(node, Function) or not node.args.args:
+        return None
+    cls = self_class(scope, node.args.args[0].arg)
+    return None if cls is None else Instance(cls, ("self", cls))
+
+
+def _unbound(walker: Walker, attempt: Attempt, scope: Scope, name: str) -> Value:
+    """Return a builtin, or what a star import brings."""
+    known = attempt.state.env.get((None, name))
+    if known is not None:
+        return known
+    for outer in scope.visible():
+        for star in outer.stars:
+            found = dotted(walker, f"{star}.{name}")
+            if not isinstance(found, Dotted) or found.name != f"{star}.{name}" or star.startswith("torch"):
+                return found
+    return Dotted(name)
+
+
+def _unset(walker: Walker, owner: Scope, name: str) -> Value:
+    if isinstance(owner.node, ast.Module | ast.ClassDef):
+        return global_value(walker, owner, name)
+    return Unknown(("local", owner, name))
+
+
+def _dotted(walker: Walker, name: str, depth: int) -> Value:
+    split = walker.engine.project.split(name)
+    if split is None or not split[1] or depth > _DEEPEST:
+        return Dotted(name)
+    module, rest = split
+    head, _, more = rest.partition(".")
+    root = module.scopes.root
+    value = defined(walker, root, head, depth + 1)
+    if value is None and head in root.bindings:
+        value = global_value(walker, root, head)
+    if value is None:
+        for star in root.stars:
+            found = dotted(walker, f"{star}.{head}", depth + 1)
+            if not isinstance(found, Dotted):
+                value = found
+    if value is None:
+        return Dotted(name)
+    for part in more.split(".") if more else ():
+        value = member(walker, value, part)
+    return value
+
+
+def member(walker: Walker, value: Value, name: str) -> Value:
+    """Return an attribute of a class or module that is reached by a dotted name."""
+    if isinstance(value, Dotted):
+        return dotted(walker, f"{value.name}.{name}")
+    if isinstance(value, ClassValue):
+        return defined(walker, value.scope, name) or Unknown(("member", value.scope, name))
+    return Unknown(("member", value, name))
+
+
+def _evaluated(walker: Walker, owner: Scope, binding: Binding) -> Value | None:
+    if binding.how != "value" or binding.value is None:
+        return None
+    module = walker.engine.module_of(owner)
+    if module is None:
+        return None
+    frame = Frame(owner, module, (owner,) * 3, quiet=True)
+    attempt = Attempt(State(), frame, Choices(), [])
+    try:
+        return walker.evaluate(attempt, binding.value)
+    except PathEnds:
+        return None

@@ -1,0 +1,95 @@
+"""Which functions can touch AMP at all, by the names in them and in what they call; others are never walked into."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from stages._source.program.origins import functions
+from stages._source.program.scopes import COMPREHENSIONS, Function, own_nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from stages._source.program.project import Project
+    from stages._source.program.scopes import Scope
+
+_ATTRIBUTES = frozenset(
+    [
+        *(
+            "backward",
+            "unscale_",
+            "manual_backward",
+            "zero_grad",
+            "get_scale",
+            "autocast",
+            "GradScaler",
+            "param_groups",
+        ),
+        *("clip_grad_norm_", "clip_grad_value_", "clip_gradients", "clip_grad_norm", "clip_grads_with_norm_", "grad"),
+        *("ShardedGradScaler", "half", "bfloat16", "optim", "nullcontext", "unscale_gradients", "dispatch_clip_grad"),
+        *("Accelerator", "Fabric", "prepare", "parameters", "float16", "optimizers", "state_dict", "load_state_dict"),
+    ]
+)
+_STEPS = frozenset(["step", "update", "scale"])
+_WORDS = ("scaler", "optim", "sched", "autocast", "amp")
+_DEEPEST = 6
+
+
+class Relevance:
+    """Answers for each function once."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._direct: dict[Scope, bool] = {}
+        self._known: dict[Scope, bool] = {}
+
+    def direct(self, scope: Scope) -> bool:
+        """Say whether the function itself names anything of AMP training."""
+        if scope not in self._direct:
+            self._direct[scope] = any(_speaks_of_amp(node) for node in own_nodes(_body(scope)))
+        return self._direct[scope]
+
+    def of(self, scope: Scope, depth: int = 0) -> bool:
+        """Say whether walking into the function can matter."""
+        if scope in self._known:
+            return self._known[scope]
+        if depth > _DEEPEST:
+            return False
+        self._known[scope] = False  # what a function that calls itself adds
+        self._known[scope] = self.direct(scope) or any(self.of(callee, depth + 1) for callee in self.callees(scope))
+        return self._known[scope]
+
+    def callees(self, scope: Scope) -> list[Scope]:
+        """Return the functions of the project that are called in the body of one."""
+        found: dict[Scope, None] = {}
+        for node in own_nodes(_body(scope)):
+            if isinstance(node, ast.Call):
+                for callee in functions(self._project, node.func, scope):
+                    found[callee] = None
+        return list(found)
+
+
+def _body(scope: Scope) -> Iterable[ast.AST]:
+    node = scope.node
+    if isinstance(node, Function):
+        return [*node.body, *node.decorator_list]
+    if isinstance(node, ast.Module | ast.ClassDef):
+        return node.body
+    return [node.body] if isinstance(node, ast.Lambda) else []
+
+
+def _speaks_of_amp(node: ast.AST) -> bool:
+    if isinstance(node, ast.Attribute):
+        if node.attr in _ATTRIBUTES:
+            return True
+        return node.attr in _STEPS and isinstance(node.value, ast.Name | ast.Attribute) and _sounds(node.value)
+    return isinstance(node, ast.Name) and (node.id in _ATTRIBUTES or "scaler" in node.id.lower())
+
+
+def _sounds(node: ast.Name | ast.Attribute) -> bool:
+    name = (node.id if isinstance(node, ast.Name) else node.attr).lower()
+    return any(word in name for word in _WORDS)
+
+
+__all__ = ["COMPREHENSIONS", "Relevance"]

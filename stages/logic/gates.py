@@ -1,0 +1,49 @@
+"""What stage 2 requires, and what was looked at for each requirement. Findings settle the gates in the core."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verifier.api import Gate, GateStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stages._source.program.project import Module
+    from stages.logic.engine.engine import Engine
+
+GATES = {
+    "scaler-protocol": "the gradient scaler is used in its order on every path",
+    "autocast-scope": "autocast is entered where it should be, and only there",
+    "low-precision-arithmetic": "no operation loses its meaning in low precision",
+    "parameters-and-state": "parameters and state that training keeps stay in full precision",
+    "frameworks": "frameworks and wrappers are used through their own AMP methods",
+    "compile-and-migration": "AMP is used as the current torch has it",
+}
+_CODES = {
+    "scaler-protocol": "AMP1",
+    "autocast-scope": "AMP2",
+    "low-precision-arithmetic": "AMP3",
+    "parameters-and-state": "AMP4",
+    "frameworks": "AMP5",
+}
+
+
+def logic_gates(modules: Sequence[Module], engine: Engine, unread: Sequence[str]) -> tuple[Gate, ...]:
+    """Return the gates of the stage."""
+    looked_at = f"{_count(len(modules), 'file')} that speak of AMP, {_count(len(engine.walked), 'function')} followed"
+    if unread:
+        looked_at += f"; not read, as they do not parse: {', '.join(unread[:3])}"
+    gates = [
+        Gate(name=name, requirement=requirement, status=GateStatus.PASS, evidence=looked_at, sums_up=_codes(name))
+        for name, requirement in GATES.items()
+    ]
+    return tuple(gates)
+
+
+def _codes(name: str) -> tuple[str, ...]:
+    return (_CODES[name],) if name in _CODES else ("AMP6", "AMP7", "AMP8", "AMP9")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,0 +1,140 @@
+"""AMP103: gradients are clipped while they still carry the loss scale."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stages.logic.engine.events import Clipped
+from stages.logic.engine.protocol import Grads
+from stages.logic.engine.values import Const, ScaleNumber, Unknown
+from stages.logic.problems import Problem
+from verifier.api import Bad, Good, RuleInfo, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stages.logic.engine.protocol import Held
+
+RULE = RuleInfo(
+    code="AMP103",
+    name="clip-before-unscale",
+    severity=Severity.CRITICAL,
+    summary="Gradients are clipped while they still carry the loss scale.",
+    why=(
+        "The scaler multiplies gradients by up to 65536, so a threshold of 1.0 clips nearly every step to almost"
+        " nothing. Nothing raises: SGD stops learning, Adam hides it, and the logged norm is the scaled one."
+    ),
+    mode="both",
+    examples=(
+        Bad("""
+            import torch
+
+            def train(model, loader, optimizer, criterion):
+                scaler = torch.amp.GradScaler("cuda")
+                for x, y in loader:
+                    optimizer.zero_grad()
+                    with torch.autocast("cuda", dtype=torch.float16):
+                        loss = criterion(model(x), y)
+                    scaler.scale(loss).backward()
+                    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)  # expect: AMP103
+                    scaler.step(optimizer)
+                    scaler.update()
+        """),
+        Bad("""
+            import torch
+            from torch.nn.utils import clip_grad_norm_
+
+            class Trainer:
+                def __init__(self, model):
+                    self.model = model
+                    self.optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+                    self.scaler = torch.amp.GradScaler("cuda")
+
+                def step(self, loss):
+                    self.scaler.scale(loss).backward()
+                    self.clip()
+                    self.scaler.step(self.optimizer)
+                    self.scaler.update()
+
+                def clip(self):
+                    clip_grad_norm_(self.model.parameters(), 1.0)  # expect: AMP103
+        """),
+        Good("""
+            import torch
+
+            def train(model, loader, optimizer, criterion):
+                scaler = torch.amp.GradScaler("cuda")
+                for x, y in loader:
+                    optimizer.zero_grad()
+                    with torch.autocast("cuda", dtype=torch.float16):
+                        loss = criterion(model(x), y)
+                    scaler.scale(loss).backward()
+                    scaler.unscale_(optimizer)
+                    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                    scaler.step(optimizer)
+                    scaler.update()
+        """),
+        Good("""
+            import torch
+
+            def train(args, model, loader, optimizer, criterion):
+                scaler = torch.amp.GradScaler("cuda") if args.amp else None
+                for x, y in loader:
+                    with torch.autocast("cuda", enabled=args.amp):
+                        loss = criterion(model(x), y)
+                    optimizer.zero_grad()
+                    if scaler is not None:
+                        scaler.scale(loss).backward()
+                        scaler.unscale_(optimizer)
+                    else:
+                        loss.backward()
+                    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                    if scaler is not None:
+                        scaler.step(optimizer)
+                        scaler.update()
+                    else:
+                        optimizer.step()
+        """),
+    ),
+)
+
+
+def check(event: Clipped) -> Iterator[Problem]:
+    """Report clipping of gradients that surely carry a scale, unless the threshold carries it too."""
+    if event.by is not None or _threshold_is_scaled(event):
+        return
+    for held in _clipped(event):
+        yield Problem(
+            place=event.place,
+            message=f"{event.how} clips gradients that still carry the loss scale",
+            why="They are up to 65536 times too large here, so the threshold cuts nearly all of every update away.",
+            remedy="Call `scaler.unscale_(optimizer)` once, after the last backward and before clipping.",
+            related=tuple((_at(event, node), "scaled backward") for node in held.backwards[-1:]),
+        )
+        return
+
+
+def _clipped(event: Clipped) -> Iterator[Held]:
+    """Yield the gradients that are clipped and still scaled; none where some of them were unscaled."""
+    protocol = event.state.protocol
+    concerned = [
+        protocol.grads(key)
+        for key in protocol.optimizers()
+        if not event.params.of or not event.state.known[key].owners or event.state.known[key].owners & event.params.of
+    ] or [protocol.others]
+    if all(held.status is Grads.SCALED for held in concerned):
+        yield concerned[0]
+
+
+def _threshold_is_scaled(event: Clipped) -> bool:
+    limit = event.limit
+    if isinstance(limit, ScaleNumber) or (isinstance(limit, Const) and limit.value == float("inf")):
+        return True
+    return isinstance(limit, Unknown) and "scale" in str(limit.key)
+
+
+def _at(event: Clipped, node):  # type: ignore[no-untyped-def]
+    return type(event.place)(event.place.module, node)
+
+
+CHECKS = {Clipped: check}

@@ -1,0 +1,30 @@
+"""Stage 2: follows training code path by path and reports AMP misuse. Never runs what it reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stages._source.discovery import rules_in
+from stages.logic import rules
+from stages.logic.gates import GATES
+from stages.logic.run import run_logic
+from verifier.api import Stage, hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+STAGE = Stage(
+    number=2,
+    name="logic",
+    title="Logic & AMP",
+    summary="Is AMP used correctly on every path?",
+    runs_code=False,
+    rules=rules_in(rules),
+    gates=GATES,
+    run=run_logic,
+)
+
+
+@hookimpl
+def verifier_stages() -> Iterable[Stage]:
+    return (STAGE,)

@@ -1,0 +1,41 @@
+"""What a rule that reads one file at a time may ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stages._source.program.origins import origins
+from stages.logic.engine.state import Place
+
+if TYPE_CHECKING:
+    import ast
+    from collections.abc import Iterator
+
+    from stages._source.program.kinds import Kinds
+    from stages._source.program.project import Module, Project
+    from stages._source.program.scopes import Scope, Seen
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One file of the project."""
+
+    project: Project
+    module: Module
+    kinds: Kinds
+
+    def calls(self) -> Iterator[Seen]:
+        """Yield every call of the file in source order; `node` is an `ast.Call`."""
+        yield from self.module.scopes.calls
+
+    def origins(self, node: ast.expr, scope: Scope) -> frozenset[str]:
+        """Return the dotted names an expression may stand for."""
+        return origins(self.project, node, scope)
+
+    def place(self, node: ast.AST) -> Place:
+        return Place(self.module, node)
+
+    def parent(self, node: ast.AST) -> ast.AST | None:
+        """Return the node around a node; of a call, a name or another expression."""
+        return self.module.scopes.parents.get(node)

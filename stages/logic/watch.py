@@ -1,0 +1,48 @@
+"""Finds the rules of this stage and what each of them wants to look at."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stages.logic import rules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from stages.logic.engine.events import Event
+    from stages.logic.problems import Problem
+    from stages.logic.view import View
+
+    Check = Callable[[Event], Iterable[Problem]]
+    Inspect = Callable[[View], Iterable[Problem]]
+
+
+@dataclass(frozen=True, slots=True)
+class Watchers:
+    """What rules look at.
+
+    Args:
+        checks: kind of event -> (code, check), for rules that follow paths. A rule lists them as
+            `CHECKS = {Clipped: check, ...}`.
+        inspections: (code, inspect), for rules that read one file at a time: a function `inspect(view)`.
+    """
+
+    checks: Mapping[type, Sequence[tuple[str, Check]]]
+    inspections: Sequence[tuple[str, Inspect]]
+
+
+def watchers() -> Watchers:
+    """Return what every rule of the stage looks at."""
+    checks: defaultdict[type, list[tuple[str, Check]]] = defaultdict(list)
+    inspections: list[tuple[str, Inspect]] = []
+    for info in pkgutil.iter_modules(rules.__path__):
+        module = importlib.import_module(f"{rules.__name__}.{info.name}")
+        for kind, check in getattr(module, "CHECKS", {}).items():
+            checks[kind].append((module.RULE.code, check))
+        if hasattr(module, "inspect"):
+            inspections.append((module.RULE.code, module.inspect))
+    return Watchers(dict(checks), inspections)
