@@ -118,8 +118,9 @@ def _nowhere(entry: Missing, first: Use, known: Iterable[str]) -> tuple[str, str
 
 
 def _types_only(entry: Missing, first: Use, known: Iterable[str]) -> tuple[str, str, str]:
-    line = entry.bindings[0].line
-    if not any(binding.compiled for binding in entry.bindings if binding.how is not How.DECLARED):
+    meant = [binding for binding in entry.bindings if binding.types_only and binding.how is not How.DECLARED]
+    line = (meant or entry.bindings)[0].line  # others of the name may stand in scopes that are not seen here
+    if not any(binding.compiled for binding in meant):
         message = f"`{entry.name}` has no value: the code that binds it, on line {line}, never runs"
         return message, "No path leads to that binding.", f"Bind `{entry.name}` before this line, or remove its use."
     message = f"`{entry.name}` is not defined at run time: it is bound only for type checkers, on line {line}"

@@ -136,6 +136,12 @@ def test_all_may_name_only_what_the_module_has(text: str, expected: list[tuple[s
     assert codes(text) == expected
 
 
+def test_code_that_never_runs_is_named_by_its_own_line() -> None:
+    text = "def g():\n    return [x for x in 'ab']\ndef f():\n    if False:\n        x = 0\n    return x"
+    (found,) = findings(text)
+    assert found.message == "`x` has no value: the code that binds it, on line 5, never runs"
+
+
 def test_all_of_a_package_may_name_submodules() -> None:
     assert codes("__all__ = ['sub']", "pkg/__init__.py") == []
 
