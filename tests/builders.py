@@ -21,7 +21,6 @@ from verifier.api import (
     RunReport,
     Severity,
     Source,
-    SourceFile,
     SourceTree,
     Stage,
     StageContext,
@@ -32,6 +31,7 @@ from verifier.api import (
     Task,
     Verdict,
 )
+from verifier.selection import source_file
 
 _PLACE = re.compile(r"(?P<path>.*?)(?::(?P<line>[0-9]+))?(?::(?P<column>[0-9]+))?", re.DOTALL)
 
@@ -114,7 +114,7 @@ def stage_context(
     **task: Any,
 ) -> StageContext:
     """A context over files that exist below `root`."""
-    sources = SourceTree(root, [SourceFile(path, root / path) for path in paths])
+    sources = SourceTree(root, [source_file(path, root / path) for path in paths])
     return StageContext(
         root=root,
         task=Task(name="T", title="T", files=tuple(file.path for file in sources), **task),

@@ -39,7 +39,7 @@ def task_sources(config: Config, task: Task) -> SourceTree:
         paths |= {_relative(path, root) for path in below if path.suffix in PYTHON}
     if not paths:
         raise UsageError(f"task {task.name} selects no file; see `files` in its table")
-    return SourceTree(root, [*(_file(path, root / path) for path in sorted(paths)), *closed.folders.values()])
+    return SourceTree(root, [*(source_file(path, root / path) for path in sorted(paths)), *closed.folders.values()])
 
 
 class _Closed:
@@ -108,13 +108,14 @@ def check_sources(root: Path, paths: Sequence[Path], exclude: Sequence[str]) -> 
         for found in walk(absolute, root=root, exclude=exclude, unlisted=closed.add):
             if found == absolute or found.suffix in _READ:
                 name = _relative(found, root)
-                files.setdefault(name, _file(name, found, named=found == absolute))
+                files.setdefault(name, source_file(name, found, named=found == absolute))
     if not files and not closed.folders:
         raise UsageError(f"nothing to check: no Python file and no notebook below {', '.join(map(str, paths))}")
     return SourceTree(root, [*files.values(), *closed.folders.values()])
 
 
-def _file(path: str, absolute: Path, *, named: bool = False) -> SourceFile:
+def source_file(path: str, absolute: Path, *, named: bool = False) -> SourceFile:
+    """Return a file as it is read: a notebook by its cells."""
     return (NotebookFile if path.endswith(NOTEBOOK) else SourceFile)(path, absolute, named=named)
 
 

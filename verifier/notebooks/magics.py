@@ -38,7 +38,7 @@ _ASSIGNED = re.compile(r"\b([A-Za-z_]\w*)[ \t]*(?:=(?!=)|<<)")
 _DEFINED = re.compile(r"\b(?:c?p?def|class|import|as)[ \t]+(?:\w+[ \t]+)*?([A-Za-z_]\w*)[ \t]*(?=[(:\n,]|\Z)")
 _LOOPED = re.compile(r"\bfor[ \t]+([\w, \t]+?)[ \t]+in\b")
 _OUTPUTS = re.compile(r"(?:--out|--err|--proc|-o|--output)[ \t=]+([A-Za-z_][\w,]*)")
-_AUTOMAGIC = re.compile(r"(?P<name>[a-z_]+)(?:[ \t]+(?![=.,(\[])(?P<rest>.*))?\Z")
+_AUTOMAGIC = re.compile(r"(?P<name>[a-z_]+)(?:[ \t]+(?![=,(\[])(?P<rest>.*))?\Z")
 
 
 @dataclass(slots=True)
@@ -143,7 +143,7 @@ class _Lines:
             code = self._first_code(start)
             if code < len(text) and text[code] in _ESCAPES:
                 end = self._line_end(code)
-                statement = self._instead(start, code, end, _line_magic(text[code:end], text[start:code]))
+                statement = self._instead(start, code, end, _line_magic(text[code:end].removesuffix("\n"), text[start:code]))
             else:
                 end, statement = self._statement(start, code)
             parts.append(statement)
