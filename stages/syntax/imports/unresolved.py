@@ -246,7 +246,8 @@ class Unresolved:
         elif not suspect.site.level and suspect.name is None and self._resolves_anywhere(suspect.site.module):
             severity, reason = Severity.LOW, "it exists in a folder of the project that is on no import path known here"
         elif self._is_test(suspect.path):
-            severity, reason = Severity.MEDIUM, "the test module cannot be collected"
+            severity = Severity.MEDIUM
+            reason = f"the test {'module cannot be collected' if suspect.site.eager else 'that imports it fails'}"
         return self._judged(("IMP001", target), suspect, record, message, (severity, reason))
 
     def _missing_external(self, suspect: Suspect, record: ImportRecord | None) -> Judged | None:

@@ -35,9 +35,17 @@ def test_severity_of_a_missing_project_import(tmp_path: Path, text: str, severit
     assert severities(tmp_path, files) == [("IMP001", severity)]
 
 
-def test_what_only_tests_import_is_medium(tmp_path: Path) -> None:
-    files = {"pkg/__init__.py": "", "tests/test_pkg.py": "from pkg.gone import x\n"}
-    assert severities(tmp_path, files) == [("IMP001", "MEDIUM")]
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("from pkg.gone import x\n", "the test module cannot be collected"),
+        ("def test_x():\n    from pkg.gone import x\n", "the test that imports it fails"),
+    ],
+)
+def test_what_only_tests_import_is_medium_and_says_what_breaks(tmp_path: Path, text: str, words: str) -> None:
+    outcome = judge(tmp_path, {"pkg/__init__.py": "", "tests/test_pkg.py": text})
+    assert codes(outcome) == [("IMP001", "MEDIUM")]
+    assert outcome.findings[0].message.endswith(words)
 
 
 def test_one_missing_target_is_one_finding_with_all_its_places(tmp_path: Path) -> None:
