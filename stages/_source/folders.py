@@ -9,6 +9,8 @@ from typing import Literal
 # what CPython loads on any platform we may see, longest first; a file of another platform is compiled all the same
 COMPILED = (".so", ".pyd", ".dylib", ".dll")
 
+_INITIALISERS = frozenset({"__init__.pyc", "__init__.pyi"})  # of a package whose source is not there
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -49,6 +51,7 @@ class FolderIndex:
         """Find `parent.name` (or the top-level `name`) in the given folders, in CPython's order."""
         dotted = f"{parent}.{name}" if parent else name
         portions = []
+        stub = False
         for folder in folders:
             listing = self.listing(folder)
             path = f"{folder}/{name}"
@@ -56,7 +59,7 @@ class FolderIndex:
                 inside = self.listing(path)
                 if "__init__.py" in inside.files:
                     return Found(dotted, "package", f"{path}/__init__.py", (path,))
-                if "__init__" in inside.compiled or "__init__.pyc" in inside.files:
+                if "__init__" in inside.compiled or not inside.files.isdisjoint(_INITIALISERS):
                     return Found(dotted, "compiled", None, (path,))
             if name in listing.compiled:
                 return Found(dotted, "compiled", None)
@@ -66,6 +69,10 @@ class FolderIndex:
                 return Found(dotted, "compiled", None)
             if name in listing.folders:
                 portions.append(path)
+            # a stub with no source beside it is that of a module which a build makes
+            stub = stub or f"{name}.pyi" in listing.files
+        if stub and not portions:
+            return Found(dotted, "compiled", None)
         return Found(dotted, "namespace", None, tuple(portions)) if portions else None
 
     def holds_python(self, folder: str, depth: int = 5) -> bool:

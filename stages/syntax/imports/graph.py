@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from stages.syntax.imports.built import BuiltModules
+
 if TYPE_CHECKING:
     from stages._source.folders import Found
     from stages._source.records import FileScan, ImportSite
@@ -61,6 +63,7 @@ class Grapher:
         self._locator = locator
         self._exports = exports
         self._layout = locator.layout
+        self._built = BuiltModules(locator.layout)
 
     def follow(self, path: str, scan: FileScan) -> FileImports:
         """Return edges to project files, and the imports that need a closer look."""
@@ -92,6 +95,8 @@ class Grapher:
             own = found.file is not None and (submodule is None or not self._is_that_submodule(found, name))
             if submodule is not None:
                 self._edge(walk, site, submodule)
+            if submodule is None and found.file == walk.file and self._built.makes(found.folders, name):
+                continue  # a build puts it there before the package runs
             if own or submodule is None:
                 self._edge(walk, site, found)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
+from stages.syntax.imports.built import BuiltModules
 from stages.syntax.imports.lower import binds, lower_module
 from stages.syntax.imports.module_getattr import Served, served_names
 
@@ -39,6 +40,7 @@ class World:
         self._followed = frozenset(followed)
         self._programs: dict[str, p.Block | None] = {}
         self._served: dict[str, Served] = {}
+        self._built = BuiltModules(locator.layout)
         self._reach: dict[str, frozenset[str]] = {}
         self.strict = False  # True: what a package does not have without some import is missed there
         facts = locator.environment.facts
@@ -92,6 +94,8 @@ class World:
             return False
         file = self._locator.layout.absolute(path)
         scan = self._exports.scan(file)
+        if path.endswith("__init__.py") and self._built.makes((file.rpartition("/")[0],), name):
+            return False  # `from pkg import _C` binds what a build puts there before anything runs
         if name in scan.bindings or "__getattr__" in scan.bindings:
             return True
         if not scan.dynamic:
