@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from stages.logic.engine.engine import Visit
-    from stages.logic.engine.state import Happened, Place
+    from stages.logic.engine.place import Place
+    from stages.logic.engine.state import Happened
     from stages.logic.problems import Problem
     from verifier.api import Json, RuleInfo
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stages.logic.engine.state import Place
+    from stages.logic.engine.place import Place
     from stages.logic.engine.values import Scaler
     from verifier.api import Severity
 

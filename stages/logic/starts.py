@@ -1,4 +1,4 @@
-"""Where to start walking: from code that nothing in sight calls, so that every function is seen as it is really used."""
+"""Where to start walking: from code that nothing in sight calls, so that functions are seen as they are used."""
 
 from __future__ import annotations
 

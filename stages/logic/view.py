@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stages._source.program.origins import origins
-from stages.logic.engine.state import Place
+from stages.logic.engine.place import Place
 
 if TYPE_CHECKING:
     import ast

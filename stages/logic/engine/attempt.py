@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from stages.logic.engine.conditions import assume, truth
-from stages.logic.engine.state import Happened, Place
+from stages.logic.engine.place import Place
+from stages.logic.engine.state import Happened
 from stages.logic.engine.values import (
     NONE,
     Autocast,

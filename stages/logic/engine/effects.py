@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from stages.logic.engine.attempt import Attempt
     from stages.logic.engine.events import Event
+    from stages.logic.engine.place import Place
     from stages.logic.engine.state import State
     from stages.logic.engine.values import Framework, Key, Model, Params, Scheduler
     from stages.logic.engine.walker import Walker
@@ -70,12 +71,13 @@ def backward(walker: Walker, attempt: Attempt, node: ast.Call, loss: Value, by: 
     event = Backward(**_at(attempt, node), loss=loss, carries=carries, certain=certain, by=by)  # type: ignore[arg-type]
     _tell(walker, attempt, event)
     attempt.note("backward" if carries is None else "backward of a scaled loss", node)
+    place = attempt.frame.place(node)
     protocol = attempt.state.protocol
     status = _arrives(carries, certain=certain, by=by)
     alone = len(protocol.optimizers()) < 2
     for key in protocol.optimizers():
-        protocol = protocol.with_grads(key, _mixed(protocol.grads(key), status, carries, node, alone=alone))
-    protocol = replace(protocol, others=_mixed(protocol.others, status, carries, node, alone=alone))
+        protocol = protocol.with_grads(key, _mixed(protocol.grads(key), status, carries, place, alone=alone))
+    protocol = replace(protocol, others=_mixed(protocol.others, status, carries, place, alone=alone))
     attempt.state.protocol = protocol
     _mark_ran(attempt.state)
 
@@ -87,11 +89,12 @@ def unscale(walker: Walker, attempt: Attempt, node: ast.Call, scaler: Scaler, op
     if scaler.enabled is False:
         return
     attempt.note(f"unscale_({optimizer.label})", node)
+    place = attempt.frame.place(node)
     protocol = attempt.state.protocol
     held = protocol.grads(optimizer.key)
     status = Grads.MIXED if held.status is Grads.MIXED else Grads.UNSCALED
-    protocol = protocol.with_grads(optimizer.key, replace(held, status=status, scaler=scaler.key, unscaled_at=node))
-    attempt.state.protocol = protocol.with_turn(scaler.key, optimizer.key, Turn.UNSCALED, node)
+    protocol = protocol.with_grads(optimizer.key, replace(held, status=status, scaler=scaler.key, unscaled_at=place))
+    attempt.state.protocol = protocol.with_turn(scaler.key, optimizer.key, Turn.UNSCALED, place)
 
 
 def clip(
@@ -127,15 +130,16 @@ def step(
     meet(attempt, optimizer)
     event = Stepped(**_at(attempt, node), optimizer=optimizer, scaler=scaler, args=args, keywords=keywords)
     _tell(walker, attempt, event)
+    place = attempt.frame.place(node)
     attempt.note(f"step of {optimizer.label}" + (" through the scaler" if scaler else ""), node)
     if scaler is not None and scaler.enabled is not False:
         protocol = attempt.state.protocol
         held = protocol.grads(optimizer.key)
         if held.status is Grads.SCALED:
-            protocol = protocol.with_grads(optimizer.key, replace(held, status=Grads.UNSCALED, unscaled_at=node))
-        protocol = protocol.with_turn(scaler.key, optimizer.key, Turn.STEPPED, node).stepped(scaler.key, node)
+            protocol = protocol.with_grads(optimizer.key, replace(held, status=Grads.UNSCALED, unscaled_at=place))
+        protocol = protocol.with_turn(scaler.key, optimizer.key, Turn.STEPPED, place).stepped(scaler.key, place)
         attempt.state.protocol = protocol
-    _mark_stepped(attempt.state, node)
+    _mark_stepped(attempt.state, place)
 
 
 def update(walker: Walker, attempt: Attempt, node: ast.Call, scaler: Scaler, value: Value | None) -> None:
@@ -143,7 +147,7 @@ def update(walker: Walker, attempt: Attempt, node: ast.Call, scaler: Scaler, val
     _tell(walker, attempt, Updated(**_at(attempt, node), scaler=scaler, value=value))
     if scaler.enabled is not False:
         attempt.note("update of the scale", node)
-        attempt.state.protocol = attempt.state.protocol.updated(scaler.key, node)
+        attempt.state.protocol = attempt.state.protocol.updated(scaler.key, attempt.frame.place(node))
 
 
 def zero_grad(
@@ -208,11 +212,11 @@ def _arrives(carries: Tensor | None, *, certain: bool, by: Framework | str | Non
     return Grads.MIXED if carries.mixed or len(carries.scalers) > 1 else Grads.SCALED
 
 
-def _mixed(old: Held, status: Grads, carries: Tensor | None, node: ast.AST, *, alone: bool) -> Held:
+def _mixed(old: Held, status: Grads, carries: Tensor | None, place: Place, *, alone: bool) -> Held:
     scaler = carries.scalers[-1] if carries else old.scaler
-    sites = tuple(dict.fromkeys((*old.backwards, node)))[-_SITES:]
+    sites = tuple(dict.fromkeys((*old.backwards, place)))[-_SITES:]
     if old.status in (Grads.CLEAN, Grads.UNKNOWN):
-        sites = (node,)
+        sites = (place,)
     elif Grads.UNKNOWN in (old.status, status):
         status = Grads.UNKNOWN
     elif old.status is Grads.UNSCALED and not alone:
@@ -222,11 +226,12 @@ def _mixed(old: Held, status: Grads, carries: Tensor | None, node: ast.AST, *, a
     return Held(status, scaler, sites, None)
 
 
-def _mark_stepped(state: State, node: ast.AST) -> None:
+def _mark_stepped(state: State, place: Place) -> None:
     """Casts that are cached in an open context are stale from here on."""
     if outermost(state) is not None:
         state.contexts = tuple(
-            replace(active, stepped_at=active.stepped_at or node) if active.ran else active for active in state.contexts
+            replace(active, stepped_at=active.stepped_at or place) if active.ran else active
+            for active in state.contexts
         )
 
 

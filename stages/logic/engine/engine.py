@@ -15,7 +15,7 @@ from stages.logic.engine.given import Given
 from stages.logic.engine.names import receiver_of
 from stages.logic.engine.protocol import Held
 from stages.logic.engine.relevance import Relevance
-from stages.logic.engine.state import Happened, Place, State, merge
+from stages.logic.engine.state import Happened, State, merge
 from stages.logic.engine.values import (
     NONE,
     Autocast,
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from stages._source.program.project import Module, Project
     from stages._source.program.scopes import Scope
     from stages.logic.engine.events import Event
+    from stages.logic.engine.place import Place
     from stages.logic.engine.values import Key
     from stages.logic.problems import Problem
 
@@ -113,7 +114,7 @@ class Engine:
         attempt.state.env[(owner, name)] = value
 
     def stored_item(self, attempt: Attempt, base: Value, key: Value, value: Value, target: ast.expr) -> None:
-        attempt.state.heap[(key_of(base), f"[{key_of(key)}]")] = value
+        attempt.state.heap[(key_of(base), key_of(key))] = value
 
     @staticmethod
     def comprehension_frame(frame: Frame, node: ast.AST) -> Frame:

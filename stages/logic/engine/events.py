@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import ast
 
-    from stages.logic.engine.state import Active, Place, State
+    from stages.logic.engine.place import Place
+    from stages.logic.engine.state import Active, State
     from stages.logic.engine.values import (
         Autocast,
         Framework,

@@ -240,7 +240,7 @@ def _subscript(walker: Walker, attempt: Attempt, inner: ast.expr, index: ast.exp
                 return value
     if isinstance(base, Params):
         return base
-    stored = attempt.state.heap.get((key_of(base), f"[{key_of(key)}]"))
+    stored = attempt.state.heap.get((key_of(base), key_of(key)))
     return stored if stored is not None else Unknown(("item", key_of(base), key_of(key)))
 
 

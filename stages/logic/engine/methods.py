@@ -69,7 +69,9 @@ _CAST = {"half": "float16", "bfloat16": "bfloat16", "float": "float32"}
 _SUSPECT = ("unscale", "scaler", "clip", "amp", "backward", "optim", "step", "grad")
 
 
-def call_method(walker: Walker, attempt: Attempt, given: Given, receiver: Value, name: str, owner: ast.expr) -> Value:
+def call_method(  # noqa: PLR0912 - one arm for each kind of receiver
+    walker: Walker, attempt: Attempt, given: Given, receiver: Value, name: str, owner: ast.expr
+) -> Value:
     """Let `receiver.name(...)` take effect, where it is no code of the project."""
     receiver = _recognised(receiver, name, owner)
     if name == "backward" and not isinstance(receiver, Framework):

@@ -7,8 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    import ast
-
+    from stages.logic.engine.place import Place
     from stages.logic.engine.values import Key
 
 
@@ -48,8 +47,8 @@ class Held:
 
     status: Grads = Grads.UNKNOWN
     scaler: Key | None = None
-    backwards: tuple[ast.AST, ...] = ()
-    unscaled_at: ast.AST | None = None
+    backwards: tuple[Place, ...] = ()
+    unscaled_at: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +65,9 @@ class Protocol:
 
     others: Held = field(default_factory=Held)
     held: tuple[tuple[Key, Held], ...] = ()
-    turns: tuple[tuple[tuple[Key, Key], tuple[Turn, ast.AST | None]], ...] = ()
-    steps: tuple[tuple[Key, tuple[ast.AST, ...]], ...] = ()
-    updates: tuple[tuple[Key, ast.AST], ...] = ()
+    turns: tuple[tuple[tuple[Key, Key], tuple[Turn, Place | None]], ...] = ()
+    steps: tuple[tuple[Key, tuple[Place, ...]], ...] = ()
+    updates: tuple[tuple[Key, Place], ...] = ()
     used: frozenset[Key] = frozenset()
 
     def grads(self, optimizer: Key) -> Held:
@@ -77,14 +76,14 @@ class Protocol:
     def turn(self, scaler: Key, optimizer: Key) -> Turn:
         return self._turn(scaler, optimizer)[0]
 
-    def turned_at(self, scaler: Key, optimizer: Key) -> ast.AST | None:
+    def turned_at(self, scaler: Key, optimizer: Key) -> Place | None:
         """Return the unscale_ or step call that brought the scaler where it stands."""
         return self._turn(scaler, optimizer)[1]
 
-    def steps_since_update(self, scaler: Key) -> tuple[ast.AST, ...]:
+    def steps_since_update(self, scaler: Key) -> tuple[Place, ...]:
         return dict(self.steps).get(scaler, ())
 
-    def last_update(self, scaler: Key) -> ast.AST | None:
+    def last_update(self, scaler: Key) -> Place | None:
         """Return the update call after which no further step was taken; None if there was none on this path."""
         return dict(self.updates).get(scaler)
 
@@ -101,15 +100,15 @@ class Protocol:
             return replace(self, others=held, held=tuple((key, held) for key, _ in self.held))
         return replace(self, held=_put(self.held, optimizer, held))
 
-    def with_turn(self, scaler: Key, optimizer: Key, turn: Turn, node: ast.AST | None = None) -> Protocol:
+    def with_turn(self, scaler: Key, optimizer: Key, turn: Turn, node: Place | None = None) -> Protocol:
         return replace(self, turns=_put(self.turns, (scaler, optimizer), (turn, node)))
 
-    def stepped(self, scaler: Key, node: ast.AST) -> Protocol:
+    def stepped(self, scaler: Key, node: Place) -> Protocol:
         done = (*self.steps_since_update(scaler), node)[-4:]
         updates = tuple(item for item in self.updates if item[0] != scaler)
         return replace(self, steps=_put(self.steps, scaler, done), updates=updates)
 
-    def updated(self, scaler: Key, node: ast.AST) -> Protocol:
+    def updated(self, scaler: Key, node: Place) -> Protocol:
         """Every optimizer of the scaler is ready again. Optimizers that never met it stay unmentioned."""
         turns = tuple((pair, state) for pair, state in self.turns if pair[0] != scaler)
         steps = tuple(item for item in self.steps if item[0] != scaler)
@@ -130,7 +129,7 @@ class Protocol:
         )
         return replace(found, turns=turns)
 
-    def _turn(self, scaler: Key, optimizer: Key) -> tuple[Turn, ast.AST | None]:
+    def _turn(self, scaler: Key, optimizer: Key) -> tuple[Turn, Place | None]:
         return dict(self.turns).get((scaler, optimizer), (Turn.READY, None))
 
 

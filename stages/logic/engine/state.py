@@ -10,24 +10,12 @@ from stages.logic.engine.values import fresh, matters
 
 if TYPE_CHECKING:
     import ast
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
 
-    from stages._source.program.project import Module
     from stages._source.program.scopes import Scope
     from stages.logic.engine.conditions import Facts
+    from stages.logic.engine.place import Place
     from stages.logic.engine.values import Autocast, Key, NullContext, Optimizer, Value
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A node and the file it stands in."""
-
-    module: Module
-    node: ast.AST
-
-    @property
-    def line(self) -> int:
-        return getattr(self.node, "lineno", 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +42,7 @@ class Active:
     place: Place
     depth: int = 0
     calls: int = 0
-    stepped_at: ast.AST | None = None
+    stepped_at: Place | None = None
     ran: bool = False  # a backward ran inside, so weights were cast and cached
 
 
@@ -63,7 +51,7 @@ class State:
     """Copied where the path forks."""
 
     env: dict[tuple[Scope | None, str], Value] = field(default_factory=dict)
-    heap: dict[tuple[Key, str], Value] = field(default_factory=dict)
+    heap: dict[tuple[Key, Hashable], Value] = field(default_factory=dict)
     facts: Facts = field(default_factory=dict)
     protocol: Protocol = field(default_factory=Protocol)
     contexts: tuple[Active, ...] = ()

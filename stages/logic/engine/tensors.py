@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from stages.logic.engine.attempt import Attempt
     from stages.logic.engine.walker import Walker
 
+_DEEPEST = 8  # arithmetic that is recognised when it is written again
 _PLAIN = ("call", "operation")
 
 
@@ -43,9 +44,10 @@ def combined(
         return Params(left.of | right.of if left.of and right.of else frozenset())
     if isinstance(left, Const) and isinstance(right, Const):
         return _folded(left, op, right, node)
-    if in_place:
+    first, second = key_of(left), key_of(right)
+    if in_place or _depth(first) + _depth(second) > _DEEPEST:
         return fresh("operation", node)
-    return Unknown(("operation", type(op).__name__, key_of(left), key_of(right)))
+    return Unknown(("operation", type(op).__name__, first, second))
 
 
 def is_plain(value: Value) -> bool:
@@ -53,6 +55,10 @@ def is_plain(value: Value) -> bool:
     if isinstance(value, Unknown):
         return value.key[0] in _PLAIN or (value.key[0] in ("attribute", "item") and _made(value.key))
     return False
+
+
+def _depth(key: object) -> int:
+    return 1 + max(map(_depth, key), default=0) if isinstance(key, tuple) else 0
 
 
 def _made(key: object) -> bool:

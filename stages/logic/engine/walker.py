@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -124,10 +125,8 @@ class Walker:
         found: list[tuple[Value, State]] = []
         while True:
             attempt = Attempt(state.copy(), frame, choices, raised)
-            try:
+            with suppress(PathEnds):
                 found.append((action(attempt), attempt.state))
-            except PathEnds:
-                pass
             if len(found) >= _MOST or not choices.advance():
                 return found
 
@@ -297,7 +296,7 @@ class Walker:
         return flow
 
     def _try(self, node: ast.Try | ast.TryStar, state: State, frame: Frame) -> Flow:
-        """Start handlers where the body starts, or where it raises by itself: a call that fails midway is not guessed."""
+        """Start handlers where the body starts, or where it raises by itself: no call is guessed to fail midway."""
         inner = self.block(node.body, [state.copy()], frame)
         rest = self.block(node.orelse, inner.normal, frame) if node.orelse else Flow(normal=inner.normal)
         flow = Flow(normal=list(rest.normal))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from stages.logic.engine.events import Clipped
 from stages.logic.engine.protocol import Grads
-from stages.logic.engine.values import Const, ScaleNumber, Unknown
+from stages.logic.engine.values import Const, ScaleNumber
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
 
@@ -109,7 +109,7 @@ def check(event: Clipped) -> Iterator[Problem]:
             message=f"{event.how} clips gradients that still carry the loss scale",
             why="They are up to 65536 times too large here, so the threshold cuts nearly all of every update away.",
             remedy="Call `scaler.unscale_(optimizer)` once, after the last backward and before clipping.",
-            related=tuple((_at(event, node), "scaled backward") for node in held.backwards[-1:]),
+            related=tuple((site, "scaled backward") for site in held.backwards[-1:]),
         )
         return
 
@@ -117,24 +117,16 @@ def check(event: Clipped) -> Iterator[Problem]:
 def _clipped(event: Clipped) -> Iterator[Held]:
     """Yield the gradients that are clipped and still scaled; none where some of them were unscaled."""
     protocol = event.state.protocol
-    concerned = [
-        protocol.grads(key)
-        for key in protocol.optimizers()
-        if not event.params.of or not event.state.known[key].owners or event.state.known[key].owners & event.params.of
-    ] or [protocol.others]
+    known = event.state.known
+    owners = [key for key in protocol.optimizers() if known[key].owners & event.params.of]
+    concerned = [protocol.grads(key) for key in owners or protocol.optimizers()] or [protocol.others]
     if all(held.status is Grads.SCALED for held in concerned):
         yield concerned[0]
 
 
 def _threshold_is_scaled(event: Clipped) -> bool:
     limit = event.limit
-    if isinstance(limit, ScaleNumber) or (isinstance(limit, Const) and limit.value == float("inf")):
-        return True
-    return isinstance(limit, Unknown) and "scale" in str(limit.key)
-
-
-def _at(event: Clipped, node):  # type: ignore[no-untyped-def]
-    return type(event.place)(event.place.module, node)
+    return isinstance(limit, ScaleNumber) or (isinstance(limit, Const) and limit.value == float("inf"))
 
 
 CHECKS = {Clipped: check}

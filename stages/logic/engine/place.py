@@ -1,0 +1,24 @@
+"""A place in the project: a node and the file it stands in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ast
+
+    from stages._source.program.project import Module
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A node and the file it stands in."""
+
+    module: Module
+    node: ast.AST
+
+    @property
+    def line(self) -> int:
+        """Return the 1-based line at which the node starts."""
+        return getattr(self.node, "lineno", 1)
