@@ -11,7 +11,8 @@ RULE = RuleInfo(
     summary="CPython refuses to compile the file.",
     why=(
         "Python compiles a whole file before it runs any of it, so one error anywhere makes every import of the file"
-        " fail. Text that is not in the declared encoding, null bytes and nesting too deep for the compiler count too."
+        " fail. Text that is not in the declared encoding, null bytes and nesting too deep for the compiler count too,"
+        " and so does what stands in place of a file that is not checked out (a Git LFS pointer) or cannot be read."
         " CPython names its first error only; the further ones are listed where ruff reads them the same way. Syntax of"
         " a newer Python is an error here where the project also admits a Python that refuses it."
     ),
