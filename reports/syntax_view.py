@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from reports.dependency_view import dependency_problems
 from reports.escape import code, prose
 from reports.facts import Row, rows, section, text, texts, whole
 from reports.figures import listed, plural, sentence
@@ -56,6 +57,7 @@ class SyntaxView:
     graph_edges: tuple[Edge, ...]
     graph_note: str
     dependencies: str
+    dependency_problems: Table
     unresolved: Table
     resolved: Table
     imports: Table
@@ -92,6 +94,7 @@ def syntax_view(facts: Row) -> SyntaxView:
         graph_edges=tuple(edges) if modules else (),
         graph_note=note,
         dependencies=_dependencies(resolved, unresolved),
+        dependency_problems=dependency_problems(rows(facts, "dependency_problems")),
         unresolved=_unresolved(unresolved),
         resolved=_resolved(resolved),
         imports=_imports(rows(facts, "imports")),

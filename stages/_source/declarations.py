@@ -158,7 +158,8 @@ def _of_table(data: Mapping[str, Any], key: str, role: Role, group: str = "") ->
         for item in parse(name, "extra" if optional else role, group):
             extras = options.get("extras")
             named = tuple(normalise(str(extra)) for extra in extras) if isinstance(extras, list) else ()
-            yield replace(item, conditional=marked, extras=named)
+            bounded = value != "*" and options.get("version") != "*"
+            yield replace(item, conditional=marked, extras=named, bounded=bounded)
 
 
 def _of_tools(tool: Mapping[str, Any]) -> Iterator[Requirement]:

@@ -124,6 +124,11 @@ def modules_of(distribution: str) -> frozenset[str]:
     return frozenset(module for module, names in _BROUGHT_BY.items() if distribution in map(normalise, names))
 
 
+def is_shared(module: str) -> bool:
+    """Say whether a module's top-level name is shared by many distributions."""
+    return module.partition(".")[0] in _SHARED_PREFIXES
+
+
 def is_known_distribution(module: str) -> bool:
     """Say whether a top-level module is one of the well-known ones whose distribution has another name."""
     return module in _BROUGHT_BY

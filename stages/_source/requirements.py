@@ -14,7 +14,8 @@ Role = Literal["runtime", "extra", "development", "build", "listed", "unknown"]
 
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _EXTRAS = re.compile(r"\s*[A-Za-z0-9][A-Za-z0-9._-]*\s*\[([^\]]*)\]")
-_PIN = re.compile(r"[^;#]*===?\s*[\w.]+")
+_PIN = re.compile(r"[^;#]*?(?<![<>!~=])={1,3}\s*\w")  # conda writes one sign
+_BOUND = re.compile(r"[^;#]*?[<>=~^@]")
 _REPOSITORY = re.compile(r"(?:git\+|https?://|ssh://|file:)\S*")
 
 
@@ -28,7 +29,7 @@ class Requirement:
         file: name of the file that says so, relative to its folder.
         extras: of the distribution itself, as in `name[extra]`.
         conditional: it is asked for only where a marker holds.
-        pinned: one version alone will do.
+        bounded: not every version will do; `pinned`: one version alone will.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Requirement:
     file: str = ""
     extras: tuple[str, ...] = ()
     conditional: bool = False
+    bounded: bool = False
     pinned: bool = False
 
 
@@ -57,6 +59,7 @@ def parse(text: str, role: Role, group: str = "", file: str = "") -> Iterator[Re
             file=file,
             extras=tuple(name for name in named if name),
             conditional=";" in text,
+            bounded=_BOUND.match(text) is not None,
             pinned=_PIN.match(text) is not None,
         )
 

@@ -13,6 +13,7 @@ from stages._source.records import CompileProblem
 from stages._source.testfiles import is_test_file
 from stages.syntax.configuration import check_configuration
 from stages.syntax.conventions import conventions
+from stages.syntax.dependencies.judge import dependency_problems
 from stages.syntax.facts import syntax_facts
 from stages.syntax.gates import extra_gates, syntax_gates
 from stages.syntax.imports.judge import Imports, ImportsRequest, judge_imports
@@ -75,6 +76,7 @@ def _outcome(
     context.progress("gathering facts")
     facts = syntax_facts(context.root, files, scans, judged, findings, full=full)
     facts |= {"lint": linted.facts, "config_files": configured.rows}
+    facts["dependency_problems"] = dependency_problems(imports)
     notebooks = notebook_facts(context.sources, refused.cells)
     if notebooks.rows:
         facts |= {"notebooks": notebooks.rows, "limitations": notebooks.limitations}

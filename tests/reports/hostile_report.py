@@ -81,6 +81,11 @@ def _syntax_facts(text: str) -> dict[str, Any]:
         "dependencies": [
             {"module": text, "imported_by": [text], "group": text, "resolved": resolved} for resolved in (True, False)
         ],
+        "dependency_problems": [
+            {"problem": text, "distribution": text, "declared_in": text, "group": text, "package": text}
+            | {"modules": [text], "imported_by": [text]},
+            {"problem": "unused", "distribution": text, "declared_in": text, "modules": [text]},
+        ],
         "import_graph": {"modules": graph, "edges": [{"from": a, "to": b, "kind": text} for a in graph for b in graph]},
         "cycles": [{"modules": graph[:2], "kind": text, "fails_from": [text], "risk": text, "text": text}],
         "amp_points": [place | {"function": text, "what": text, "code": text}],

@@ -57,3 +57,18 @@ def test_parameters_multiply_cases():
     tests = [{"path": "t", "class": None, "name": name, "parameters": many} for name, many in (("a", 16), ("b", None))]
     view = syntax_view({"tests": tests})
     assert view.tests_note == "2 tests, 16 cases by parameters, and 1 test whose cases are not written out."
+
+
+def test_requirements_that_do_not_fit_are_told_apart():
+    lacking = {"problem": "misplaced", "distribution": "numpy", "declared_in": "pyproject.toml", "group": "the extra x"}
+    lacking |= {"package": "pkg", "modules": ["numpy"], "imported_by": ["pkg/a.py:3"]}
+    idle = {"problem": "unused", "distribution": "pillow", "declared_in": "setup.py", "modules": ["PIL"]}
+    view = syntax_view({"dependency_problems": [lacking, idle]})
+    assert [[str(cell) for cell in row] for row in view.dependency_problems.rows] == [
+        [
+            "`numpy`",
+            "`pyproject.toml`, the extra x",
+            "importing pkg fails where only its plain dependencies are installed: `pkg/a.py:3`",
+        ],
+        ["`pillow`", "`setup.py`", "every installation gets it, and nothing here names PIL"],
+    ]
