@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stages._source.program.project import Module
-    from verifier.api import Finding, SourceFile, StageContext
+    from verifier.api import Finding, Json, SourceFile, StageContext
 
 
 def run_logic(context: StageContext) -> StageOutcome:
@@ -73,7 +73,7 @@ def _project(files: Sequence[SourceFile]) -> Project:
 
 def _facts(
     files: Sequence[SourceFile], modules: Sequence[Module], engine: Engine, unread: Sequence[str]
-) -> dict[str, object]:
+) -> dict[str, Json]:
     return {
         "counts": {
             "files": len(files),

@@ -21,6 +21,7 @@ from stages.logic.engine.values import (
     Model,
     Optimizer,
     Params,
+    Scaler,
     Unknown,
     Value,
     key_of,
@@ -50,6 +51,8 @@ def attribute(walker: Walker, attempt: Attempt, value: Value, name: str, node: a
             if name in _SAME:
                 return value
             return Unknown(("attribute", value.key, name))
+        case Scaler() if name == "_per_optimizer_states":  # the code asks itself where the scaler stands
+            attempt.state.protocol = attempt.state.protocol.forget(value.key, None)
         case Optimizer() if name == "param_groups":
             return Params(value.owners)
         case Params() if name == "grad":

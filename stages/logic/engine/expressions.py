@@ -129,7 +129,8 @@ def forget_target(attempt: Attempt, target: ast.expr) -> None:
     """Do `del name`."""
     if isinstance(target, ast.Name):
         owner = attempt.frame.scope.owner_of(target.id)
-        attempt.state.env.pop((owner, target.id), None)
+        if (owner, target.id) in attempt.state.env:
+            del attempt.state.env[(owner, target.id)]
 
 
 def _none_test(walker: Walker, attempt: Attempt, left: ast.expr, op: ast.cmpop, test: ast.expr) -> bool:

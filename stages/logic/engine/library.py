@@ -166,7 +166,7 @@ def make_optimizer(walker: Walker, attempt: Attempt, given: Given, name: str) ->
         owners=of,
         cls=name,
         fused=fused,
-        site=given.node,  # type: ignore[arg-type]
+        site=given.node,
     )
     effects.meet(attempt, optimizer, made=True)
     return optimizer
@@ -182,7 +182,7 @@ def _make_framework(walker: Walker, attempt: Attempt, given: Given, name: str) -
     precision = "" if argument is None else str(argument.value) if isinstance(argument, Const) else None
     return Framework(
         "fabric" if fabric else "accelerate", ("framework", given.node), name.rpartition(".")[2], precision
-    )  # type: ignore[arg-type]
+    )
 
 
 def _no_grad(walker: Walker, attempt: Attempt, given: Given, name: str) -> Value:

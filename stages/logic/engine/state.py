@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from stages.logic.engine.protocol import Protocol
 from stages.logic.engine.values import fresh, matters
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from stages.logic.engine.conditions import Facts
     from stages.logic.engine.place import Place
     from stages.logic.engine.values import Autocast, Key, NullContext, Optimizer, Value
+
+
+K = TypeVar("K")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +49,44 @@ class Active:
     ran: bool = False  # a backward ran inside, so weights were cast and cached
 
 
+class Store(dict[K, "Value"]):
+    """Values by place. Those in which two paths differ for AMP are also kept apart, as they are compared often."""
+
+    __slots__ = ("telling",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.telling: dict[K, Value] = {}
+
+    def __setitem__(self, place: K, value: Value) -> None:
+        super().__setitem__(place, value)
+        if matters(value):
+            self.telling[place] = value
+        else:
+            self.telling.pop(place, None)
+
+    def __delitem__(self, place: K) -> None:
+        super().__delitem__(place)
+        self.telling.pop(place, None)
+
+    def copy(self) -> Store[K]:
+        copied: Store[K] = Store()
+        dict.update(copied, self)
+        copied.telling = dict(self.telling)
+        return copied
+
+
 @dataclass(slots=True)
 class State:
-    """Copied where the path forks."""
+    """Copied where the path forks.
 
-    env: dict[tuple[Scope | None, str], Value] = field(default_factory=dict)
-    heap: dict[tuple[Key, Hashable], Value] = field(default_factory=dict)
+    Args:
+        env: names, by the scope that owns them.
+        heap: attributes and items, by the key of what they belong to.
+    """
+
+    env: Store[tuple[Scope | None, str]] = field(default_factory=Store)
+    heap: Store[tuple[Key, Hashable]] = field(default_factory=Store)
     facts: Facts = field(default_factory=dict)
     protocol: Protocol = field(default_factory=Protocol)
     contexts: tuple[Active, ...] = ()
@@ -61,8 +96,8 @@ class State:
 
     def copy(self) -> State:
         return State(
-            env=dict(self.env),
-            heap=dict(self.heap),
+            env=self.env.copy(),
+            heap=self.heap.copy(),
             facts=dict(self.facts),
             protocol=self.protocol,
             contexts=self.contexts,
@@ -76,8 +111,8 @@ class State:
         return (
             self.protocol,
             self.contexts,
-            frozenset((name, value) for name, value in self.env.items() if matters(value)),
-            frozenset((place, value) for place, value in self.heap.items() if matters(value)),
+            frozenset(self.env.telling.items()),
+            frozenset(self.heap.telling.items()),
         )
 
 
@@ -88,8 +123,11 @@ def merge(states: Iterable[State], at: ast.AST, most: int) -> list[State]:
         at: where they meet.
         most: how many may remain; the rest is dropped, which can only lose findings.
     """
+    given = list(states)
+    if len(given) < 2:
+        return given
     groups: dict[object, list[State]] = {}
-    for state in states:
+    for state in given:
         groups.setdefault(state.signature(), []).append(state)
     return [_join(group, at) for group in groups.values()][:most]
 
@@ -101,12 +139,16 @@ def _join(group: Sequence[State], at: ast.AST) -> State:
     joined = first.copy()
     for state in group[1:]:
         joined.facts = {key: value for key, value in joined.facts.items() if state.facts.get(key) is value}
-        for name in joined.env.keys() | state.env.keys():
-            if joined.env.get(name) != state.env.get(name):
-                joined.env[name] = fresh("joined", at, name)
-        for place in joined.heap.keys() | state.heap.keys():
-            if joined.heap.get(place) != state.heap.get(place):
-                joined.heap[place] = fresh("joined", at, place)
+        _widen(joined.env, state.env, at)
+        _widen(joined.heap, state.heap, at)
         joined.known |= state.known
         joined.decisions = tuple(item for item in joined.decisions if item in state.decisions)
     return joined
+
+
+def _widen(joined: Store[K], other: Store[K], at: ast.AST) -> None:
+    """Keep what both have in common; what differs is some value, not known which."""
+    for place in joined.keys() | other.keys():
+        mine, theirs = joined.get(place), other.get(place)
+        if mine is not theirs and mine != theirs:
+            joined[place] = fresh("joined", at, place)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _MOST = 24  # paths kept at one point
 _TURNS = 3  # of a loop: the second shows what the first left behind, the third what stays
-_BUDGET = 60_000  # statements of one start, calls included
+_BUDGET = 20_000  # statements of one start, calls included
 
 
 class OutOfBudget(Exception):  # noqa: N818 - a limit, not a fault
