@@ -15,6 +15,8 @@ from stages.syntax.imports.world import World
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from stages._source.folders import Listing
+    from stages._source.records import FileScan
     from stages.syntax.imports.conditions import Conditions
     from stages.syntax.imports.exports import Exports
     from stages.syntax.imports.laziness import Proposal
@@ -72,6 +74,9 @@ class Project:
     conditions: Conditions
     tree_of: Callable[[str], ast.Module | None]
     records_of: Callable[[str], tuple[ImportRecord, ...]]
+
+    def scan(self, path: str) -> FileScan:
+        return self.exports.scan(self.locator.layout.absolute(path))
 
     def tree(self, path: str) -> ast.Module | None:
         return self.tree_of(self.locator.layout.absolute(path))
@@ -157,19 +162,24 @@ def called_on_import(trees: Iterable[ast.Module]) -> set[str]:
 
 
 class Simulations:
-    """Runs entries, each in its own interpreter; what importing a parent package does is done once."""
+    """Runs entries, each in its own interpreter; what importing a package does is done once."""
 
     def __init__(self, project: Project, world: World) -> None:
         self._project = project
         self._world = world
-        self._parents: dict[tuple[str, tuple[str, ...]], Simulation | Failed] = {}
+        self._packages: dict[tuple[str, tuple[str, ...]], Simulation | Failed] = {}
+        self._wanted: frozenset[str] | None = None
 
     def enter(self, path: str) -> Failed | None:
         """Return what importing this file's module first raises, or None."""
-        search = self._project.names.search_path(path)
-        if search is None:
+        found = self._project.names.search_path(path)
+        if found is None:
             return None
         name = self._project.names.of(path)
+        search = self._that_matter(found, name)
+        if path.endswith("/__init__.py"):
+            state = self._after(name, search)
+            return state if isinstance(state, Failed) else None
         state = self._after(name.rpartition(".")[0], search)
         if isinstance(state, Failed):
             return state
@@ -181,15 +191,33 @@ class Simulations:
         if not name:
             return Simulation(self._world, self._project.conditions, search)
         key = (name, search)
-        if key not in self._parents:
+        if key not in self._packages:
             before = self._after(name.rpartition(".")[0], search)
             if isinstance(before, Simulation) and name not in before.modules:
                 before = before.copy()
                 failed = before.enter(name)
-                self._parents[key] = failed or before
+                self._packages[key] = failed or before
             else:
-                self._parents[key] = before
-        return self._parents[key]
+                self._packages[key] = before
+        return self._packages[key]
+
+    def _that_matter(self, search: tuple[str, ...], name: str) -> tuple[str, ...]:
+        """Leave out the folders that hold nothing anyone asks for: most entries then share one import path."""
+        if self._wanted is None:
+            scans = map(self._project.scan, self._project.names.paths())
+            sites = (site for scan in scans for site in scan.imports if not site.level)
+            self._wanted = frozenset(site.module.partition(".")[0] for site in sites)
+        wanted = self._wanted | {name.partition(".")[0]}
+        layout = self._project.locator.layout
+        return tuple(
+            folder
+            for folder in search
+            if folder in layout.roots or not wanted.isdisjoint(_stems(layout.folders.listing(folder)))
+        )
+
+
+def _stems(listing: Listing) -> set[str]:
+    return {name.partition(".")[0] for name in (*listing.files, *listing.folders)}
 
 
 def tied_entries(project: Project, edges: Sequence[Edge]) -> tuple[dict[str, Failed], Stage]:

@@ -9,7 +9,7 @@ from stages._source.walking import children
 from stages.syntax.imports.program import Chain, Use
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from stages.syntax.imports.conditions import Conditions
 
@@ -32,42 +32,46 @@ class Expressions:
     def __init__(self, conditions: Conditions) -> None:
         self._conditions = conditions
 
-    def uses(self, nodes: Iterable[ast.expr]) -> Iterator[Use]:
-        """Yield what the expressions read and call."""
+    def uses(self, nodes: Iterable[ast.expr]) -> list[Use]:
+        """Return what the expressions read and call."""
+        found: list[Use] = []
         for node in nodes:
-            yield from self._walk(node)
+            self._walk(node, found)
+        return found
 
-    def _walk(self, node: ast.expr) -> Iterator[Use]:
+    def _walk(self, node: ast.expr, found: list[Use]) -> None:
         if isinstance(node, ast.Name | ast.Attribute):
             if chain := chain_of(node):
-                yield Use(node.lineno, ".".join(chain), chain, call=False)
+                found.append(Use(node.lineno, ".".join(chain), chain, call=False))
             elif isinstance(node, ast.Attribute):
-                yield from self._walk(node.value)
+                self._walk(node.value, found)
+        elif isinstance(node, ast.Constant | ast.Lambda):
+            return
         elif isinstance(node, ast.Call):
-            yield from self._call(node)
+            self._call(node, found)
         elif isinstance(node, ast.BoolOp):
-            yield from self._walk(node.values[0])
+            self._walk(node.values[0], found)
         elif isinstance(node, ast.IfExp):
             outcome = self._conditions.decide(node.test)
-            yield from self._walk(node.test)
+            self._walk(node.test, found)
             if outcome is not None:
-                yield from self._walk(node.body if outcome else node.orelse)
+                self._walk(node.body if outcome else node.orelse, found)
         elif isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
-            yield from self._walk(node.generators[0].iter)
-        elif not isinstance(node, ast.Lambda | ast.Constant):
+            self._walk(node.generators[0].iter, found)
+        else:
             for child in children(node):
                 if isinstance(child, ast.expr):
-                    yield from self._walk(child)
+                    self._walk(child, found)
 
-    def _call(self, node: ast.Call) -> Iterator[Use]:
+    def _call(self, node: ast.Call, found: list[Use]) -> None:
         chain = chain_of(node.func)
         if not chain:
-            yield from self._walk(node.func)
+            self._walk(node.func, found)
         elif chain in {("hasattr",), ("getattr",)}:  # a missing attribute may be just what is asked
             return
         for argument in node.args:
-            yield from self._walk(argument.value if isinstance(argument, ast.Starred) else argument)
+            self._walk(argument.value if isinstance(argument, ast.Starred) else argument, found)
         for keyword in node.keywords:
-            yield from self._walk(keyword.value)
+            self._walk(keyword.value, found)
         if chain:
-            yield Use(node.lineno, f"{'.'.join(chain)}()", chain, call=True)
+            found.append(Use(node.lineno, f"{'.'.join(chain)}()", chain, call=True))

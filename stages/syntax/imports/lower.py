@@ -75,6 +75,7 @@ def _locals(node: ast.FunctionDef) -> frozenset[str]:
 class _Lowering:
     def __init__(self, conditions: Conditions, *, postponed: bool, function: p.Function | None) -> None:
         self._conditions = conditions
+        self._expressions = Expressions(conditions)
         self._postponed = postponed
         self._function = function
         self._out: list[p.Instruction] = []
@@ -121,7 +122,7 @@ class _Lowering:
             self._simple(node)
 
     def _use(self, *nodes: ast.expr | None) -> None:
-        self._out += Expressions(self._conditions).uses(node for node in nodes if node is not None)
+        self._out += self._expressions.uses(node for node in nodes if node is not None)
 
     def _simple(self, node: ast.stmt) -> None:
         if isinstance(node, ast.Assign):
