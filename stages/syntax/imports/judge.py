@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from stages._source.cell_installs import installed_by
 from stages._source.dependencies import Dependencies
 from stages._source.testfiles import is_test_file
 from stages.syntax.imports.built import BuiltModules
@@ -35,7 +36,7 @@ from stages.syntax.imports.places import Locator
 from stages.syntax.imports.shadowed import shadowing_modules
 from stages.syntax.imports.statements import import_records
 from stages.syntax.imports.unresolved import Knowledge, Unresolved
-from verifier.api import SourceFile
+from verifier.api import NotebookFile, SourceFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -167,6 +168,11 @@ class Imports:
             records_of=self.records_of,
         )
 
+    def installed_by(self, path: str) -> frozenset[str]:
+        """Return the distributions that a file installs itself, which only a notebook does."""
+        file = self._files.get(path)
+        return installed_by(file.text_lines) if isinstance(file, NotebookFile) else frozenset()
+
     def texts(self) -> dict[str, bytes]:
         return {path: file.data or b"" for path, file in self._files.items() if path in self.scans}
 
@@ -186,6 +192,7 @@ def judge_imports(request: ImportsRequest, imports: Imports | None = None) -> Im
         records_near=imports.records_near,
         is_test=request.is_test,
         texts=imports.texts(),
+        installed_by=imports.installed_by,
     )
     findings = list(Unresolved(known).findings(item for path in selected for item in followed[path].suspects))
     cycles, project, stage = _judge_cycles(imports, project)

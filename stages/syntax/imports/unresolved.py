@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stages._source.dependencies import is_known_distribution
+from stages._source.dependencies import Declared, is_known_distribution
 from stages.syntax.imports.hosts import host_of
 from stages.syntax.imports.missing import Judged, told
 from stages.syntax.imports.places import Place
@@ -40,7 +40,12 @@ _TO_NEXT_LINE = re.compile(rb"[^\n]*\s*[^\n]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knowledge:
-    """What the judgement rests on. `texts` holds the bytes of the project's files by path."""
+    """What the judgement rests on.
+
+    Args:
+        texts: the bytes of the project's files by path.
+        installed_by: the distributions that a file installs itself, as notebooks do.
+    """
 
     locator: Locator
     exports: Exports
@@ -50,6 +55,7 @@ class Knowledge:
     records_near: Callable[[str, int], tuple[ImportRecord, ...]]
     is_test: Callable[[str], bool]
     texts: Mapping[str, bytes]
+    installed_by: Callable[[str], frozenset[str]]
 
 
 class Unresolved:
@@ -65,6 +71,7 @@ class Unresolved:
         self._records_near = known.records_near
         self._is_test = known.is_test
         self._texts = known.texts
+        self._installed_by = known.installed_by
         self._assigned: dict[str, bool] = {}
         self._changing: dict[str, bool] = {}
         self._checked: frozenset[str] | None = None
@@ -259,6 +266,7 @@ class Unresolved:
             return None
         data = self._texts.get(suspect.path, b"")
         declared = self._dependencies.declared_for(suspect.path, data.decode("utf-8", "replace"))
+        declared |= Declared(self._installed_by(suspect.path))
         severity, reason = self._external_severity(suspect, record, declared.brings(place.name), declared.complete)
         if not declared.names and severity > Severity.LOW:
             severity, reason = Severity.LOW, "not installed here; the project declares no dependencies at all"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from stages.syntax.stage import STAGE
+from tests.builders import run_stage
 from tests.stages.syntax.imports.projects import codes, findings, judge
 
 EXTENSIONS = """
@@ -217,3 +220,14 @@ def test_what_no_distribution_has_to_bring_is_low(tmp_path: Path, module: str, w
 def test_a_distribution_named_by_two_words_of_a_module_brings_it(tmp_path: Path) -> None:
     files = {"pyproject.toml": DATASETS.replace("numpy", "nosuchthing.core"), "a.py": "import nosuchthing.core\n"}
     assert codes(judge(tmp_path, files)) == [("IMP002", "INFO")]
+
+
+def test_what_a_notebook_installs_is_declared_for_it(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(DATASETS, "utf-8")
+    sources = [["!pip install -q 'nosuchthing[all]'\n"], ["import nosuchthing\n", "import nosuchother\n"]]
+    cells = [{"cell_type": "code", "metadata": {}, "outputs": [], "source": source} for source in sources]
+    book = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (tmp_path / "a.ipynb").write_text(json.dumps(book, indent=1), "utf-8")
+    found = run_stage(STAGE, tmp_path, ["a.ipynb"]).findings
+    severities = {finding.symbol: finding.severity.name for finding in found if finding.rule == "IMP002"}
+    assert severities == {"nosuchthing": "INFO", "nosuchother": "HIGH"}

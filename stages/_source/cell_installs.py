@@ -1,0 +1,50 @@
+"""Decides which distributions a notebook installs itself, by the shell lines and magics in its cells."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+from stages._source.requirements import normalise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_INSTALLS = re.compile(r"\b(?:pip3?|conda|mamba)\s+install\b((?:[^;&|#\n]|(?<=\S)#)*)")
+_CUT = re.compile(r"[\\]\s*\Z")  # the command goes on on the next line
+_TAKES_VALUE = frozenset({"-r", "-c", "-i", "-e", "-f", "-t", "-n", "--index-url", "--extra-index-url", "--find-links"})
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+_ADDRESS = re.compile(r"(?:git\+|https?://)\S*?/([\w.-]+?)(?:\.git)?(?:@[^#\s]*)?(?:#egg=([\w.-]+).*)?\Z")
+
+
+def installed_by(lines: Iterable[str]) -> frozenset[str]:
+    """Return the normalised names of what `!pip install …`, `%pip install …` and the like ask for."""
+    return frozenset(normalise(name) for command in _commands(lines) for name in _named(command))
+
+
+def _commands(lines: Iterable[str]) -> Iterator[str]:
+    pending = ""
+    for line in lines:
+        text = f"{pending} {line.strip()}".strip()
+        pending = ""
+        if "install" in text and _CUT.search(text):
+            pending = _CUT.sub("", text)
+            continue
+        yield from _INSTALLS.findall(text)
+    yield from _INSTALLS.findall(pending)
+
+
+def _named(command: str) -> Iterator[str]:
+    try:
+        words = shlex.split(command)
+    except ValueError:  # a quote that is closed elsewhere
+        words = command.replace('"', " ").replace("'", " ").split()
+    skip = False
+    for word in words:
+        if skip or word.startswith("-"):
+            skip = word in _TAKES_VALUE
+        elif match := _ADDRESS.match(word):
+            yield match[2] or match[1]
+        elif match := _NAME.match(word):
+            yield match[0]
