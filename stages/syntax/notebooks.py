@@ -129,6 +129,15 @@ def _is_asked_for(name: str | None, file: NotebookFile) -> bool:
     return pattern.search(file.data or b"") is not None
 
 
+def _namesake(finding: Finding, file: NotebookFile) -> str:
+    """Return the top-level package of a missing module, where it is a folder that nothing makes a package."""
+    target = finding.evidence[0].data.get("target") if finding.evidence else None
+    top = str(target or "").partition(".")[0]
+    root = file.absolute.parents[file.path.count("/")]
+    folder = root / top
+    return top if top and folder.is_dir() and not (folder / "__init__.py").exists() else ""
+
+
 def _may_be_brought(finding: Finding, file: NotebookFile) -> bool:
     """Return whether the notebook changes the folder that its imports begin with, or writes the module itself."""
     top = re.escape((finding.symbol or "").partition(".")[0])
@@ -140,6 +149,9 @@ def _by_cell(finding: Finding, file: NotebookFile) -> Finding:
     cell = cell_at(file, finding.location.line)
     if cell is None:
         return finding
+    if finding.rule == "IMP001" and finding.severity > Severity.LOW and (folder := _namesake(finding, file)):
+        hint = f"a package {folder} may be installed where this runs, and only a folder is called so here"
+        return replace(finding, severity=Severity.LOW, message=f"{finding.message}; {hint}")
     if finding.rule in _IMPORTS and finding.severity > Severity.LOW and _may_be_brought(finding, file):
         hint = "the notebook changes its folder or writes modules, so it may exist when this line runs"
         return replace(finding, severity=Severity.LOW, message=f"{finding.message}; {hint}")

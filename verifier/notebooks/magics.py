@@ -37,6 +37,7 @@ _COMPOUND = re.compile(r"(?:async|class|def|for|if|match|try|while|with)\b|[@!%?
 _ASSIGNED = re.compile(r"\b([A-Za-z_]\w*)[ \t]*(?:=(?!=)|<<)")
 _DEFINED = re.compile(r"\b(?:c?p?def|class|import|as)[ \t]+(?:\w+[ \t]+)*?([A-Za-z_]\w*)[ \t]*(?=[(:\n,]|\Z)")
 _LOOPED = re.compile(r"\bfor[ \t]+([\w, \t]+?)[ \t]+in\b")
+_PROMPT = re.compile(r"(?:>>>|\.\.\.)(?: |$)")
 _OUTPUTS = re.compile(r"(?:--out|--err|--proc|-o|--output)[ \t=]+([A-Za-z_][\w,]*)")
 _AUTOMAGIC = re.compile(r"(?P<name>[a-z_]+)(?:[ \t]+(?![=,(\[])(?P<rest>.*))?\Z")
 
@@ -61,6 +62,10 @@ def to_python(lines: Sequence[str]) -> CellCode:
     first = next((place for place, line in enumerate(lines) if line.strip()), None)
     if first is None:
         return CellCode(list(lines))
+    if _is_session(lines, first):
+        code = to_python([_PROMPT.sub("    ", line) for line in lines])
+        prompted = all(_PROMPT.match(line) for line in lines if line.strip())
+        return code if prompted else to_python([_PROMPT.sub("", line) for line in lines])
     head = lines[first].strip()
     if head.startswith("%%") and not re.match(r"%%+\w*\?", head):
         return _cell_magic(lines, first, head)
@@ -70,6 +75,11 @@ def to_python(lines: Sequence[str]) -> CellCode:
     code.lines = _Lines("\n".join(lines), code.features).rewritten().split("\n")
     code.indented = lines[first][0] in " \t" and _first_code(code.lines)[:1] in (" ", "\t")
     return code
+
+
+def _is_session(lines: Sequence[str], first: int) -> bool:
+    """Return whether the cell was copied from an interactive session: IPython passes over its prompts."""
+    return not lines[first].startswith("...") and any(_PROMPT.match(line) for line in lines[first : first + 2])
 
 
 def bound_by(text: str) -> list[str]:
@@ -143,7 +153,9 @@ class _Lines:
             code = self._first_code(start)
             if code < len(text) and text[code] in _ESCAPES:
                 end = self._line_end(code)
-                statement = self._instead(start, code, end, _line_magic(text[code:end].removesuffix("\n"), text[start:code]))
+                statement = self._instead(
+                    start, code, end, _line_magic(text[code:end].removesuffix("\n"), text[start:code])
+                )
             else:
                 end, statement = self._statement(start, code)
             parts.append(statement)

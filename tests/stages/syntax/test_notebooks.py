@@ -47,6 +47,7 @@ def _said(tmp_path: Path, *cells: str | dict[str, Any], **fields: Any) -> list[t
         ["x = 1;", "async def f(x): pass", "await f(x)"],
         ["if 'x' in globals():\n    del x\nx = 1"],
         ["from __future__ import print_function", "x = 1", "from __future__ import division"],
+        [">>> x = 1\n>>> print(x)", "print(x)"],
         ["def f(): pass", "def f(): pass", "import os", "import os\nprint(os, f)"],
         [],
         [""],
@@ -98,6 +99,14 @@ def test_an_import_may_be_of_a_module_that_the_notebook_writes_or_clones(tmp_pat
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "a"\nversion = "1"\ndependencies = ["numpy"]\n')
     for cells in (["%%writefile helper.py\nx = 1", "import helper"], ["!git clone a\n%cd a", "import helper"]):
         assert _said(tmp_path, *cells) == [("IMP002", "LOW", "helper")]
+
+
+def test_a_folder_that_no_one_makes_a_package_may_share_its_name_with_one(tmp_path: Path) -> None:
+    for name in ("sagemaker/scripts/train.py", "own/__init__.py"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("x = 1\n")
+    found = _said(tmp_path, "import sagemaker.huggingface\nimport own.gone")
+    assert found == [("IMP001", "LOW", "sagemaker.huggingface"), ("IMP001", "CRITICAL", "own.gone")]
 
 
 def test_no_module_is_found_in_a_notebook(tmp_path: Path) -> None:

@@ -116,6 +116,8 @@ def test_what_only_looks_like_a_magic_is_left_as_it_is(text: str) -> None:
         ("%%cython\ncdef int f(int x):\n    return x", "f = get_ipython()\n\n"),
         ("%%sql rows <<\nselect 1", "rows = get_ipython()\n"),
         ("global x\nx = 1", "\nx = 1"),
+        (">>> x = [\n...   1]\n>>> !ls", "    x = [\n      1]\n    pass"),
+        (">>> f(x)\n>>> y = 1\n2", "f(x)\ny = 1\n2"),
         ("from __future__ import (print_function,\n  division)\nx", "\n\nx"),
         ("from __future__ import division; x = 1", f"{'pass':31}; x = 1"),
         ("from __future__ import nonsense", "from __future__ import nonsense"),
