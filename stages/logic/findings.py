@@ -106,9 +106,18 @@ def _steps(trail: Happened | None, place: Place) -> Iterator[Happened]:
 
 
 def _evidence(place: Place, steps: Sequence[Happened]) -> Evidence:
+    """Return the path that leads to the place, as a reader can walk it."""
+    if not steps:
+        return Evidence(kind="source", summary=f"line {place.line}: {place.module.code(place.line)}")
+    told = [f"{_where(step.place, place)} {step.what}" for step in steps]
     path: list[Json] = [{"path": step.place.module.path, "line": step.place.line, "what": step.what} for step in steps]
-    code = place.module.code(place.line)
-    return Evidence(kind="source", summary=f"line {place.line}: {code}", data={"steps": path})
+    here = f"{_where(place, place)} this finding"
+    return Evidence(kind="simulation", summary="; ".join([*told, here]), data={"steps": path})
+
+
+def _where(step: Place, place: Place) -> str:
+    file = "" if step.module is place.module else f"{step.module.path} "
+    return f"{file}line {step.line}:"
 
 
 def _function_around(place: Place) -> str | None:

@@ -134,11 +134,10 @@ def step(
     attempt.note(f"step of {optimizer.label}" + (" through the scaler" if scaler else ""), node)
     if scaler is not None and scaler.enabled is not False:
         protocol = attempt.state.protocol
-        held = protocol.grads(optimizer.key)
-        if held.status is Grads.SCALED:
-            protocol = protocol.with_grads(optimizer.key, replace(held, status=Grads.UNSCALED, unscaled_at=place))
         protocol = protocol.with_turn(scaler.key, optimizer.key, Turn.STEPPED, place).stepped(scaler.key, place)
         attempt.state.protocol = protocol
+    # whoever does not clear gradients after a step has another problem than AMP: nothing is carried over
+    attempt.state.protocol = attempt.state.protocol.with_grads(optimizer.key, Held())
     _mark_stepped(attempt.state, place)
 
 
