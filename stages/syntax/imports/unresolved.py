@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages._source.dependencies import Declared, is_known_distribution
+from stages.syntax.imports.arriving import Arriving
 from stages.syntax.imports.hosts import host_of
 from stages.syntax.imports.missing import Judged, told
 from stages.syntax.imports.places import Place
@@ -67,6 +68,7 @@ class Unresolved:
         self._dependencies = known.dependencies
         self._built = known.built
         self._submodules = known.submodules
+        self._arriving = Arriving(known.locator.environment.facts.path)
         self._registered = Registered(known.texts, known.is_test)
         self._records_near = known.records_near
         self._is_test = known.is_test
@@ -267,14 +269,14 @@ class Unresolved:
         data = self._texts.get(suspect.path, b"")
         declared = self._dependencies.declared_for(suspect.path, data.decode("utf-8", "replace"))
         declared |= Declared(self._installed_by(suspect.path))
-        severity, reason = self._external_severity(suspect, record, declared.brings(place.name), declared.complete)
+        severity, reason = self._external_severity(suspect, record, declared)
         if not declared.names and severity > Severity.LOW:
             severity, reason = Severity.LOW, "not installed here; the project declares no dependencies at all"
         message = f"No module named '{place.missing}'"
         return self._judged(("IMP002", place.missing), suspect, record, message, (severity, reason))
 
     def _external_severity(
-        self, suspect: Suspect, record: ImportRecord | None, is_declared: bool, is_complete: bool
+        self, suspect: Suspect, record: ImportRecord | None, declared: Declared
     ) -> tuple[Severity, str]:
         place = suspect.place
         if record is not None and (record.guarded or record.optional or record.kind == "type-only"):
@@ -283,7 +285,7 @@ class Unresolved:
             certain = record is not None and record.kind == "eager"
             severity = Severity.HIGH if certain else Severity.LOW
             return severity, f"'{place.missing.rpartition('.')[0]}' is installed here and has no such module"
-        if is_declared:
+        if declared.brings(place.name):
             return Severity.INFO, "declared, but not installed here"
         if host := host_of(place.missing):
             return Severity.LOW, f"no distribution has to bring it: {host} supplies it to the scripts that it runs"
@@ -294,8 +296,10 @@ class Unresolved:
             )
         if submodule := self._submodules.called(place.missing):
             return Severity.LOW, f"git submodule {submodule} is not checked out"
-        if not is_complete:
+        if not declared.complete:
             return Severity.LOW, "not installed here; setup.py computes dependencies that cannot be read"
+        if through := self._arriving.with_declared(declared.names, place.name):
+            return Severity.LOW, f"not declared; it comes only because {through}, which is declared, needs it"
         return Severity.HIGH, "neither installed here nor declared in the project's metadata or requirements"
 
     def _has_stubs(self, top: str) -> bool:

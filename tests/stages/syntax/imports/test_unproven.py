@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from stages.syntax.imports.arriving import Arriving
 from stages.syntax.stage import STAGE
 from tests.builders import run_stage
 from tests.stages.syntax.imports.projects import codes, findings, judge
@@ -231,3 +232,24 @@ def test_what_a_notebook_installs_is_declared_for_it(tmp_path: Path) -> None:
     found = run_stage(STAGE, tmp_path, ["a.ipynb"]).findings
     severities = {finding.symbol: finding.severity.name for finding in found if finding.rule == "IMP002"}
     assert severities == {"nosuchthing": "INFO", "nosuchother": "HIGH"}
+
+
+def test_what_a_declared_distribution_needs_arrives_with_it(tmp_path: Path) -> None:
+    needs = {"web": ["Requires-Dist: server>=1", "Requires-Dist: extra-thing; extra == 'all'"], "server": []}
+    needs["server"] = ["Requires-Dist: python-dateutil"]
+    for name, lines in needs.items():
+        info = tmp_path / f"{name}-1.0.dist-info"
+        info.mkdir()
+        info.joinpath("METADATA").write_text(
+            "\n".join(["Metadata-Version: 2.1", f"Name: {name}", "Version: 1.0", *lines])
+        )
+    arriving = Arriving([str(tmp_path)])
+    asked = ["server", "dateutil.tz", "extra_thing", "unknown"]
+    assert [arriving.with_declared(frozenset({"web"}), name) for name in asked] == ["web", "web", None, None]
+
+
+def test_what_comes_with_a_declared_distribution_is_low(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Arriving, "with_declared", lambda _self, names, module: "numpy" if module == "nosuch" else None)
+    outcome = judge(tmp_path, {"pyproject.toml": DATASETS, "a.py": "import nosuch\nimport nosuchother\n"})
+    assert codes(outcome) == [("IMP002", "LOW"), ("IMP002", "HIGH")]
+    assert "needs it" in outcome.findings[0].message
