@@ -31,11 +31,14 @@ def _where(row: Row) -> str:
 
 def _wrong(row: Row) -> Markup:
     if text(row, "problem") == "unused":
-        return prose(f"every installation gets it, and nothing here names {_named(row)}", cell=True)
+        return prose(f"every installation gets it, and nothing here names it{_modules(row)}", cell=True)
     places = listed(texts(row, "imported_by"), _PLACES)
     package = text(row, "package") or "the package"
     return prose(f"importing {package} fails where only its plain dependencies are installed: {places}", cell=True)
 
 
-def _named(row: Row) -> str:
-    return listed(texts(row, "modules"), _PLACES) or "it"
+def _modules(row: Row) -> str:
+    """Return the modules that were looked for under another name than the distribution's."""
+    own = text(row, "distribution").replace("-", "_")
+    others = [name for name in texts(row, "modules") if name.lower() != own]
+    return f" or {listed(others, _PLACES)}" if others else ""

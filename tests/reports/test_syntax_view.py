@@ -70,5 +70,5 @@ def test_requirements_that_do_not_fit_are_told_apart():
             "`pyproject.toml`, the extra x",
             "importing pkg fails where only its plain dependencies are installed: `pkg/a.py:3`",
         ],
-        ["`pillow`", "`setup.py`", "every installation gets it, and nothing here names PIL"],
+        ["`pillow`", "`setup.py`", "every installation gets it, and nothing here names it or PIL"],
     ]

@@ -44,56 +44,64 @@ def misplaced(imports: Imports, dependencies: Dependencies, distributions: Distr
     problems: list[Problem] = []
     for (folder, package), candidates in sorted(found.items()):
         stated = dependencies.stated_in(folder)
-        installed = [item for item in stated.requirements if item.role == "runtime"]
-        brought, complete = distributions.closure(installed)
+        brought, complete = distributions.closure(item for item in stated.requirements if item.role == "runtime")
         kept = [item for item in candidates if brought.isdisjoint(need.name for need in item.wanted)]
-        kept = [item for item in kept if not _changes_path(imports, item.path, package)]
-        loaded = _loaded(imports, package, {item.path for item in kept}) if complete and kept else frozenset()
+        if not complete or not kept or _changes_path(imports, package):
+            continue
+        loaded = _loaded(imports, package, {item.path for item in kept})
         problems += _problems(package, [item for item in kept if item.path in loaded and _is_plain(imports, item)])
     return problems
 
 
 def _candidates(imports: Imports, dependencies: Dependencies) -> Iterator[_Candidate]:
     """Yield eager imports of modules that are declared, and nowhere as part of the installation."""
-    settled: dict[tuple[str, str], tuple[str, Declarations, tuple[Requirement, ...]] | None] = {}
+    stating: dict[str, tuple[str, ...]] = {}  # folder -> those above it that declare something, nearest first
+    settled: dict[tuple[tuple[str, ...], str], tuple[str, tuple[Requirement, ...]] | None] = {}
     for path, scan in imports.scans.items():
         if imports.request.is_test(path):
             continue
         folder = path.rpartition("/")[0]
-        for site in scan.imports:
+        if folder not in stating:
+            every = dependencies.stated_for(path)
+            stating[folder] = tuple(name for name, stated in every if stated.requirements or not stated.complete)
+        above = stating[folder]
+        for site in scan.imports if above else ():
             if not site.eager or site.level:
                 continue
-            key = (folder, site.module)
+            key = (above, site.module)
             if key not in settled:
-                settled[key] = _elsewhere(imports, dependencies, path, site)
-            if (where := settled[key]) is not None:
-                yield _Candidate(path, site, *where)
+                settled[key] = _elsewhere(dependencies, above, site.module)
+            if (where := settled[key]) is not None and _is_foreign(imports, path, site.module):
+                yield _Candidate(path, site, where[0], dependencies.stated_in(where[0]), where[1])
 
 
 def _elsewhere(
-    imports: Imports, dependencies: Dependencies, path: str, site: ImportSite
-) -> tuple[str, Declarations, tuple[Requirement, ...]] | None:
-    place = imports.locator.locate(imports.layout.absolute(path), site.module, 0)
-    if place.group != "third-party":
-        return None
-    every = dependencies.stated_for(path)
+    dependencies: Dependencies, above: tuple[str, ...], module: str
+) -> tuple[str, tuple[Requirement, ...]] | None:
+    """Return where a module is declared, and how, if that is nowhere as part of an installation."""
+    every = [(folder, dependencies.stated_in(folder)) for folder in above]
     wanted = [
         (folder, item)
         for folder, stated in every
-        for name in bringing(site.module, {item.name for item in stated.requirements})
+        for name in bringing(module, {item.name for item in stated.requirements})
         for item in stated.requirements
         if item.name == name
     ]
     if not wanted or any(item.role not in _ELSEWHERE or item.name in _NO_DISTRIBUTION for _, item in wanted):
         return None
-    folder, stated = next((folder, stated) for folder, stated in every if any(folder == one for one, _ in wanted))
+    folder = wanted[0][0]
+    stated = dependencies.stated_in(folder)
     if not stated.installs or not all(one.complete for _, one in every):
         return None
-    if any(item.name == stated.name for item in stated.requirements if item.role == "runtime"):
+    if any(item.role == "runtime" and item.name == stated.name for item in stated.requirements):
         return None  # it asks for its own extras
-    if is_shared(site.module) or any(item.name == stated.name for _, item in wanted):
-        return None  # one of many distributions below a common name; the project itself
-    return folder, stated, tuple(item for one, item in wanted if one == folder)
+    if is_shared(module) or any(item.name == stated.name for _, item in wanted):
+        return None  # one of many distributions below a common name, or the project itself
+    return folder, tuple(item for one, item in wanted if one == folder)
+
+
+def _is_foreign(imports: Imports, path: str, module: str) -> bool:
+    return imports.locator.locate(imports.layout.absolute(path), module, 0).group == "third-party"
 
 
 def _package(imports: Imports, candidate: _Candidate) -> str | None:
@@ -127,9 +135,9 @@ def _loaded(imports: Imports, package: str, wanted: set[str]) -> frozenset[str]:
     return frozenset(seen & wanted)
 
 
-def _changes_path(imports: Imports, *paths: str) -> bool:
-    """Say whether one of the files may bring modules of its own along."""
-    return any(b"sys.path" in imports.locator.bytes_of(imports.layout.absolute(path)) for path in paths)
+def _changes_path(imports: Imports, path: str) -> bool:
+    """Say whether a file may bring modules of its own along."""
+    return b"sys.path" in imports.locator.bytes_of(imports.layout.absolute(path))
 
 
 def _runs(imports: Imports, path: str, line: int) -> bool:
@@ -139,7 +147,7 @@ def _runs(imports: Imports, path: str, line: int) -> bool:
 
 
 def _is_plain(imports: Imports, candidate: _Candidate) -> bool:
-    return _runs(imports, candidate.path, candidate.site.line)
+    return _runs(imports, candidate.path, candidate.site.line) and not _changes_path(imports, candidate.path)
 
 
 def _problems(package: str, candidates: Iterable[_Candidate]) -> Iterator[Problem]:

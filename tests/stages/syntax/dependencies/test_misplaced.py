@@ -43,6 +43,7 @@ def judge(root: Path, files: dict[str, str], needs: tuple[str, ...] | None = ())
     ("declared", "group"),
     [
         (EXTRA, "the extra more"),
+        (EXTRA + "all = ['pkg[more]']\n", "the extra more"),
         (HEAD + "[dependency-groups]\ntest = ['nowhere-lib']\n", "the group test"),
         (HEAD + "[build-system]\nrequires = ['nowhere-lib']\n", "the build"),
         ("[tool.poetry]\nname = 'pkg'\n[tool.poetry.dependencies]\nbase = '1'\n"
