@@ -16,23 +16,14 @@ if TYPE_CHECKING:
 
 _ATTRIBUTES = frozenset(
     [
-        *(
-            "backward",
-            "unscale_",
-            "manual_backward",
-            "zero_grad",
-            "get_scale",
-            "autocast",
-            "GradScaler",
-            "param_groups",
-        ),
-        *("clip_grad_norm_", "clip_grad_value_", "clip_gradients", "clip_grad_norm", "clip_grads_with_norm_", "grad"),
-        *("ShardedGradScaler", "half", "bfloat16", "optim", "nullcontext", "unscale_gradients", "dispatch_clip_grad"),
-        *("Accelerator", "Fabric", "prepare", "parameters", "float16", "optimizers", "state_dict", "load_state_dict"),
+        *("backward", "unscale_", "manual_backward", "zero_grad", "get_scale", "autocast", "GradScaler"),
+        *("clip_grad_norm_", "clip_grad_value_", "clip_gradients", "clip_grad_norm", "clip_grads_with_norm_"),
+        *("ShardedGradScaler", "optim", "nullcontext", "unscale_gradients", "dispatch_clip_grad"),
+        *("Accelerator", "Fabric", "set_autocast_enabled"),
     ]
 )
 _STEPS = frozenset(["step", "update", "scale"])
-_WORDS = ("scaler", "optim", "sched", "autocast", "amp")
+_WORDS = ("scaler", "optim", "sched")
 _DEEPEST = 6
 
 
