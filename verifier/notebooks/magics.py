@@ -37,7 +37,8 @@ _COMPOUND = re.compile(r"(?:async|class|def|for|if|match|try|while|with)\b|[@!%?
 _ASSIGNED = re.compile(r"\b([A-Za-z_]\w*)[ \t]*(?:=(?!=)|<<)")
 _DEFINED = re.compile(r"\b(?:c?p?def|class|import|as)[ \t]+(?:\w+[ \t]+)*?([A-Za-z_]\w*)[ \t]*(?=[(:\n,]|\Z)")
 _LOOPED = re.compile(r"\bfor[ \t]+([\w, \t]+?)[ \t]+in\b")
-_PROMPT = re.compile(r"(?:>>>|\.\.\.)(?: |$)")
+_PROMPT = re.compile(r"^(?P<indent>[ \t]*)(?:>>>|\.\.\.)(?: |$)")
+_STRING_START = re.compile(r"""'{3}|"{3}""")
 _OUTPUTS = re.compile(r"(?:--out|--err|--proc|-o|--output)[ \t=]+([A-Za-z_][\w,]*)")
 _AUTOMAGIC = re.compile(r"(?P<name>[a-z_]+)(?:[ \t]+(?![=,(\[])(?P<rest>.*))?\Z")
 
@@ -63,9 +64,7 @@ def to_python(lines: Sequence[str]) -> CellCode:
     if first is None:
         return CellCode(list(lines))
     if _is_session(lines, first):
-        code = to_python([_PROMPT.sub("    ", line) for line in lines])
-        prompted = all(_PROMPT.match(line) for line in lines if line.strip())
-        return code if prompted else to_python([_PROMPT.sub("", line) for line in lines])
+        return _without_prompts(lines)
     head = lines[first].strip()
     if head.startswith("%%") and not re.match(r"%%+\w*\?", head):
         return _cell_magic(lines, first, head)
@@ -79,7 +78,16 @@ def to_python(lines: Sequence[str]) -> CellCode:
 
 def _is_session(lines: Sequence[str], first: int) -> bool:
     """Return whether the cell was copied from an interactive session: IPython passes over its prompts."""
-    return not lines[first].startswith("...") and any(_PROMPT.match(line) for line in lines[first : first + 2])
+    above = [lines[first], *lines[first + 1 : first + 2]]
+    if _PROMPT.match(above[0]) is None and _STRING_START.search(above[0]):
+        return False  # what follows may stand in a string
+    return any(_PROMPT.match(line) and line.lstrip().startswith(">>>") for line in above)
+
+
+def _without_prompts(lines: Sequence[str]) -> CellCode:
+    found = [match for line in lines if line.strip() and (match := _PROMPT.match(line))]
+    evenly = len(found) == sum(bool(line.strip()) for line in lines) and len({match["indent"] for match in found}) == 1
+    return to_python([_PROMPT.sub(r"\g<indent>    " if evenly else "", line) for line in lines])
 
 
 def bound_by(text: str) -> list[str]:
