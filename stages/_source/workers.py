@@ -11,7 +11,7 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -107,6 +107,43 @@ def map_forked(
         for worker in workers:
             worker.process.kill()
             _end(worker)
+
+
+class Beside(Generic[T]):
+    """One function at work in a copy of this process: what it changes there is lost, what it returns is not.
+
+    A context: the copy is made when it is entered and ended when it is left. Where a copy is not wanted, the function
+    is run on entering.
+    """
+
+    def __init__(self, function: Callable[[], T], *, wanted: bool) -> None:
+        self._function = function
+        self._fork = wanted and can_fork()
+        self._worker: _Worker[T] | None = None
+
+    def __enter__(self) -> Self:
+        if self._fork:
+            self._worker = _start(lambda _: self._function(), [0], [])
+        else:
+            done = self._function()
+            self._function = lambda: done
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._worker is not None:
+            self._worker.process.kill()
+            _end(self._worker)
+
+    def result(self) -> T:
+        """Wait for what the function returns; where the copy died of it, it is run here.
+
+        Raises:
+            WorkerError: the function raised in the copy.
+        """
+        if self._worker is None:
+            return self._function()
+        ((_, answer),) = _receive(self._worker)[0]
+        return self._function() if isinstance(answer, Died) else answer
 
 
 def _start(function: Callable[[int], T], chunk: list[int], others: list[_Worker[T]]) -> _Worker[T]:

@@ -11,12 +11,13 @@ from stages._source.notebooks import settle
 from stages._source.parsing import parse
 from stages._source.records import CompileProblem
 from stages._source.testfiles import is_test_file
+from stages._source.workers import Beside
 from stages.syntax.configuration import check_configuration
 from stages.syntax.conventions import conventions
 from stages.syntax.dependencies.judge import dependency_problems
 from stages.syntax.facts import syntax_facts
 from stages.syntax.gates import extra_gates, syntax_gates
-from stages.syntax.imports.judge import Imports, ImportsRequest, judge_imports
+from stages.syntax.imports.judge import Imports, ImportsRequest, judge_imports, missing_imports
 from stages.syntax.lint import Linting
 from stages.syntax.misnamed import misnamed_findings
 from stages.syntax.notebooks import judge_cells, judged_by_cell, notebook_facts
@@ -28,9 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from stages._source.records import FileScan
+    from stages.syntax.imports.judge import ImportsOutcome
     from stages.syntax.refused import Refused
     from verifier.api import Finding, SourceFile, StageContext
 
+_MANY_FILES = 100  # below this, what another process takes over costs less than the process
 _READABLE_FILES = 200  # a task of more files keeps only counts and what findings rest on, unless --facts
 
 
@@ -46,18 +49,20 @@ def _judge(context: StageContext) -> StageOutcome:
     cells = settle(files, jobs=context.options.jobs, progress=context.progress)
     scans = scan_all(files, jobs=context.options.jobs, progress=context.progress)
     refused = judge_cells(context, cells, judge_refused(context, files, scans))
-    with Linting(context, scans) as linting:
-        return _outcome(context, scans, refused, linting, full=full)
+    context.progress("resolving imports")
+    linting = Linting(context, scans)
+    imports = Imports(_request(context, scans, linting, full=full))
+    spread = context.options.jobs > 1 and len(files) >= _MANY_FILES
+    # in this order: a process is not to be forked while another thread runs
+    with Beside(missing_imports(imports), wanted=spread) as missing, linting:
+        judged = judge_imports(imports.request, imports, missing.result)
+        return _outcome(context, imports, judged, refused, linting)
 
 
 def _outcome(
-    context: StageContext, scans: Mapping[str, FileScan], refused: Refused, linting: Linting, *, full: bool
+    context: StageContext, imports: Imports, judged: ImportsOutcome, refused: Refused, linting: Linting
 ) -> StageOutcome:
-    files = context.sources.python()
-    context.progress("resolving imports")
-    request = _request(context, scans, linting, full=full)
-    imports = Imports(request)
-    judged = judge_imports(request, imports)
+    files, scans, full = context.sources.python(), imports.request.scans, imports.request.want_full_facts
     context.progress("resolving names")
     findings = [*_file_findings(files, scans, refused), *judged.findings]
     for file in files:

@@ -177,28 +177,45 @@ class Imports:
         return {path: file.data or b"" for path, file in self._files.items() if path in self.scans}
 
 
-def judge_imports(request: ImportsRequest, imports: Imports | None = None) -> ImportsOutcome:
-    """Judge all imports of the selected files; `imports` may be handed in to share what it has established."""
-    imports = imports or Imports(request)
-    selected = tuple(imports.scans)
+def missing_imports(imports: Imports) -> Callable[[], tuple[Finding, ...]]:
+    """Return what finds the imports of the files known so far that lead nowhere; it may be called in a copy of us."""
     followed = imports.follow()
-    project = imports.project()
+    suspects = [item for path in imports.scans for item in followed[path].suspects]
     known = Knowledge(
         locator=imports.locator,
         exports=imports.exports,
         dependencies=imports.dependencies,
         built=BuiltModules(imports.layout),
-        submodules=GitSubmodules(request.root),
+        submodules=GitSubmodules(imports.request.root),
         records_near=imports.records_near,
-        is_test=request.is_test,
+        is_test=imports.request.is_test,
         texts=imports.texts(),
         installed_by=imports.installed_by,
     )
-    findings = list(Unresolved(known).findings(item for path in selected for item in followed[path].suspects))
+    return lambda: Unresolved(known).findings(suspects)
+
+
+def judge_imports(
+    request: ImportsRequest,
+    imports: Imports | None = None,
+    missing: Callable[[], tuple[Finding, ...]] | None = None,
+) -> ImportsOutcome:
+    """Judge all imports of the selected files.
+
+    Args:
+        imports: may be handed in to share what it has established.
+        missing: what `missing_imports` found, asked for as late as possible.
+    """
+    imports = imports or Imports(request)
+    selected = tuple(imports.scans)
+    followed = imports.follow()
+    project = imports.project()
+    found = missing_imports(imports)() if missing is None else ()
     cycles, project, stage = _judge_cycles(imports, project)
     chosen = frozenset(selected)
     search = Laziness(project, stage, cycles)
     cycles = [search.with_proposal(cycle) for cycle in cycles if _concerns(cycle, chosen, project.names)]
+    findings = list(missing() if missing is not None else found)
     findings += [cycle_finding(cycle, project.names.of) for cycle in cycles]
     named = {path: project.names.of(path) for path in selected}
     findings += shadowing_modules(imports.layout, request.environment.facts, imports.scans, named)

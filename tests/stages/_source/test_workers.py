@@ -5,10 +5,11 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+import time
 
 import pytest
 
-from stages._source.workers import Died, map_forked
+from stages._source.workers import Beside, Died, WorkerError, map_forked
 
 COUNT = 100
 
@@ -58,3 +59,36 @@ def test_progress_counts_up_to_all() -> None:
     lines: list[str] = []
     list(map_forked(square, COUNT, 2, lines.append))
     assert lines[-1] == f"{COUNT} of {COUNT} files read"
+
+
+def test_what_another_process_works_out_comes_back() -> None:
+    with Beside(lambda: (os.getpid(), "done"), wanted=True) as beside:
+        process, word = beside.result()
+    assert word == "done"
+    assert process != os.getpid()
+
+
+def test_what_is_not_to_be_spread_is_done_here_and_at_once() -> None:
+    order = []
+    with Beside(lambda: order.append("done"), wanted=False) as beside:
+        order.append("inside")
+        beside.result()
+    assert order == ["done", "inside"]
+
+
+def test_what_kills_its_process_is_done_here() -> None:
+    here = os.getpid()
+    with Beside(lambda: "done" if os.getpid() == here else os._exit(9), wanted=True) as beside:
+        assert beside.result() == "done"
+
+
+def test_an_exception_of_the_other_process_is_not_swallowed() -> None:
+    with Beside(lambda: 1 // 0, wanted=True) as beside, pytest.raises(WorkerError, match="ZeroDivisionError"):
+        beside.result()
+
+
+def test_work_that_nobody_waits_for_any_more_is_ended() -> None:
+    begin = time.monotonic()
+    with Beside(lambda: time.sleep(60), wanted=True):
+        pass
+    assert time.monotonic() - begin < 20
