@@ -132,8 +132,8 @@ def _common(walk: _Walk, code: CodeType, stream: Instructions, *, eager: bool) -
         walk.hints = True
     if not code.co_flags & 1 and not _REACHING_HERE.isdisjoint(code.co_names):
         walk.hints = True
-    if "modules" in code.co_names and "__name__" in code.co_names:
-        walk.hints = True
+    if "modules" in code.co_names and "__name__" in code.co_names:  # `type(x).__name__` is no name of the module
+        walk.hints |= "__name__" in _globals(code, stream) | _names(code, stream, opcodes.LOAD_NAME)
     strings = {*typetext.strings_of(code, stream), *typetext.loose_strings_of(code, stream)}
     if strings:
         visible = {*_names(code, stream, opcodes.STORE_NAME), *code.co_varnames, *code.co_cellvars, *code.co_freevars}

@@ -65,7 +65,7 @@ def read_all(
         "--output-format", "json-lines", "--target-version", target, "--select", ",".join(select),
     ]  # fmt: skip
     stopped = stopped or threading.Event()
-    _try_options(command, root, stopped)
+    tried = False
     read = Read(unread={path: "its name is not UTF-8" for path in paths if not _is_text(path)})
     good = [path for path in paths if path not in read.unread]
     todo = [good[start : start + _CHUNK] for start in range(0, len(good), _CHUNK)]
@@ -79,6 +79,9 @@ def read_all(
             continue
         arguments = [*command, "--", *(f"./{path}" for path in chunk)]
         output, death = _run(arguments, root, threads, min(limit_s, left_s), stopped)
+        if death and not tried and not stopped.is_set():
+            _try_options(command, root, stopped)
+            tried = True
         if not death:
             read.found += read_lines(output, root, chunk)
         elif len(chunk) == 1 or stopped.is_set():

@@ -127,7 +127,7 @@ def test_a_ruff_that_refuses_the_options_defers_the_gate(tmp_path: Path, monkeyp
     ruff = binary.find_ruff(tmp_path)
     assert ruff is not None
     old = tmp_path / "ruff"
-    old.write_text(f'#!/bin/sh\nexec {ruff.path} "$@" --select ZZZ99\n')
+    old.write_text(f'#!/bin/sh\nword=$1; shift\nexec {ruff.path} "$word" --select ZZZ99 "$@"\n')
     old.chmod(0o755)
     monkeypatch.setattr(check, "find_ruff", lambda _root: binary.Ruff(old, "0.1.0"))
     settled = gate(run(tmp_path, {"a.py": unused("os")}))
