@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from amp_runtime.wire import Imported
 from stages.integration.causes import Cause, Subject, origin_of, place, raised_text, traceback_evidence
 from stages.integration.endings import cause_of_probe, causes_of_ending
+from stages.integration.gates import GATES, IMPORTS
 from stages.integration.judged import Judged
 from stages.integration.remedies import missing_module, remedy_for
 from stages.integration.rules import run001_import_fails, run005_early_exit, run012_import_shadowed
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from stages._probe.records import ProbeReport, UnitReport
     from verifier.api import Json
 
-GATE = "imports"
 _PARTIAL = re.compile(r"partially initialized module '(?P<name>[^']+)'")
 
 
@@ -43,7 +43,7 @@ def judge_imports(modules: Sequence[ModuleUnit], report: ProbeReport, limits: Li
         done += unit is not None
         facts.append(_fact(module, unit, found))
     if done < len(modules) and not causes:
-        subject = Subject(name=GATE, doing="importing the task's modules", location=_start(modules[done]))
+        subject = Subject(name=IMPORTS, doing="importing the task's modules", location=_start(modules[done]))
         causes += filter(None, [cause_of_probe(report, subject, limits)])
     failed = {cause.subject.name for cause in causes}
     good = done - len(failed)
@@ -51,11 +51,8 @@ def judge_imports(modules: Sequence[ModuleUnit], report: ProbeReport, limits: Li
     if failed:
         evidence += f"; not: {', '.join(sorted(failed)[:5])}" + (" and more" if len(failed) > 5 else "")
     status = GateStatus.PASS if good == len(modules) and not causes else GateStatus.FAIL
-    gate = Gate(name=GATE, requirement=REQUIREMENT, status=status, evidence=evidence)
+    gate = Gate(name=IMPORTS, requirement=GATES[IMPORTS], status=status, evidence=evidence)
     return Judged(checks_run=done, causes=tuple(_one_cycle_each(causes)), gates=(gate,), facts={"imports": facts})
-
-
-REQUIREMENT = "every module of the task can be imported first in a fresh process"
 
 
 def _judge(module: ModuleUnit, unit: UnitReport, report: ProbeReport, limits: Limits, root: Path) -> list[Cause]:

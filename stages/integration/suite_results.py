@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from amp_runtime.wire import Collected, CollectProblem, SuiteEnd, TestDone
 from stages.integration.causes import Cause, Subject, first_line, origin_of, place, raised_text, traceback_evidence
 from stages.integration.endings import cause_of_probe, causes_of_ending
+from stages.integration.gates import GATES, TESTS
 from stages.integration.judged import Judged
 from stages.integration.remedies import remedy_for
 from stages.integration.rules import run002_test_fails, run003_tests_not_run
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from stages._probe.records import ProbeReport, UnitReport
     from verifier.api import Json
 
-GATE = "tests"
-REQUIREMENT = "the declared tests are collected, run to the end and pass"
 UNIT = "pytest"
 _SLOWEST = 10
 _PYTEST_ENDS = {2: "was interrupted", 3: "had an internal error", 4: "was called in a way it does not accept"}
@@ -57,7 +56,7 @@ def judge_tests(
 
 
 def _gate(status: GateStatus, evidence: str) -> Gate:
-    return Gate(name=GATE, requirement=REQUIREMENT, status=status, evidence=evidence)
+    return Gate(name=TESTS, requirement=GATES[TESTS], status=status, evidence=evidence)
 
 
 def _failures(tests: Sequence[TestDone]) -> list[Cause]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from stages.integration.agreement import MEASURE, Agreement, agreement, decrease
 from stages.integration.causes import Cause, Subject
 from stages.integration.endings import cause_of_probe
+from stages.integration.gates import GATES
 from stages.integration.judged import Judged
 from stages.integration.rules import (
     run009_loss_not_decreasing,
@@ -25,11 +26,6 @@ if TYPE_CHECKING:
     from stages._probe.records import ProbeReport
     from verifier.api import Json, Location
 
-GATES = {
-    "fp32-path": "every workload trains in FP32: losses are finite and fall by more than 5 %",
-    "amp-path": "every workload trains under AMP: losses are finite and fall by more than 5 %",
-    "amp-agreement": "AMP's losses end where FP32's do, within 10 % of what FP32 learned plus 1 % of its first loss",
-}
 _DIVERGES = (
     "Compare with the order scale(loss).backward() -> unscale_(optimizer) -> clip -> step(optimizer) -> update(); "
     "check that no gradient is used while it still carries the loss scale, and that reductions and losses run in FP32."

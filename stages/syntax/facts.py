@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from stages._source.dependencies import Dependencies
 from stages._source.parsing import parse
-from stages.syntax.inventory import inventory
 
 if TYPE_CHECKING:
     import ast
@@ -45,6 +44,8 @@ def syntax_facts(
     ]
     if not full:
         return facts
+    from stages.syntax.inventory import inventory  # noqa: PLC0415 - a large tree must not pay for it
+
     table: Any = judged.facts["imports"]
     rows = [{"path": path, **row} for path, found in table["files"].items() for row in found]
     graph: Any = judged.facts["import_graph"]

@@ -1,0 +1,132 @@
+"""Decides what one run of stage 3 does and in which order, and how much time and memory each part of it may use."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from amp_runtime.wire import WorkloadUnit
+from stages._probe.client import Work, interpreter, run_probe
+from stages._probe.limits import DEFAULT_TIME_S, Limits, default_memory_bytes
+from stages.integration.causes import findings_of
+from stages.integration.import_results import NO_TORCH, judge_imports
+from stages.integration.plan import Plan, plan
+from stages.integration.suite_results import judge_tests
+from stages.integration.training_results import judge_training
+from verifier.api import Location, StageError, StageOutcome
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from amp_runtime.wire import Hello
+    from stages._probe.records import ProbeReport
+    from stages.integration.judged import Judged
+    from verifier.api import Json, StageContext
+
+STEPS = 40
+SEED = 0
+_LONGEST_IMPORT_S = 60.0
+_LONGEST_PHASE_S = 300.0
+
+
+@dataclass(slots=True)
+class Execution:
+    """One run of the stage: its clock, and what the groups have given so far."""
+
+    context: StageContext
+    judged: list[Judged] = field(default_factory=list)
+    facts: dict[str, Json] = field(default_factory=dict)
+
+    def outcome(self) -> StageOutcome:
+        context = self.context
+        todo = plan(context)
+        self.facts = {"imports": [], "tests": {}, "workloads": [], "isolation": {}, "limitations": []}
+        limit_s = context.options.time_limit_s or DEFAULT_TIME_S
+        deadline = time.monotonic() + limit_s
+        if todo.modules:
+            self._imports(todo, deadline, limit_s)
+        if context.task.tests:
+            self._tests(todo, deadline, limit_s)
+        if context.task.workloads:
+            self._training(todo, deadline, limit_s)
+        for group in self.judged:
+            self.facts |= group.facts
+        self.facts["limitations"] = [*self._limitations(todo)]
+        return StageOutcome(
+            checks_run=sum(group.checks_run for group in self.judged),
+            findings=findings_of(cause for group in self.judged for cause in group.causes),
+            gates=tuple(gate for group in self.judged for gate in group.gates),
+            facts=self.facts,
+        )
+
+    def _imports(self, todo: Plan, deadline: float, limit_s: float) -> None:
+        self.context.progress(f"importing {len(todo.modules)} modules, each in a process of its own")
+        preload = ("torch",) if todo.uses_torch else ()
+        limits = self._limits(deadline, min(_LONGEST_IMPORT_S, limit_s / 2))
+        report = self._probe(todo, limits, probe="imports", modules=todo.modules, preload=preload)
+        self.judged.append(judge_imports(todo.modules, report, limits, self.context.root))
+
+    def _tests(self, todo: Plan, deadline: float, limit_s: float) -> None:
+        tests = self.context.task.tests
+        self.context.progress(f"running pytest on {', '.join(tests)}")
+        limits = self._limits(deadline, min(_LONGEST_PHASE_S, limit_s / 2))
+        report = self._probe(todo, limits, probe="tests", tests=tests)
+        self._require_torch(todo, report, "the declared tests need it")
+        self.judged.append(judge_tests(tests, report, limits, self.context.root, self._configuration()))
+
+    def _training(self, todo: Plan, deadline: float, limit_s: float) -> None:
+        factories = self.context.task.workloads
+        self.context.progress(f"training {len(factories)} workload(s), {STEPS} steps in FP32 and under AMP")
+        units = tuple(
+            WorkloadUnit(factory=factory, amp=amp, steps=STEPS, seed=SEED)
+            for factory in factories
+            for amp in (False, True)
+        )
+        preload = ("torch",) if todo.uses_torch else ()
+        limits = self._limits(deadline, min(_LONGEST_PHASE_S, limit_s / 2))
+        report = self._probe(todo, limits, probe="workloads", workloads=units, preload=preload)
+        self._require_torch(todo, report, "the declared workloads need it")
+        self.judged.append(judge_training(units, report, limits, self._configuration()))
+
+    def _probe(self, todo: Plan, limits: Limits, **work: Any) -> ProbeReport:
+        context = self.context
+        python = interpreter(context.options.python or context.config.python, context.root)
+        needs = ("torch",) if todo.uses_torch else ()
+        started = Work(root=context.root, python=python, paths=todo.paths, needs=needs, **work)
+        report = run_probe(started, limits, context.progress)
+        self._note(report.hello, report, limits)
+        if report.survivors:
+            raise StageError(f"processes {', '.join(map(str, report.survivors))} of the project cannot be killed")
+        return report
+
+    def _note(self, hello: Hello, report: ProbeReport, limits: Limits) -> None:
+        known = self.facts.get("isolation")
+        layers = dict(report.layers) | {"time-limit-s": self.context.options.time_limit_s or DEFAULT_TIME_S}
+        self.facts["isolation"] = layers | (known if isinstance(known, dict) else {})
+        environment = self.facts.setdefault("environment", {})
+        if isinstance(environment, dict):
+            environment |= {"python": hello.python} | hello.preloaded
+
+    def _limits(self, deadline: float, phase_s: float) -> Limits:
+        gib = self.context.options.memory_limit_gib
+        left = max(1.0, deadline - time.monotonic())
+        memory = int(gib * 2**30) if gib else default_memory_bytes()
+        return Limits(time_s=left, phase_s=min(phase_s, left), memory_bytes=memory)
+
+    def _require_torch(self, todo: Plan, report: ProbeReport, what: str) -> None:
+        if todo.uses_torch and (problem := report.hello.missing.get("torch")):
+            raise StageError(f"{NO_TORCH.format(what=what)} ({problem})")
+
+    def _configuration(self) -> Location:
+        path: Path | None = self.context.config.path
+        return Location(path=path.name if path else self.context.task.tests[0] if self.context.task.tests else ".")
+
+    def _limitations(self, todo: Plan) -> list[str]:
+        said = [sentence for group in self.judged for sentence in group.limitations]
+        said += todo.not_imported
+        if not self.context.task.workloads:
+            said.append("no training step was run: the task declares no workloads")
+        if not self.context.task.tests:
+            said.append("no test was run: the task declares none")
+        return said
