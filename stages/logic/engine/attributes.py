@@ -51,7 +51,7 @@ def attribute(walker: Walker, attempt: Attempt, value: Value, name: str, node: a
             if name in _SAME:
                 return value
             return Unknown(("attribute", value.key, name))
-        case Scaler() if name == "_per_optimizer_states":  # the code asks itself where the scaler stands
+        case Scaler() | Unknown() if name == "_per_optimizer_states":  # the code asks itself where the scaler stands
             attempt.state.protocol = attempt.state.protocol.forget(value.key, None)
         case Optimizer() if name == "param_groups":
             return Params(value.owners)

@@ -47,9 +47,10 @@ _SITES = 4  # backward calls remembered
 def meet(attempt: Attempt, optimizer: Optimizer, *, made: bool = False) -> None:
     """Have the protocol know an optimizer from here on."""
     protocol = attempt.state.protocol
-    if made or optimizer.key not in protocol.optimizers():
-        held = Held(Grads.CLEAN) if made else protocol.others
-        attempt.state.protocol = protocol.with_grads(optimizer.key, held)
+    if made:
+        attempt.state.protocol = protocol.replaced(optimizer.key).with_grads(optimizer.key, Held(Grads.CLEAN))
+    elif optimizer.key not in protocol.optimizers():
+        attempt.state.protocol = protocol.with_grads(optimizer.key, protocol.others)
     attempt.state.known[optimizer.key] = optimizer
 
 
@@ -60,7 +61,7 @@ def scale(walker: Walker, attempt: Attempt, node: ast.Call, scaler: Scaler, valu
         return value
     attempt.state.protocol = replace(attempt.state.protocol, used=attempt.state.protocol.used | {scaler.key})
     if isinstance(value, Tensor):
-        return Tensor((*value.scalers, scaler.key)[-3:], value.mixed, node)
+        return Tensor((*value.scalers, scaler.key)[-3:], value.mixed, node, value.mixed_at)
     return Tensor((scaler.key,), False, node)
 
 
@@ -94,7 +95,9 @@ def unscale(walker: Walker, attempt: Attempt, node: ast.Call, scaler: Scaler, op
     held = protocol.grads(optimizer.key)
     status = Grads.MIXED if held.status is Grads.MIXED else Grads.UNSCALED
     protocol = protocol.with_grads(optimizer.key, replace(held, status=status, scaler=scaler.key, unscaled_at=place))
-    attempt.state.protocol = protocol.with_turn(scaler.key, optimizer.key, Turn.UNSCALED, place)
+    raises = protocol.turn(scaler.key, optimizer.key) in (Turn.UNSCALED, Turn.STEPPED)
+    turn = Turn.UNKNOWN if raises else Turn.UNSCALED  # what comes after an error is no further finding
+    attempt.state.protocol = protocol.with_turn(scaler.key, optimizer.key, turn, place)
 
 
 def clip(
@@ -134,10 +137,11 @@ def step(
     attempt.note(f"step of {optimizer.label}" + (" through the scaler" if scaler else ""), node)
     if scaler is not None and scaler.enabled is not False:
         protocol = attempt.state.protocol
-        protocol = protocol.with_turn(scaler.key, optimizer.key, Turn.STEPPED, place).stepped(scaler.key, place)
-        attempt.state.protocol = protocol
+        protocol = protocol.with_turn(scaler.key, optimizer.key, Turn.STEPPED, place)
+        attempt.state.protocol = protocol.stepped(scaler.key, optimizer.key, place)
     # whoever does not clear gradients after a step has another problem than AMP: nothing is carried over
-    attempt.state.protocol = attempt.state.protocol.with_grads(optimizer.key, Held())
+    by_scaler = place if scaler is not None and scaler.enabled is not False else None
+    attempt.state.protocol = attempt.state.protocol.with_grads(optimizer.key, Held(stepped_at=by_scaler))
     _mark_stepped(attempt.state, place)
 
 
@@ -157,16 +161,17 @@ def zero_grad(
         meet(attempt, optimizer)
     _tell(walker, attempt, ZeroGrad(**_at(attempt, node), optimizer=optimizer, of=of))
     protocol = attempt.state.protocol
-    cleared = Held(Grads.CLEAN)
+    place = attempt.frame.place(node)
     if optimizer is not None:
-        protocol = protocol.with_grads(optimizer.key, cleared)
+        protocol = protocol.with_grads(optimizer.key, _cleared(protocol.grads(optimizer.key), place))
         if len(protocol.optimizers()) == 1:
-            protocol = replace(protocol, others=cleared)
+            protocol = replace(protocol, others=_cleared(protocol.others, place))
     else:
         owned = [key for key in protocol.optimizers() if attempt.state.known[key].owners & of]
-        protocol = protocol.with_grads(None, cleared) if not owned else protocol
-        for key in owned:
-            protocol = protocol.with_grads(key, cleared)
+        others = protocol.others if owned else _cleared(protocol.others, place)
+        protocol = replace(protocol, others=others)
+        for key in owned or protocol.optimizers():
+            protocol = protocol.with_grads(key, _cleared(protocol.grads(key), place))
     attempt.state.protocol = protocol
 
 
@@ -220,9 +225,16 @@ def _mixed(old: Held, status: Grads, carries: Tensor | None, place: Place, *, al
         status = Grads.UNKNOWN
     elif old.status is Grads.UNSCALED and not alone:
         return Held(old.status, old.scaler, sites, old.unscaled_at)  # may be another optimizer's loss
-    elif old.status is not status:
+    elif old.status is not status or (alone and old.scaler != scaler):
         status = Grads.MIXED
+    elif old.scaler != scaler:
+        scaler = None  # each optimizer's own, perhaps
     return Held(status, scaler, sites, None)
+
+
+def _cleared(held: Held, place: Place) -> Held:
+    """Clear gradients; what was unscaled for a step and thrown away is remembered until the next backward."""
+    return Held(Grads.CLEAN, cleared_at=place if held.status is Grads.UNSCALED else None)
 
 
 def _mark_stepped(state: State, place: Place) -> None:

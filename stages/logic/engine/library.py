@@ -109,6 +109,7 @@ def make_scaler(walker: Walker, attempt: Attempt, given: Given, name: str) -> Va
         loops=len(attempt.frame.loops),
     )
     walker.engine.emit(event, attempt.frame)
+    attempt.state.protocol = attempt.state.protocol.renewed(scaler.key)
     enabled = given.get(5 if new else 4, "enabled")
     if not given.whole and enabled is None:
         return replace(scaler, enabled=attempt.decide(fresh("call", node), node))

@@ -116,10 +116,10 @@ def call_unknown(walker: Walker, attempt: Attempt, given: Given, target: Value) 
     if isinstance(target, Scaler):  # a wrapper in the manner of timm's: one call does everything
         effects.escape(attempt, (target, *given.every()))
         return fresh("call", given.node)
-    if any(isinstance(value, Tensor) for value in given.every()):
-        return fresh("call-maybe-scaled", given.node)
     if not isinstance(target, Model):
         effects.escape(attempt, given.every())
+    if any(isinstance(value, Tensor | Scaler) for value in given.every()):
+        return fresh("call-maybe-scaled", given.node)
     return fresh("call", given.node)
 
 

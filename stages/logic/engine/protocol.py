@@ -43,12 +43,18 @@ class Held:
         scaler: whose scale they carry or carried.
         backwards: the backward calls that went into them since they were cleared.
         unscaled_at: the call that unscaled them.
+        stepped_at: the scaler's step that used them; nothing came after it.
+        updated_at: an update that changed the scale while they waited for their step.
+        cleared_at: the zero_grad that threw them away after they were unscaled.
     """
 
     status: Grads = Grads.UNKNOWN
     scaler: Key | None = None
     backwards: tuple[Place, ...] = ()
     unscaled_at: Place | None = None
+    stepped_at: Place | None = None
+    updated_at: Place | None = None
+    cleared_at: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,8 @@ class Protocol:
         steps: scaler -> the `step` calls since its last `update`.
         used: scalers whose `scale` was called.
         updates: scaler -> the `update` call after which it took no further step.
+        served: (scaler, optimizer) that a step was taken with.
+        orphaned: (scaler, optimizer) that were served by a scaler which another of the same place has replaced.
     """
 
     others: Held = field(default_factory=Held)
@@ -69,6 +77,8 @@ class Protocol:
     steps: tuple[tuple[Key, tuple[Place, ...]], ...] = ()
     updates: tuple[tuple[Key, Place], ...] = ()
     used: frozenset[Key] = frozenset()
+    served: frozenset[tuple[Key, Key]] = frozenset()
+    orphaned: frozenset[tuple[Key, Key]] = frozenset()
 
     def grads(self, optimizer: Key) -> Held:
         return dict(self.held).get(optimizer, self.others)
@@ -103,16 +113,40 @@ class Protocol:
     def with_turn(self, scaler: Key, optimizer: Key, turn: Turn, node: Place | None = None) -> Protocol:
         return replace(self, turns=_put(self.turns, (scaler, optimizer), (turn, node)))
 
-    def stepped(self, scaler: Key, node: Place) -> Protocol:
+    def stepped(self, scaler: Key, optimizer: Key, node: Place) -> Protocol:
         done = (*self.steps_since_update(scaler), node)[-4:]
         updates = tuple(item for item in self.updates if item[0] != scaler)
-        return replace(self, steps=_put(self.steps, scaler, done), updates=updates)
+        served = self.served | {(scaler, optimizer)}
+        return replace(self, steps=_put(self.steps, scaler, done), updates=updates, served=served)
 
     def updated(self, scaler: Key, node: Place) -> Protocol:
         """Every optimizer of the scaler is ready again. Optimizers that never met it stay unmentioned."""
         turns = tuple((pair, state) for pair, state in self.turns if pair[0] != scaler)
         steps = tuple(item for item in self.steps if item[0] != scaler)
-        return replace(self, turns=turns, steps=steps, updates=_put(self.updates, scaler, node))
+        held = tuple((key, _waits(grads, scaler, node)) for key, grads in self.held)
+        others = _waits(self.others, scaler, node)
+        updates = _put(self.updates, scaler, node)
+        return replace(self, turns=turns, steps=steps, updates=updates, held=held, others=others)
+
+    def renewed(self, scaler: Key) -> Protocol:
+        """A scaler was made where one was made before: it knows nothing of what the other did."""
+        return replace(
+            self,
+            turns=tuple((pair, state) for pair, state in self.turns if pair[0] != scaler),
+            steps=tuple(item for item in self.steps if item[0] != scaler),
+            updates=tuple(item for item in self.updates if item[0] != scaler),
+            used=self.used - {scaler},
+            orphaned=self.orphaned | {pair for pair in self.served if pair[0] == scaler},
+        )
+
+    def replaced(self, optimizer: Key) -> Protocol:
+        """An optimizer was made where one was made before: no scaler knows it."""
+        return replace(
+            self,
+            turns=tuple((pair, state) for pair, state in self.turns if pair[1] != optimizer),
+            served=frozenset(pair for pair in self.served if pair[1] != optimizer),
+            orphaned=frozenset(pair for pair in self.orphaned if pair[1] != optimizer),
+        )
 
     def forget(self, scaler: Key | None, optimizer: Key | None) -> Protocol:
         """Code that is not in sight got the scaler or the optimizer: nothing about it is certain any more."""
@@ -135,3 +169,8 @@ class Protocol:
 
 def _put(pairs: tuple[tuple[K, V], ...], key: K, value: V) -> tuple[tuple[K, V], ...]:
     return (*(pair for pair in pairs if pair[0] != key), (key, value))
+
+
+def _waits(held: Held, scaler: Key, update: Place) -> Held:
+    """Gradients that carry a scale when it changes."""
+    return replace(held, updated_at=update) if held.status is Grads.SCALED and held.scaler == scaler else held

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _DEEPEST = 8  # arithmetic that is recognised when it is written again
 _PLAIN = ("call", "operation")
+_OPEN = ("call-maybe-scaled", "parameter", "joined", "local", "global", "sent", "expression", "element", "default")
 
 
 def combined(
@@ -46,15 +47,38 @@ def combined(
         return _folded(left, op, right, node)
     first, second = key_of(left), key_of(right)
     if in_place or _depth(first) + _depth(second) > _DEEPEST:
-        return fresh("operation", node)
+        maybe = _may_be_scaled(("operation", type(op).__name__, first, second))
+        return fresh("call-maybe-scaled" if maybe else "operation", node)
     return Unknown(("operation", type(op).__name__, first, second))
 
 
 def is_plain(value: Value) -> bool:
     """Say whether a value is surely not scaled: made by a call or arithmetic that no scaled value went into."""
     if isinstance(value, Unknown):
-        return value.key[0] in _PLAIN or (value.key[0] in ("attribute", "item") and _made(value.key))
+        if value.key[0] in _PLAIN:
+            return not _may_be_scaled(value.key)
+        return value.key[0] in ("attribute", "item") and _made(value.key)
     return False
+
+
+def _may_be_scaled(key: object) -> bool:
+    """Say whether a part of some arithmetic came from where it may have been scaled already."""
+    if not isinstance(key, tuple):
+        return False
+    match key[0]:
+        case "operation":
+            parts = [part for part in key[2:] if isinstance(part, tuple)]
+            return any(map(_may_be_scaled, parts)) and not any(map(_is_made, parts))
+        case "item":
+            return _may_be_scaled(key[1])
+        case "attribute":
+            return isinstance(key[2], str) and "loss" in key[2]
+    return key[0] in _OPEN
+
+
+def _is_made(key: tuple[object, ...]) -> bool:
+    """Say whether a part was computed here, so that the whole is the loss that the code is about to scale."""
+    return key[0] == "call" or (key[0] == "operation" and not _may_be_scaled(key))
 
 
 def _depth(key: object) -> int:
@@ -71,13 +95,14 @@ def _scaled(left: Value, op: ast.operator, right: Value, node: ast.AST) -> Value
     if isinstance(left, Tensor) and isinstance(right, Tensor):
         if isinstance(op, ast.Add | ast.Sub):
             same = set(left.scalers) == set(right.scalers)
-            return Tensor(left.scalers, left.mixed or right.mixed or not same, left.site)
+            mixed_at = left.mixed_at or right.mixed_at or (None if same else node)
+            return Tensor(left.scalers, left.mixed or right.mixed or not same, left.site, mixed_at)
         return Tensor((*left.scalers, *right.scalers), left.mixed or right.mixed, left.site)
     tensor, other = (left, right) if isinstance(left, Tensor) else (right, left)
     assert isinstance(tensor, Tensor)
     if isinstance(op, ast.Add | ast.Sub):
         if is_plain(other):
-            return Tensor(tensor.scalers, True, tensor.site)
+            return Tensor(tensor.scalers, True, tensor.site, node)
         return tensor if isinstance(other, Const) else fresh("call-maybe-scaled", node)
     if isinstance(other, ScaleNumber):
         return fresh("operation", node)

@@ -204,11 +204,13 @@ class Tensor:
         scalers: keys of the scalers whose scale it carries; twice the same one: scaled twice.
         mixed: something that is not scaled was added.
         site: where `scale` was called last.
+        mixed_at: where that was.
     """
 
     scalers: tuple[Key, ...]
     mixed: bool = False
     site: ast.AST | None = None
+    mixed_at: ast.AST | None = None
 
 
 @dataclass(frozen=True, slots=True)
