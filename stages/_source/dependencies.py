@@ -86,6 +86,14 @@ _BROUGHT_BY: Mapping[str, tuple[str, ...]] = {
     "segmentation_models_pytorch": ("segmentation-models-pytorch",),
     "MinkowskiEngine": ("minkowskiengine",),
     "_pytest": ("pytest",),
+    "monai": ("monai", "monai-weekly"),
+    "rdkit": ("rdkit", "rdkit-pypi"),
+    "ants": ("antspyx",),
+    "vtkmodules": ("vtk",),
+    "parselmouth": ("praat-parselmouth",),
+    "weaviate": ("weaviate-client",),
+    "pinecone": ("pinecone", "pinecone-client"),
+    "iterstrat": ("iterative-stratification",),
     "nvidia": ("nvidia-dali-cuda110", "nvidia-dali-cuda120"),
 }
 _SHARED_PREFIXES = frozenset({"google", "azure", "zope", "sphinxcontrib", "nvidia", "ruamel", "jaraco", "backports"})
