@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from stages._source.program.scopes import Function
+from stages.logic.engine.state import happened
 from verifier.api import Evidence, Finding, Location, Related, Severity
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def findings_of(
         if not said:
             continue
         silent = [visit for visit in seen if visit.problem is None]
-        visit = min(said, key=lambda item: _length(item.trail))
+        visit = min(said, key=lambda item: len(happened(item.trail)))
         suspicion = all(_hangs_on_a_flag(item, silent) for item in said)
         assert visit.problem is not None
         yield finding_of(rules[code], visit.problem, visit.trail, suspicion=suspicion)
@@ -43,7 +44,7 @@ def finding_of(rule: RuleInfo, problem: Problem, trail: Happened | None = None, 
     place = problem.place
     suspicion = suspicion or problem.suspicion
     severity = problem.severity if problem.severity is not None else rule.severity
-    steps = list(_steps(trail, place))
+    steps = happened(trail)[-_SHOWN:]
     related = (
         [*problem.related, *((step.place, step.what) for step in steps[-3:-1])]
         if not problem.related
@@ -88,21 +89,6 @@ def _hangs_on_a_flag(visit: Visit, silent: Iterable[Visit]) -> bool:
 
 def _text(place: Place) -> str:
     return place.module.code(place.line)
-
-
-def _length(trail: Happened | None) -> int:
-    length = 0
-    while trail is not None:
-        length, trail = length + 1, trail.before
-    return length
-
-
-def _steps(trail: Happened | None, place: Place) -> Iterator[Happened]:
-    steps: list[Happened] = []
-    while trail is not None and len(steps) < _SHOWN:
-        steps.append(trail)
-        trail = trail.before
-    return reversed(steps)
 
 
 def _evidence(place: Place, steps: Sequence[Happened]) -> Evidence:

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stages._source.program.project import Module
+    from stages.logic.starts import Walked
     from verifier.api import Finding, Json, SourceFile, StageContext
+
+
+_READABLE_FILES = 200  # a task of more files keeps only counts and what findings rest on, unless --facts
+_STEPS = 24  # shown of one path
 
 
 def run_logic(context: StageContext) -> StageOutcome:
@@ -44,7 +49,7 @@ def _judge(context: StageContext) -> StageOutcome:
     watching = watchers()
     engine = Engine(project, watching.checks)
     context.progress("following paths")
-    walk_all(engine, modules)
+    walked = walk_all(engine, modules)
     known = {rule.code: rule for rule in rules_in(rules)}
     own = {module.path for module in modules}
     found: list[Finding] = [item for item in findings_of(known, engine.visits) if item.location.path in own]
@@ -57,7 +62,7 @@ def _judge(context: StageContext) -> StageOutcome:
         checks_run=len(files) * len(watching.inspections) + sum(len(seen) for seen in engine.visits.values()) + 1,
         findings=tuple(sorted(found, key=lambda item: (item.location, item.rule))),
         gates=logic_gates(modules, engine, unread),
-        facts=_facts(files, modules, engine, unread),
+        facts=_counts(files, modules, engine) | _details(context, files, walked, engine, unread),
     )
 
 
@@ -71,15 +76,36 @@ def _project(files: Sequence[SourceFile]) -> Project:
     return Project(by_path, read)
 
 
-def _facts(
-    files: Sequence[SourceFile], modules: Sequence[Module], engine: Engine, unread: Sequence[str]
-) -> dict[str, Json]:
-    return {
-        "counts": {
-            "files": len(files),
-            "files that speak of AMP": len(modules),
-            "functions walked": len(engine.walked),
-        },
-        "not_read": list(unread),
-        "not_finished": sorted(f"{scope.module}.{scope.qualname}" for scope in engine.unfinished),
+def _counts(files: Sequence[SourceFile], modules: Sequence[Module], engine: Engine) -> dict[str, Json]:
+    counts = {
+        "files": len(files),
+        "files that speak of AMP": len(modules),
+        "functions followed": len(engine.walked),
+        "starts": engine.starts,
     }
+    return {"counts": counts}
+
+
+def _details(
+    context: StageContext, files: Sequence[SourceFile], walked: Sequence[Walked], engine: Engine, unread: Sequence[str]
+) -> dict[str, Json]:
+    """Return what was not looked at and, of a task of readable size, what each training function does in order."""
+    facts: dict[str, Json] = {
+        "not_read": list(unread),
+        "not_finished": sorted(f"{scope.module}: {scope.qualname or 'module level'}" for scope in engine.unfinished),
+    }
+    if context.options.all_facts or len(files) <= _READABLE_FILES:
+        facts["training_paths"] = [row for item in walked if (row := _path(item)) is not None]
+    return facts
+
+
+def _path(walked: Walked) -> Json:
+    """Return the order of AMP events in one start; None where nothing of it trains."""
+    steps: list[Json] = []
+    for step in walked.steps:
+        row: Json = {"path": step.place.module.path, "line": step.place.line, "what": step.what}
+        if row not in steps:  # a second turn of a loop repeats the first
+            steps.append(row)
+    if not steps:
+        return None
+    return {"function": walked.scope.qualname or "module level", "module": walked.scope.module, "steps": steps[:_STEPS]}

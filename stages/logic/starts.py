@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stages._source.program.scopes import Function
 from stages.logic.engine.engine import walk
+from stages.logic.engine.state import happened
 
 if TYPE_CHECKING:
     import ast
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from stages._source.program.project import Module
     from stages._source.program.scopes import Scope
     from stages.logic.engine.engine import Engine
+    from stages.logic.engine.state import Happened, State
 
 AMP_TEXT = re.compile(
     rb"autocast|GradScaler|[sS]caler\b|\bamp\b|accelerator|Accelerator|fabric|LightningModule|manual_backward"
@@ -22,17 +25,36 @@ AMP_TEXT = re.compile(
 )
 
 
-def walk_all(engine: Engine, modules: Iterable[Module]) -> None:
-    """Walk every function of these files that can touch AMP, those that are called only from where they are called."""
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """A start, and what happens on the longest path through it, in order."""
+
+    scope: Scope
+    steps: tuple[Happened, ...]
+
+
+def walk_all(engine: Engine, modules: Iterable[Module]) -> list[Walked]:
+    """Walk every function of these files that can touch AMP, those that are called only from where they are called.
+
+    Returns:
+        Every start, with the longest of its paths.
+    """
+    walked: list[Walked] = []
     given = list(modules)
     relevant = [scope for module in given for scope in _scopes(module) if engine.relevance.of(scope)]
     called = {callee for scope in relevant for callee in engine.relevance.callees(scope)}
     for scope in relevant:
         if scope not in called and not _is_init(scope):
-            walk(engine, scope)
+            walked.append(_longest(scope, walk(engine, scope)))
     for scope in relevant:  # called in ways that were not walked: on no path, or too deep
         if scope not in engine.walked and engine.relevance.direct(scope):
-            walk(engine, scope)
+            walked.append(_longest(scope, walk(engine, scope)))
+    return walked
+
+
+def _longest(scope: Scope, ends: Iterable[State]) -> Walked:
+    paths = [happened(end.trail) for end in ends]
+    return Walked(scope, max(paths, key=len, default=()))
 
 
 def _scopes(module: Module) -> list[Scope]:

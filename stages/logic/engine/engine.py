@@ -77,6 +77,7 @@ class Engine:
         self.visits: dict[tuple[str, ast.AST], list[Visit]] = defaultdict(list)
         self.walked: set[Scope] = set()  # functions that some walk went through
         self.unfinished: list[Scope] = []  # starts that took too long
+        self.starts = 0
         self.resolved: dict[str, Value] = {}
         self.globals: dict[tuple[Scope, str], Value] = {}
         self.bases: dict[Scope, frozenset[str]] = {}
@@ -264,11 +265,17 @@ def entry_state(engine: Engine, scope: Scope) -> State:
     return state
 
 
-def walk(engine: Engine, scope: Scope) -> None:
-    """Walk from one start: a function, a method after its object's `__init__`, or a module's own code."""
+def walk(engine: Engine, scope: Scope) -> list[State]:
+    """Walk from one start: a function, a method after its object's `__init__`, or a module's own code.
+
+    Returns:
+        How its paths end; nothing where following it took too long.
+    """
     module = engine.module_of(scope)
+    ends: list[State] = []
     if module is None:
-        return
+        return ends
+    engine.starts += 1
     node = scope.node
     body = node.body if isinstance(node, Function | ast.Module) else []
     walker = Walker(engine)
@@ -279,9 +286,10 @@ def walk(engine: Engine, scope: Scope) -> None:
             started = Attempt(state, frame, Choices(), [])
             for decorator in node.decorator_list if isinstance(node, Function) else ():
                 engine._decorate(walker, started, decorator)
-            walker.start(list(body), started.state, frame)
+            ends += walker.start(list(body), started.state, frame)
     except OutOfBudget:
         engine.unfinished.append(scope)
+    return ends
 
 
 def _after_init(engine: Engine, walker: Walker, scope: Scope, state: State) -> list[State]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from stages.logic.engine.protocol import Protocol
 from stages.logic.engine.values import fresh, matters
@@ -30,6 +30,15 @@ class Happened:
     before: Happened | None = None
 
 
+def happened(trail: Happened | None) -> tuple[Happened, ...]:
+    """Return what happened on a path, first things first."""
+    steps: list[Happened] = []
+    while trail is not None:
+        steps.append(trail)
+        trail = trail.before
+    return tuple(reversed(steps))
+
+
 @dataclass(frozen=True, slots=True)
 class Active:
     """A context that the path is inside of.
@@ -37,16 +46,19 @@ class Active:
     Args:
         place: the `with` item, or the decorated function.
         depth: how many loops are open around it, to tell whether a loop runs inside.
-        stepped_at: an optimizer step in it, after which its cache of cast weights is stale.
-        function: the depth of calls at which it was entered.
+        calls: how many calls are open around it.
+        backwards: the backward calls that ran in it so far, each once; the forward before them cached cast weights.
+        stepped_at: an optimizer step in it after one of these, after which its cache of cast weights is stale.
+        looped: what of both ran in a loop that is inside of it as well.
     """
 
     context: Autocast | NullContext
     place: Place
     depth: int = 0
     calls: int = 0
+    backwards: tuple[Place, ...] = ()
     stepped_at: Place | None = None
-    ran: bool = False  # a backward ran inside, so weights were cast and cached
+    looped: frozenset[Literal["backward", "step"]] = frozenset()
 
 
 class Store(dict[K, "Value"]):
