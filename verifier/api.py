@@ -34,8 +34,8 @@ from verifier.model.stage import (
     Stash,
 )
 from verifier.model.task import Config, Criterion, Task
-from verifier.notebooks.cells import Cell, Notebook
 from verifier.notebooks.file import NotebookFile
+from verifier.notebooks.model import Cell, Notebook
 from verifier.plugins import Plugins, load_plugins
 from verifier.selection import rest_of_project, task_sources
 from verifier.sources import SourceFile, SourceTree, read_regular

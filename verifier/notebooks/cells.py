@@ -5,71 +5,17 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_left
-from dataclasses import dataclass
 from functools import cached_property
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from json.scanner import py_make_scanner  # type: ignore[attr-defined]
 from typing import Any
 
+from verifier.notebooks.model import Cell, Notebook, NotebookError
+
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 _LFS_POINTER = "version https://git-lfs"
 _PYTHONS = frozenset({"python", "ipython", "python3", "ipython3", "xpython", "pyodide"})
 _FIRST_LINE = 3  # what stands above every cell of a notebook that is written line by line
-
-
-class NotebookError(Exception):
-    """The file is no notebook. The text says why, in one sentence; `line` and `column` where."""
-
-    def __init__(self, text: str, line: int = 1, column: int = 1) -> None:
-        super().__init__(text)
-        self.line = line
-        self.column = column
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """One code cell.
-
-    Args:
-        number: among the code cells, from 1: the order in which they run.
-        index: among all cells, from 0.
-        line: of the file on which its first source line stands; the others follow without a gap.
-        lines: its source as written, without line ends.
-    """
-
-    number: int
-    index: int
-    id: str | None
-    line: int
-    lines: tuple[str, ...]
-    tags: frozenset[str] = frozenset()
-
-    @property
-    def end(self) -> int:
-        """Return the line of the file behind its last one."""
-        return self.line + len(self.lines)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notebook:
-    """The code cells of a notebook.
-
-    Args:
-        line_count: of the file.
-        foreign: what its kernel reads, where that is not Python 3; "" where it is.
-        python: the minor version of the Python 3 that wrote it, where it says so.
-    """
-
-    cells: tuple[Cell, ...]
-    line_count: int
-    foreign: str = ""
-    python: int | None = None
-
-    def cell_at(self, line: int) -> Cell | None:
-        """Return the cell whose source stands on a line of the file."""
-        place = bisect_left([cell.end for cell in self.cells], line + 1)
-        cell = self.cells[place] if place < len(self.cells) else None
-        return cell if cell is not None and cell.line <= line else None
 
 
 def read_notebook(data: bytes) -> Notebook:

@@ -6,13 +6,15 @@ import hashlib
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from verifier.notebooks.cells import Notebook, NotebookError, read_notebook
-from verifier.notebooks.magics import CellCode, binding, to_python
+from verifier.notebooks.model import NotebookError
 from verifier.sources import SourceFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from verifier.notebooks.magics import CellCode
+    from verifier.notebooks.model import Notebook
 
 
 class NotebookFile(SourceFile):
@@ -32,6 +34,8 @@ class NotebookFile(SourceFile):
         self.is_python = True
         if self.data is None:
             return
+        from verifier.notebooks.cells import read_notebook  # noqa: PLC0415 - only trees with notebooks pay for it
+
         try:
             self.notebook = read_notebook(self.data)
         except NotebookError as error:
@@ -88,6 +92,8 @@ class NotebookFile(SourceFile):
         self.data = self._python(bound)
 
     def _python(self, bound: Mapping[int, Sequence[str]]) -> bytes:
+        from verifier.notebooks.magics import CellCode, binding  # noqa: PLC0415
+
         assert self.notebook is not None
         codes = {}
         for cell, code in zip(self.notebook.cells, self._codes, strict=True):
@@ -98,6 +104,8 @@ class NotebookFile(SourceFile):
 
     @cached_property
     def _codes(self) -> list[CellCode]:
+        from verifier.notebooks.magics import to_python  # noqa: PLC0415
+
         assert self.notebook is not None
         return [to_python(cell.lines) for cell in self.notebook.cells]
 

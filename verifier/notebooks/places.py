@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from verifier.model.finding import Finding, Json, Location
-    from verifier.notebooks.cells import Cell
+    from verifier.notebooks.model import Cell
     from verifier.sources import SourceTree
 
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.notebooks import R, as_written, code, markdown, notebook
-from verifier.notebooks.cells import NotebookError, read_notebook
+from verifier.notebooks.cells import read_notebook
+from verifier.notebooks.model import NotebookError
 
 TEXTS = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=12)
 
