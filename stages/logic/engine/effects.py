@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from stages.logic.engine.contexts import outermost
 from stages.logic.engine.events import (
     Backward,
     Clipped,
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from stages.logic.engine.attempt import Attempt
     from stages.logic.engine.events import Event
     from stages.logic.engine.place import Place
-    from stages.logic.engine.state import State
+    from stages.logic.engine.state import Active
     from stages.logic.engine.values import Framework, Key, Model, Params, Scheduler
     from stages.logic.engine.walker import Walker
 
@@ -80,7 +79,7 @@ def backward(walker: Walker, attempt: Attempt, node: ast.Call, loss: Value, by: 
         protocol = protocol.with_grads(key, _mixed(protocol.grads(key), status, carries, place, alone=alone))
     protocol = replace(protocol, others=_mixed(protocol.others, status, carries, place, alone=alone))
     attempt.state.protocol = protocol
-    _mark_ran(attempt.state)
+    _mark_ran(attempt, place)
 
 
 def unscale(walker: Walker, attempt: Attempt, node: ast.Call, scaler: Scaler, optimizer: Optimizer) -> None:
@@ -142,7 +141,7 @@ def step(
     # whoever does not clear gradients after a step has another problem than AMP: nothing is carried over
     by_scaler = place if scaler is not None and scaler.enabled is not False else None
     attempt.state.protocol = attempt.state.protocol.with_grads(optimizer.key, Held(stepped_at=by_scaler))
-    _mark_stepped(attempt.state, place)
+    _mark_stepped(attempt, place)
 
 
 def update(walker: Walker, attempt: Attempt, node: ast.Call, scaler: Scaler, value: Value | None) -> None:
@@ -237,18 +236,30 @@ def _cleared(held: Held, place: Place) -> Held:
     return Held(Grads.CLEAN, cleared_at=place if held.status is Grads.UNSCALED else None)
 
 
-def _mark_stepped(state: State, place: Place) -> None:
+def _mark_stepped(attempt: Attempt, place: Place) -> None:
     """Casts that are cached in an open context are stale from here on."""
-    if outermost(state) is not None:
-        state.contexts = tuple(
-            replace(active, stepped_at=active.stepped_at or place) if active.ran else active
-            for active in state.contexts
-        )
+    attempt.state.contexts = tuple(
+        replace(active, stepped_at=active.stepped_at or place, looped=_looped(attempt, active, "step"))
+        if active.backwards
+        else active
+        for active in attempt.state.contexts
+    )
 
 
-def _mark_ran(state: State) -> None:
-    if any(not active.ran for active in state.contexts):
-        state.contexts = tuple(replace(active, ran=True) for active in state.contexts)
+def _mark_ran(attempt: Attempt, place: Place) -> None:
+    attempt.state.contexts = tuple(
+        active
+        if place in active.backwards
+        else replace(active, backwards=(*active.backwards, place), looped=_looped(attempt, active, "backward"))
+        for active in attempt.state.contexts
+    )
+
+
+def _looped(
+    attempt: Attempt, active: Active, what: Literal["backward", "step"]
+) -> frozenset[Literal["backward", "step"]]:
+    loops = attempt.frame.outer_loops + len(attempt.frame.loops)
+    return active.looped | {what} if loops > active.depth else active.looped
 
 
 def _at(attempt: Attempt, node: ast.Call) -> Any:

@@ -113,6 +113,8 @@ def call_unknown(walker: Walker, attempt: Attempt, given: Given, target: Value) 
     """Call something that is not known: what it gets may be used in any way, what it returns is new."""
     if isinstance(target, Autocast) and given.args:
         return _tell(walker, attempt, given, target, "__call__")
+    if isinstance(target, Model):
+        _tell(walker, attempt, given, target, "__call__")
     if isinstance(target, Scaler):  # a wrapper in the manner of timm's: one call does everything
         effects.escape(attempt, (target, *given.every()))
         return fresh("call", given.node)
@@ -209,7 +211,9 @@ def _of_framework(walker: Walker, attempt: Attempt, given: Given, framework: Fra
             values = tuple(_prepared(attempt, value) for value in given.args)
             return values[0] if len(values) == 1 else Items(values, "tuple")
         case "autocast":
-            return Autocast(("autocast", node), site=node, framework=True)
+            enabled = framework.precision not in ("no", "32", "32-true")
+            cached = not node.args and not node.keywords  # a handler of its own may turn the cache off
+            return Autocast(("autocast", node), enabled=enabled, cached=cached, site=node, framework=True)
         case _ if name in _CLIPS:
             params = given.get(0, "parameters")
             of = params if isinstance(params, Params) else Params(frozenset())

@@ -19,7 +19,7 @@ _ATTRIBUTES = frozenset(
         *("backward", "unscale_", "manual_backward", "zero_grad", "get_scale", "autocast", "GradScaler"),
         *("clip_grad_norm_", "clip_grad_value_", "clip_gradients", "clip_grad_norm", "clip_grads_with_norm_"),
         *("ShardedGradScaler", "optim", "nullcontext", "unscale_gradients", "dispatch_clip_grad"),
-        *("Accelerator", "Fabric", "set_autocast_enabled"),
+        *("Accelerator", "Fabric", "set_autocast_enabled", "binary_cross_entropy", "BCELoss"),
     ]
 )
 _STEPS = frozenset(["step", "update", "scale"])
