@@ -9,6 +9,7 @@ from reports import plots
 from reports.environment import environment
 from reports.facts import rows
 from reports.integration_view import IntegrationView, integration_view
+from reports.logic_view import LogicView, logic_view
 from reports.syntax_view import SyntaxView, syntax_view
 from reports.view import stage_page, stage_pages, task_page
 
@@ -39,9 +40,11 @@ def _has_workloads(report: RunReport) -> bool:
 
 def _page(report: RunReport, stage: StageResult, plot_names: Mapping[str, str] | None) -> str:
     """Write a stage's page; a stage of someone else's plugin has the common sections only."""
-    details: SyntaxView | IntegrationView | None = None
+    details: SyntaxView | LogicView | IntegrationView | None = None
     if stage.name == "syntax":
         details = syntax_view(stage.facts)
+    elif stage.name == "logic":
+        details = logic_view(stage.facts)
     elif stage.name == "integration":
         details = integration_view(stage.facts, plot_names)
     return _document("stage.md.j2", page=stage_page(report, stage), stage=stage, details=details)
