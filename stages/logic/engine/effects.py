@@ -28,6 +28,7 @@ from stages.logic.engine.values import (
     Tensor,
     Value,
     fresh,
+    key_of,
 )
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ def scale(walker: Walker, attempt: Attempt, node: ast.Call, scaler: Scaler, valu
     _tell(walker, attempt, Scaled(**_at(attempt, node), scaler=scaler, value=value, dropped=dropped))
     if scaler.enabled is False:
         return value
-    attempt.state.protocol = replace(attempt.state.protocol, used=attempt.state.protocol.used | {scaler.key})
+    protocol = attempt.state.protocol
+    lost = protocol.dropped | {key_of(value)} if dropped else protocol.dropped
+    attempt.state.protocol = replace(protocol, used=protocol.used | {scaler.key}, dropped=lost)
     if isinstance(value, Tensor):
         return Tensor((*value.scalers, scaler.key)[-3:], value.mixed, node, value.mixed_at)
     return Tensor((scaler.key,), False, node)
@@ -67,7 +70,7 @@ def scale(walker: Walker, attempt: Attempt, node: ast.Call, scaler: Scaler, valu
 def backward(walker: Walker, attempt: Attempt, node: ast.Call, loss: Value, by: Framework | str | None = None) -> None:
     """Do `loss.backward()`, or a framework's own."""
     carries = loss if isinstance(loss, Tensor) else None
-    certain = carries is not None or is_plain(loss)
+    certain = carries is not None or is_plain(loss) or key_of(loss) in attempt.state.protocol.dropped
     event = Backward(**_at(attempt, node), loss=loss, carries=carries, certain=certain, by=by)  # type: ignore[arg-type]
     _tell(walker, attempt, event)
     attempt.note("backward" if carries is None else "backward of a scaled loss", node)
@@ -225,7 +228,9 @@ def _mixed(old: Held, status: Grads, carries: Tensor | None, place: Place, *, al
     elif old.status is Grads.UNSCALED and not alone:
         return Held(old.status, old.scaler, sites, old.unscaled_at)  # may be another optimizer's loss
     elif old.status is not status or (alone and old.scaler != scaler):
-        status = Grads.MIXED
+        parts = {old.status: old.backwards[-1:], status: (place,)}
+        plain = parts.get(Grads.PLAIN, ()) if Grads.SCALED in parts else ()
+        return Held(Grads.MIXED, scaler, sites, plain_at=plain[0] if plain else old.plain_at)
     elif old.scaler != scaler:
         scaler = None  # each optimizer's own, perhaps
     return Held(status, scaler, sites, None)

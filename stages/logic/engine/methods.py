@@ -75,7 +75,8 @@ def call_method(  # noqa: PLR0912 - one arm for each kind of receiver
     """Let `receiver.name(...)` take effect, where it is no code of the project."""
     receiver = _recognised(receiver, name, owner)
     if name == "backward" and not isinstance(receiver, Framework):
-        effects.backward(walker, attempt, given.node, receiver)
+        known = isinstance(receiver, Tensor) or not given.args  # what is passed may be the loss of an engine's method
+        effects.backward(walker, attempt, given.node, receiver if known else fresh("call-maybe-scaled", given.node))
         return NONE
     match receiver:
         case Scaler():

@@ -46,6 +46,7 @@ class Held:
         stepped_at: the scaler's step that used them; nothing came after it.
         updated_at: an update that changed the scale while they waited for their step.
         cleared_at: the zero_grad that threw them away after they were unscaled.
+        plain_at: a backward of an unscaled loss that was added to scaled gradients, or they to it.
     """
 
     status: Grads = Grads.UNKNOWN
@@ -55,6 +56,7 @@ class Held:
     stepped_at: Place | None = None
     updated_at: Place | None = None
     cleared_at: Place | None = None
+    plain_at: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Protocol:
         used: scalers whose `scale` was called.
         updates: scaler -> the `update` call after which it took no further step.
         served: (scaler, optimizer) that a step was taken with.
+        dropped: values whose scaled form was thrown away.
         orphaned: (scaler, optimizer) that were served by a scaler which another of the same place has replaced.
     """
 
@@ -79,6 +82,7 @@ class Protocol:
     used: frozenset[Key] = frozenset()
     served: frozenset[tuple[Key, Key]] = frozenset()
     orphaned: frozenset[tuple[Key, Key]] = frozenset()
+    dropped: frozenset[Key] = frozenset()
 
     def grads(self, optimizer: Key) -> Held:
         return dict(self.held).get(optimizer, self.others)
@@ -129,7 +133,7 @@ class Protocol:
         return replace(self, turns=turns, steps=steps, updates=updates, held=held, others=others)
 
     def renewed(self, scaler: Key) -> Protocol:
-        """A scaler was made where one was made before: it knows nothing of what the other did."""
+        """Return what a scaler made where one was made before leaves: it knows nothing of what the other did."""
         return replace(
             self,
             turns=tuple((pair, state) for pair, state in self.turns if pair[0] != scaler),
@@ -140,7 +144,7 @@ class Protocol:
         )
 
     def replaced(self, optimizer: Key) -> Protocol:
-        """An optimizer was made where one was made before: no scaler knows it."""
+        """Return what an optimizer made where one was made before leaves: no scaler knows it."""
         return replace(
             self,
             turns=tuple((pair, state) for pair, state in self.turns if pair[1] != optimizer),

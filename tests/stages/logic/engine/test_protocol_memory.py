@@ -1,4 +1,4 @@
-"""What the protocol remembers about gradients between backward and step, and what it forgets when objects are remade."""
+"""What the protocol remembers about gradients between backward and step, and forgets when objects are remade."""
 
 from __future__ import annotations
 
