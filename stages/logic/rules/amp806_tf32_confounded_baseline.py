@@ -1,0 +1,17 @@
+"""AMP806: the float32 baseline of a comparison runs in TF32."""
+
+from __future__ import annotations
+
+from verifier.api import RuleInfo, Severity
+
+RULE = RuleInfo(
+    code="AMP806",
+    name="tf32-confounded-baseline",
+    severity=Severity.MEDIUM,
+    summary="The float32 baseline of a comparison runs in TF32.",
+    why=(
+        "With TF32 allowed, the float32 arm of a benchmark has ten bits of mantissa: a comparison of AMP with "
+        "it says less than it seems to."
+    ),
+    mode="runtime",
+)
