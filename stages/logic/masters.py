@@ -1,0 +1,54 @@
+"""Decides whether the weights that are trained may not be eager fp32 ones: only those are cast and cached."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from stages.logic.engine.values import Model
+
+if TYPE_CHECKING:
+    from stages._source.program.project import Module
+    from stages.logic.engine.state import State
+
+_HALF = ("float16", "bfloat16", "half")
+_CASTS = frozenset(["half", "bfloat16"])
+_UNCACHED = ("compiled", "fsdp")
+_MODEL_NAME = re.compile(r"(?:.*_)?(?:model|net|network|unet|vae|transformer|policy|module|encoder|decoder)\d*", re.I)
+
+
+def have_no_cached_casts(state: State) -> bool:
+    """Say whether a model on this path is compiled, sharded or low in precision: its weights are cast anew or never."""
+    values = (*state.env.values(), *state.heap.values())
+    return any(isinstance(value, Model) and (value.dtype in _HALF or value.wrapper in _UNCACHED) for value in values)
+
+
+def may_be_low(module: Module) -> bool:
+    """Say whether the file casts a model, or loads one in low precision, so that there may be nothing to cast."""
+    return any(_lowers(seen.node) for seen in module.scopes.calls if isinstance(seen.node, ast.Call))
+
+
+def _lowers(call: ast.Call) -> bool:
+    match call.func:
+        case ast.Attribute(value=ast.Name(id=owner) | ast.Attribute(attr=owner), attr=name):
+            if not _MODEL_NAME.fullmatch(owner):
+                return name == "from_pretrained" and _low_dtype(call)
+            return name in _CASTS or (name == "to" and any(_is_half(part) for part in _arguments(call)))
+        case ast.Name(id="fully_shard") | ast.Attribute(attr="fully_shard"):
+            return True
+    return False
+
+
+def _low_dtype(call: ast.Call) -> bool:
+    return any(keyword.arg in ("torch_dtype", "dtype") for keyword in call.keywords)
+
+
+def _arguments(call: ast.Call) -> list[ast.expr]:
+    return [*call.args, *(keyword.value for keyword in call.keywords)]
+
+
+def _is_half(node: ast.expr) -> bool:
+    """Say whether an argument of `to` is a low dtype, or one that a variable holds."""
+    name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+    return name in _HALF or "dtype" in name
