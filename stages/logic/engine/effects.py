@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from stages.logic.engine.contexts import autocasting
 from stages.logic.engine.events import (
     Backward,
     Clipped,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from stages.logic.engine.attempt import Attempt
     from stages.logic.engine.events import Event
     from stages.logic.engine.place import Place
+    from stages.logic.engine.protocol import Protocol
     from stages.logic.engine.state import Active
     from stages.logic.engine.values import Framework, Key, Model, Params, Scheduler
     from stages.logic.engine.walker import Walker
@@ -81,8 +83,22 @@ def backward(walker: Walker, attempt: Attempt, node: ast.Call, loss: Value, by: 
     for key in protocol.optimizers():
         protocol = protocol.with_grads(key, _mixed(protocol.grads(key), status, carries, place, alone=alone))
     protocol = replace(protocol, others=_mixed(protocol.others, status, carries, place, alone=alone))
+    if by is not None and by != "lightning":
+        protocol = _through_framework(attempt, protocol, place)
     attempt.state.protocol = protocol
     _mark_ran(attempt, place)
+
+
+def unscaled_by_framework(attempt: Attempt) -> None:
+    """Let a framework unscale the gradients of every optimizer that it prepared."""
+    attempt.state.protocol = _through_framework(attempt, attempt.state.protocol, None)
+
+
+def _through_framework(attempt: Attempt, protocol: Protocol, place: Place | None) -> Protocol:
+    for key in protocol.optimizers():
+        if attempt.state.known[key].prepared:
+            protocol = protocol.with_grads(key, replace(protocol.grads(key), framework_at=place))
+    return protocol
 
 
 def unscale(walker: Walker, attempt: Attempt, node: ast.Call, scaler: Scaler, optimizer: Optimizer) -> None:
@@ -119,6 +135,8 @@ def clip(
     )
     _tell(walker, attempt, event)
     attempt.note(f"{how} clips gradients", node)
+    if by is not None:
+        unscaled_by_framework(attempt)
 
 
 def step(
@@ -252,6 +270,8 @@ def _mark_stepped(attempt: Attempt, place: Place) -> None:
 
 
 def _mark_ran(attempt: Attempt, place: Place) -> None:
+    if autocasting(attempt.state) is None:
+        return
     attempt.state.contexts = tuple(
         active
         if place in active.backwards

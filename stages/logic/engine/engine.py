@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from stages._source.program.origins import lineage, origins
 from stages._source.program.scopes import Function, parameters
 from stages.logic.engine.attempt import Attempt, Choices, Frame
-from stages.logic.engine.contexts import enter
+from stages.logic.engine.contexts import enter, leave
 from stages.logic.engine.given import Given
 from stages.logic.engine.names import receiver_of
 from stages.logic.engine.protocol import Held
@@ -204,7 +204,7 @@ class Engine:
             made = Items(seen[0][before:], "tuple") if seen else Items(())
             ends = [(made, end) for _, end in ends]
         for _, end in [*ends, *((NONE, end) for end in flow.raises)]:
-            end.contexts = end.contexts[:before]
+            leave(walker, end, before, inside, node)
             self._forget_locals(end, callee.scope)
         attempt.raised += flow.raises
         return _merged_ends(ends, given.node)
@@ -286,7 +286,10 @@ def walk(engine: Engine, scope: Scope) -> list[State]:
             started = Attempt(state, frame, Choices(), [])
             for decorator in node.decorator_list if isinstance(node, Function) else ():
                 engine._decorate(walker, started, decorator)
-            ends += walker.start(list(body), started.state, frame)
+            reached = walker.start(list(body), started.state, frame)
+            for end in reached:
+                leave(walker, end, 0, frame, node)
+            ends += reached
     except OutOfBudget:
         engine.unfinished.append(scope)
     return ends

@@ -47,7 +47,8 @@ class Active:
         place: the `with` item, or the decorated function.
         depth: how many loops are open around it, to tell whether a loop runs inside.
         calls: how many calls are open around it.
-        backwards: the backward calls that ran in it so far, each once; the forward before them cached cast weights.
+        backwards: the backward calls that ran in it so far with autocast on, each once; the forwards before them
+            cached cast weights.
         stepped_at: an optimizer step in it after one of these, after which its cache of cast weights is stale.
         looped: what of both ran in a loop that is inside of it as well.
     """

@@ -67,3 +67,34 @@ def test_the_call_of_a_module_of_the_library_is_heard_of() -> None:
             return criterion(x, y)
     """)
     assert [event.receiver.label for event in of(seen, Called) if event.name == ".__call__"] == ["BCELoss"]
+
+
+def test_a_decorator_is_left_when_the_function_returns() -> None:
+    seen = followed("""
+        import torch
+        @torch.autocast("cuda")
+        def train(model, batch):
+            model(batch).sum().backward()
+        @torch.autocast("cuda", dtype=torch.bfloat16)
+        def helper(model, batch):
+            model(batch).sum().backward()
+        def main(model, batch):
+            helper(model, batch)
+    """)
+    left = [event.active for event in of(seen, AutocastLeft)]
+    assert {active.context.dtype: [place.line for place in active.backwards] for active in left} == {
+        "float16": [5],
+        "bfloat16": [8],
+    }
+
+
+def test_a_backward_where_autocast_is_off_does_not_count_for_the_context_around_it() -> None:
+    seen = followed("""
+        import torch
+        def train(model, batch):
+            with torch.autocast("cuda"):
+                loss = model(batch).sum()
+                with torch.autocast("cuda", enabled=False):
+                    loss.backward()
+    """)
+    assert {event.active.backwards for event in of(seen, AutocastLeft)} == {()}
