@@ -36,6 +36,12 @@ _BY_HOST = {
 _HOSTS = {module: host for host, modules in _BY_HOST.items() for module in modules}
 
 
-def host_of(module: str) -> str | None:
-    """Return the program that supplies a module; the module is given as far as it was looked for."""
-    return _HOSTS.get(module) or _HOSTS.get(module.partition(".")[0])
+_KERNEL = frozenset({"IPython", "ipykernel", "traitlets", "jupyter_client", "jupyter_core"})  # of every notebook
+
+
+def host_of(path: str, module: str) -> str | None:
+    """Return the program that supplies a module to a file; the module is given as far as it was looked for."""
+    top = module.partition(".")[0]
+    if top in _KERNEL and (path.endswith(".ipynb") or path.rpartition("/")[2].startswith(("jupyter", "ipython"))):
+        return "Jupyter"
+    return _HOSTS.get(module) or _HOSTS.get(top)

@@ -287,7 +287,7 @@ class Unresolved:
             return severity, f"'{place.missing.rpartition('.')[0]}' is installed here and has no such module"
         if declared.brings(place.name):
             return Severity.INFO, "declared, but not installed here"
-        if host := host_of(place.missing):
+        if host := host_of(suspect.path, place.missing):
             return Severity.LOW, f"no distribution has to bring it: {host} supplies it to the scripts that it runs"
         if self._path_is_changed(suspect.path):
             return (

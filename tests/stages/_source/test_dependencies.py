@@ -49,7 +49,8 @@ def test_declarations_are_found(tmp_path: Path, name: str, content: str) -> None
         ("PIL.Image", "Pillow"), ("cv2", "opencv-python-headless"), ("sklearn.svm", "scikit-learn"), ("yaml", "PyYAML"),
         ("skimage", "scikit-image"), ("google.cloud.storage", "google-cloud-storage"), ("bs4", "beautifulsoup4"),
         ("dateutil", "python-dateutil"), ("torch", "torch"), ("umap", "umap-learn"), ("serial", "pyserial"),
-        ("monai.data", "monai-weekly"), ("rdkit", "rdkit-pypi"), ("vtkmodules", "vtk"), ("parselmouth", "praat-parselmouth"),
+        ("monai.data", "monai-weekly"), ("rdkit", "rdkit-pypi"), ("vtkmodules", "vtk"),
+        ("parselmouth", "praat-parselmouth"),
     ],
 )  # fmt: skip
 def test_import_names_that_differ_from_their_distribution(module: str, distribution: str) -> None:

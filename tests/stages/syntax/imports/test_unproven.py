@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from stages.syntax.imports.arriving import Arriving
+from stages.syntax.imports.hosts import host_of
 from stages.syntax.stage import STAGE
 from tests.builders import run_stage
 from tests.stages.syntax.imports.projects import codes, findings, judge
@@ -253,3 +254,9 @@ def test_what_comes_with_a_declared_distribution_is_low(tmp_path: Path, monkeypa
     outcome = judge(tmp_path, {"pyproject.toml": DATASETS, "a.py": "import nosuch\nimport nosuchother\n"})
     assert codes(outcome) == [("IMP002", "LOW"), ("IMP002", "HIGH")]
     assert "needs it" in outcome.findings[0].message
+
+
+@pytest.mark.parametrize(("path", "host"), [("a.ipynb", "Jupyter"), ("jupyter_config.py", "Jupyter"), ("a.py", None)])
+def test_a_notebook_is_run_by_what_it_imports(path: str, host: str | None) -> None:
+    assert host_of(path, "IPython") == host
+    assert host_of(path, "numpy") is None
