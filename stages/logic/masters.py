@@ -52,3 +52,18 @@ def _is_half(node: ast.expr) -> bool:
     """Say whether an argument of `to` is a low dtype, or one that a variable holds."""
     name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
     return name in _HALF or "dtype" in name
+
+
+def are_all_plain(state: State) -> bool:
+    """Say whether every model on this path is visibly built of torch's own layers, so that no region is in fp32."""
+    values = (*state.env.values(), *state.heap.values())
+    models = [value for value in values if isinstance(value, Model) and not value.label.endswith("Loss")]
+    return bool(models) and all(_is_plain(model) for model in models)
+
+
+def _is_plain(model: Model) -> bool:
+    node = model.key[-1]
+    if model.key[0] != "model" or not isinstance(node, ast.Call):
+        return False
+    calls = [part for part in ast.walk(node) if isinstance(part, ast.Call)]
+    return all(ast.unparse(part.func).startswith(("nn.", "torch.nn.")) for part in calls)

@@ -17,6 +17,7 @@ _OPTIMIZER = re.compile(r"\w+(?:\.\w+)*\.optim(?:izers?)?(?:\.\w+)*\.[A-Z]\w*")
 _OPTIMIZER_CLASS = re.compile(
     r"(?:transformers|deepspeed|apex|bitsandbytes|torch_optimizer|lion_pytorch)(?:\.\w+)*"
     r"\.\w*(?:Adam\w*|Adafactor|SGD\w*|Lion\w*|LAMB|Lamb)"
+    r"|(?:torch_optimizer|pytorch_optimizer|distributed_shampoo)(?:\.\w+)*\.(?:[A-Z]\w*)"
 )
 _NO_OPTIMIZER = re.compile(r"lr_scheduler|swa_utils|Schedul|LR$|Averag|Config$|Args$|Arguments$|Error$|Type$|Names?$")
 _CLIPPERS = frozenset(
