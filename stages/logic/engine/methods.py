@@ -209,8 +209,13 @@ def _of_framework(walker: Walker, attempt: Attempt, given: Given, framework: Fra
             effects.backward(walker, attempt, node, given.get(0, "loss") or NONE, framework)
             return NONE
         case "prepare" | "setup" | "setup_optimizers" | "setup_module" | "prepare_model" | "prepare_optimizer":
-            values = tuple(_prepared(attempt, value) for value in given.args)
+            labels = [last_name(item) for item in node.args]
+            pairs = zip(given.args, [*labels, *[""] * len(given.args)], strict=False)
+            values = tuple(_prepared(attempt, value, label, framework) for value, label in pairs)
             return values[0] if len(values) == 1 else Items(values, "tuple")
+        case "unscale_gradients":
+            effects.unscaled_by_framework(attempt)
+            return NONE
         case "autocast":
             enabled = framework.precision not in ("no", "32", "32-true")
             cached = not node.args and not node.keywords  # a handler of its own may turn the cache off
@@ -225,15 +230,16 @@ def _of_framework(walker: Walker, attempt: Attempt, given: Given, framework: Fra
     return Unknown(("call", framework.key, name)) if not given.args else fresh("call", node)
 
 
-def _prepared(attempt: Attempt, value: Value) -> Value:
+def _prepared(attempt: Attempt, value: Value, label: str, framework: Framework) -> Value:
+    """Return what a framework makes of a model, an optimizer or a scheduler that it is given."""
+    if isinstance(value, Unknown) and vocabulary.called_like_optimizer(label):
+        value = Optimizer(value.key, label, assumed=True)
     if isinstance(value, Optimizer):
-        prepared = replace(value, prepared=True)
+        prepared = replace(value, prepared=True, by=framework)
         attempt.state.known[value.key] = prepared
         return prepared
     if isinstance(value, Model | Scheduler):
         return replace(value, prepared=True)
-    if isinstance(value, Instance):
-        return value
     return value
 
 

@@ -115,6 +115,7 @@ class Optimizer:
     Args:
         owners: keys of the models whose parameters it got; empty: not known.
         prepared: a framework wrapped it, and scales, unscales and skips by itself.
+        by: that framework.
         cls: dotted name of its class, "" if not known.
     """
 
@@ -123,6 +124,7 @@ class Optimizer:
     assumed: bool = False
     owners: frozenset[Key] = frozenset()
     prepared: bool = False
+    by: Framework | None = None
     cls: str = ""
     fused: bool = False
     site: ast.AST | None = None
