@@ -144,7 +144,7 @@ def check(event: Stepped | Unscaled) -> Iterator[Problem]:
     yield Problem(
         place=at,
         message=f"The backward of an unscaled loss: {scaler.label} {verb} {event.optimizer.label} with its gradients",
-        why="The gradients are divided by a scale that they never carried, so the update is up to 65536 times too small.",
+        why="The gradients are divided by a scale that they never carried: updates are up to 65536 times too small.",
         remedy=f"Write `{scaler.label}.scale(loss).backward()`: scale() returns the scaled loss and changes nothing.",
         related=((event.place, f"{scaler.label} {verb} the optimizer"),),
         scaler=scaler,

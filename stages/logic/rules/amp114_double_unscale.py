@@ -1,0 +1,151 @@
+"""AMP114: unscale_ is called twice, or after the step, before the scaler is updated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stages.logic.again import met_again
+from stages.logic.engine.events import Unscaled
+from stages.logic.flags import flags_disagree
+from stages.logic.problems import Problem
+from verifier.api import Bad, Good, RuleInfo, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RULE = RuleInfo(
+    code="AMP114",
+    name="double-unscale",
+    severity=Severity.HIGH,
+    summary="unscale_ is called a second time on an optimizer before the scaler is updated.",
+    why="The scaler raises `RuntimeError: unscale_() has already been called on this optimizer`.",
+    mode="both",
+    examples=(
+        Bad("""
+            import torch
+
+            def train(model, loader, optimizer, criterion):
+                scaler = torch.amp.GradScaler("cuda")
+                for x, y in loader:
+                    optimizer.zero_grad()
+                    with torch.autocast("cuda", dtype=torch.float16):
+                        loss = criterion(model(x), y)
+                    scaler.scale(loss).backward()
+                    scaler.unscale_(optimizer)
+                    torch.nn.utils.clip_grad_norm_(model.backbone.parameters(), 1.0)
+                    scaler.unscale_(optimizer)  # expect: AMP114
+                    torch.nn.utils.clip_grad_norm_(model.head.parameters(), 0.1)
+                    scaler.step(optimizer)
+                    scaler.update()
+        """),
+        Bad("""
+            import torch
+
+            class Trainer:
+                def __init__(self, model):
+                    self.model = model
+                    self.optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+                    self.scaler = torch.amp.GradScaler("cuda")
+
+                def grad_norm(self):
+                    self.scaler.unscale_(self.optimizer)
+                    return sum(p.grad.norm() for p in self.model.parameters())
+
+                def clip(self):
+                    self.scaler.unscale_(self.optimizer)  # expect: AMP114
+                    torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+
+                def step(self, x):
+                    self.scaler.scale(self.model(x).mean()).backward()
+                    print(self.grad_norm())
+                    self.clip()
+                    self.scaler.step(self.optimizer)
+                    self.scaler.update()
+        """),
+        Bad("""
+            import torch
+
+            def step(model, loss, optimizer, scaler):
+                scaler.scale(loss).backward()
+                scaler.step(optimizer)
+                scaler.unscale_(optimizer)  # expect: AMP114
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                scaler.update()
+        """),
+        Good("""
+            import torch
+
+            def train(model, loader, optimizer, criterion, log_every):
+                scaler = torch.amp.GradScaler("cuda")
+                for i, (x, y) in enumerate(loader):
+                    optimizer.zero_grad()
+                    with torch.autocast("cuda", dtype=torch.float16):
+                        loss = criterion(model(x), y)
+                    scaler.scale(loss).backward()
+                    scaler.unscale_(optimizer)
+                    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                    scaler.step(optimizer)
+                    scaler.update()
+        """),
+        Good("""
+            import torch
+
+            def train(model, loader, opt_a, opt_b, criterion):
+                scaler = torch.amp.GradScaler("cuda")
+                for x, y in loader:
+                    with torch.autocast("cuda", dtype=torch.float16):
+                        loss = criterion(model(x), y)
+                    scaler.scale(loss).backward()
+                    for optimizer in (opt_a, opt_b):
+                        scaler.unscale_(optimizer)
+                    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                    for optimizer in (opt_a, opt_b):
+                        scaler.step(optimizer)
+                        optimizer.zero_grad()
+                    scaler.update()
+        """),
+        Good("""
+            import torch
+
+            class Trainer:
+                def __init__(self, model, clip):
+                    self.model, self.clip = model, clip
+                    self.optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+                    self.scaler = torch.amp.GradScaler("cuda")
+
+                def step(self, x, watch=False):
+                    self.scaler.scale(self.model(x).mean()).backward()
+                    unscaled = False
+                    if self.clip:
+                        self.scaler.unscale_(self.optimizer)
+                        unscaled = True
+                        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
+                    if watch:
+                        if not unscaled:
+                            self.scaler.unscale_(self.optimizer)
+                        print(sum(p.grad.norm() for p in self.model.parameters()))
+                    self.scaler.step(self.optimizer)
+                    self.scaler.update()
+        """),
+    ),
+)
+
+
+def check(event: Unscaled) -> Iterator[Problem]:
+    """Report a second unscale_, or one after the step, with no backward in between."""
+    found = met_again(event)
+    if found is None or found.why != "twice":
+        return
+    scaler = event.scaler.label
+    yield Problem(
+        place=event.place,
+        message=f"{scaler}.unscale_({event.optimizer.label}) is called again before {scaler}.update()",
+        why="This call raises RuntimeError: the gradients are unscaled already.",
+        remedy="Unscale once in each step, before the first thing that reads or clips gradients.",
+        related=((found.first, "unscaled or stepped here first"),),
+        scaler=event.scaler,
+        suspicion=flags_disagree(event.state),
+    )
+
+
+CHECKS = {Unscaled: check}
