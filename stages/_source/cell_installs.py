@@ -11,10 +11,11 @@ from stages._source.requirements import normalise
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_INSTALLS = re.compile(r"\b(?:pip3?|conda|mamba)\s+install\b((?:[^;&|#\n]|(?<=\S)#)*)")
+_INSTALLS = re.compile(r"\b(?:pip3?|conda|mamba)\s+(?:-\S+\s+)*install\b((?:[^;&|#\n]|(?<=\S)#)*)")
 _CUT = re.compile(r"[\\]\s*\Z")  # the command goes on on the next line
 _TAKES_VALUE = frozenset({"-r", "-c", "-i", "-e", "-f", "-t", "-n", "--index-url", "--extra-index-url", "--find-links"})
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+_EXTRAS = re.compile(r"[\w.-]+\[([\w\s,.-]*)\]")
 _ADDRESS = re.compile(r"(?:git\+|https?://)\S*?/([\w.-]+?)(?:\.git)?(?:@[^#\s]*)?(?:#egg=([\w.-]+).*)?\Z")
 
 
@@ -37,7 +38,7 @@ def _commands(lines: Iterable[str]) -> Iterator[str]:
 
 def _named(command: str) -> Iterator[str]:
     try:
-        words = shlex.split(command)
+        words = shlex.split(command.replace(", ", ","))
     except ValueError:  # a quote that is closed elsewhere
         words = command.replace('"', " ").replace("'", " ").split()
     skip = False
@@ -48,3 +49,10 @@ def _named(command: str) -> Iterator[str]:
             yield match[2] or match[1]
         elif match := _NAME.match(word):
             yield match[0]
+            yield from _extras(word)
+
+
+def _extras(word: str) -> Iterator[str]:
+    """Yield the extras that are asked for: most bear the name of what they add."""
+    if match := _EXTRAS.match(word):
+        yield from (name.strip() for name in match[1].split(",") if name.strip())

@@ -12,7 +12,11 @@ from stages._source.cell_installs import installed_by
     [
         (["!pip install pypdf"], {"pypdf"}),
         (["%pip install -qU Sentence_Transformers==2.1 'torch>=2'"], {"sentence-transformers", "torch"}),
-        (['!python -c "import monai" || pip install -q "monai-weekly[nibabel, tqdm]"'], {"monai-weekly"}),
+        (
+            ['!python -c "import monai" || pip install -q "monai-weekly[nibabel, tqdm]"'],
+            {"monai-weekly", "nibabel", "tqdm"},
+        ),
+        (["!pip -q install a"], {"a"}),
         (["!pip install -r requirements.txt --extra-index-url https://x.org/simple anyio"], {"anyio"}),
         (["!pip install git+https://example.org/me/tool.git@v1"], {"tool"}),
         (["!pip install git+https://example.org/me/tool#egg=real-name"], {"real-name"}),
