@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from stages._source.walking import children, walk
+
 _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
@@ -135,20 +137,38 @@ def is_type_checking(test: ast.expr) -> bool:
     return bool(name == "TYPE_CHECKING")
 
 
-def literal_constants(body: list[ast.stmt]) -> dict[str, object]:
-    """Return the module-level names that are assigned once, to a literal number, text or truth value."""
+def literal_constants(tree: ast.Module, declared: frozenset[str]) -> dict[str, object]:
+    """Return the module-level names that one statement binds, once, to a literal number, text or truth value.
+
+    `declared` are names that functions may bind.
+    """
     values: dict[str, object] = {}
-    seen: dict[str, int] = {}
-    pending = list(body)
+    seen: dict[str, int] = dict.fromkeys(declared, 2)
+    pending: list[ast.AST] = list(tree.body)
+    top = {id(node) for node in tree.body}
     while pending:
         node = pending.pop()
-        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.For):
+        for name in _binds(node):
+            seen[name] = seen.get(name, 0) + 1
+        if isinstance(node, ast.Assign | ast.AnnAssign) and id(node) in top and isinstance(node.value, ast.Constant):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            for name in (item.id for target in targets for item in ast.walk(target) if isinstance(item, ast.Name)):
-                seen[name] = seen.get(name, 0) + (1 if node in body else 2)
-        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant):
             values |= {target.id: node.value.value for target in targets if isinstance(target, ast.Name)}
-        for field_name in ("body", "orelse", "finalbody", "handlers", "cases"):
-            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                pending += getattr(node, field_name, [])
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            pending.extend(children(node))
     return {name: value for name, value in values.items() if seen.get(name) == 1}
+
+
+def names_declared_global(tree: ast.Module) -> frozenset[str]:
+    """Return the module-level names that functions may bind."""
+    return frozenset(name for node in walk(tree) if isinstance(node, ast.Global) for name in node.names)
+
+
+def _binds(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Name):
+        return [] if isinstance(node.ctx, ast.Load) else [node.id]
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.alias):
+        return [node.asname or node.name.partition(".")[0]]
+    name = getattr(node, "name", None) or getattr(node, "rest", None)  # an except clause, a pattern
+    return [name] if isinstance(name, str) else []

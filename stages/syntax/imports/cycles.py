@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from stages._source.walking import children
+from stages.syntax.imports.called import called_on_import
 from stages.syntax.imports.graph import Edge, adjacency, components, reaching, shortest_path
 from stages.syntax.imports.simulate import Simulation
 from stages.syntax.imports.simulated import Failed
 from stages.syntax.imports.world import World
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from stages._source.folders import Listing
@@ -130,35 +130,11 @@ def promoted_edges(project: Project, edges: Sequence[Edge], area: set[str]) -> t
     found = []
     for edge in lazy:
         scopes = [record.scope for record in project.records_of(edge.source) if record.line == edge.line]
+        calls = project.exports.named_imports(project.locator.layout.absolute(edge.source))
+        scopes += [call.scope for call in calls if call.site.line == edge.line]
         if any(not called.isdisjoint(scope.split(".")) for scope in scopes):
             found.append(Edge(edge.source, edge.target, edge.line, "eager", edge.implied))
     return tuple(found)
-
-
-def called_on_import(trees: Iterable[ast.Module]) -> set[str]:
-    """Return names of functions and classes that module-level code may call, directly or through others."""
-    by_function: dict[str, set[str]] = {}
-    called: set[str] = set()
-    for tree in trees:
-        pending: list[tuple[ast.AST, str]] = [(tree, "")]
-        while pending:
-            node, function = pending.pop()
-            if isinstance(node, ast.Call):
-                name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-                (by_function.setdefault(function, set()) if function else called).add(name)
-            inner = node.name if isinstance(node, ast.FunctionDef) and not function else function
-            for child in children(node):
-                decorators = node.decorator_list if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
-                pending.append((child, function if child in decorators else inner))
-            if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                tails = (getattr(item, "id", getattr(item, "attr", "")) for item in node.decorator_list)
-                called.update(tail for tail in tails if tail)
-    pending_names = list(called)
-    while pending_names:
-        for name in by_function.get(pending_names.pop(), set()) - called:
-            called.add(name)
-            pending_names.append(name)
-    return called
 
 
 class Simulations:
@@ -205,7 +181,10 @@ class Simulations:
         """Leave out the folders that hold nothing anyone asks for: most entries then share one import path."""
         if self._wanted is None:
             scans = map(self._project.scan, self._project.names.paths())
-            sites = (site for scan in scans for site in scan.imports if not site.level)
+            sites = [site for scan in scans for site in scan.imports if not site.level]
+            for path in self._project.names.paths():
+                calls = self._project.exports.named_imports(self._project.locator.layout.absolute(path))
+                sites += [call.site for call in calls if not call.site.level]
             self._wanted = frozenset(site.module.partition(".")[0] for site in sites)
         wanted = self._wanted | {name.partition(".")[0]}
         layout = self._project.locator.layout

@@ -11,12 +11,14 @@ from stages._source import opcodes
 from stages._source.bytecode import read
 from stages._source.compiling import compile_bytes
 from stages._source.records import FileScan
+from stages.syntax.imports.named_imports import MAY_IMPORT_BY_NAME, named_imports
 from stages.syntax.imports.tree_scan import is_dynamic, scan_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stages._source.records import ImportSite
+    from stages.syntax.imports.named_imports import NamedImport
     from stages.syntax.imports.places import Locator
 
 _SIZE_LIMIT = 600_000
@@ -61,6 +63,7 @@ class Exports:
         self._all: dict[str, Names] = {}
         self._public: dict[str, Names] = {}
         self._every: dict[str, Names] = {}
+        self._named: dict[str, tuple[NamedImport, ...]] = {}
 
     def scan(self, file: str) -> FileScan:
         """Return the facts of a file: those of the fast pass, or else from its syntax tree."""
@@ -69,6 +72,17 @@ class Exports:
             known = _glance(file, self._locator.bytes_of(file)) or scan_tree(file, self._tree_of(file))
             self._scans[file] = known
         return known
+
+    def named_imports(self, file: str) -> tuple[NamedImport, ...]:
+        """Return the calls that import a module of a name that is written out."""
+        data = self._locator.bytes_of(file)
+        if b"import_module" not in data and b"__import__" not in data:
+            return ()
+        if file not in self._named:
+            tree = self._tree_of(file) if MAY_IMPORT_BY_NAME.search(data) else None
+            is_package = file.endswith("/__init__.py")
+            self._named[file] = named_imports(tree, is_package=is_package) if tree is not None else ()
+        return self._named[file]
 
     def changes_itself(self, file: str) -> bool:
         """Say whether a module's text may add names or submodules that no statement shows."""

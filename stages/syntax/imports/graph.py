@@ -79,6 +79,10 @@ class Grapher:
                     self._edge(walk, site, above, implied=True)
             elif place.found is not None:
                 self._found(walk, site, place)
+        for named in self._exports.named_imports(walk.file):
+            place = self._locator.locate(walk.file, named.site.module, named.site.level)
+            if place.problem is None and place.found is not None:
+                self._edge(walk, named.site, place.found)
         return FileImports(tuple(walk.edges), tuple(walk.suspects), walk.groups, walk.checked)
 
     def _found(self, walk: _Walk, site: ImportSite, place: Place) -> None:

@@ -8,7 +8,8 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Literal
 
 from stages._source.walking import children
-from stages.syntax.imports.cycles import Simulations, called_on_import, ring_of
+from stages.syntax.imports.called import called_on_import
+from stages.syntax.imports.cycles import Simulations, ring_of
 from stages.syntax.imports.graph import adjacency, components
 from stages.syntax.imports.movable import FixedImport, LazyImport, Movables, without
 

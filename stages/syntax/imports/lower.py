@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stages._source.walking import children, walk
 from stages.syntax.imports import program as p
-from stages.syntax.imports.conditions import literal_constants
-from stages.syntax.imports.expressions import Expressions, chain_of
-from stages.syntax.imports.statements import CATCHES_IMPORT_ERROR, import_text
+from stages.syntax.imports.conditions import literal_constants, names_declared_global
+from stages.syntax.imports.expressions import Expressions, assigned_within, chain_of, holds_something
+from stages.syntax.imports.functions import is_suspended, own_names
+from stages.syntax.imports.listed import listed
+from stages.syntax.imports.named_imports import MAY_IMPORT_BY_NAME, importers
+from stages.syntax.imports.statements import import_text
+from stages.syntax.imports.tree_scan import is_dynamic
 from stages.syntax.names.scopes import mangled
 
 if TYPE_CHECKING:
@@ -18,14 +23,21 @@ if TYPE_CHECKING:
 
     from stages.syntax.imports.conditions import Conditions
 
+_MAY_BE_DYNAMIC = re.compile(rb"(?<![.\w])(?:globals|vars|locals|exec|eval|setattr|__path__)\b|\.\s*modules\b")
+_MAY_DECLARE_GLOBAL = re.compile(rb"^[ \t]+global\s|[;:]\s*global\s", re.MULTILINE)
 _OBSCURING = frozenset({"globals", "vars", "locals", "exec", "setattr"})
-_SUSPENDED = (ast.Yield, ast.YieldFrom, ast.Await)
 
 
-def lower_module(tree: ast.Module, conditions: Conditions) -> p.Block:
-    """Return the program of a module as it runs on import."""
-    known = replace(conditions, constants=literal_constants(tree.body))
-    return _Lowering(known, postponed=is_postponed(tree, conditions), function=None).block(tree.body)
+def lower_module(tree: ast.Module, conditions: Conditions, text: bytes) -> p.Block:
+    """Return the program of a module as it runs on import; what its text does not mention is not looked for."""
+    declared = names_declared_global(tree) if _MAY_DECLARE_GLOBAL.search(text) else frozenset()
+    known = importers(tree) if MAY_IMPORT_BY_NAME.search(text) else frozenset()
+    hidden = _MAY_BE_DYNAMIC.search(text) is not None and is_dynamic(tree)
+    conditions = replace(conditions, constants={} if hidden else literal_constants(tree, declared))
+    lowering = _Lowering(conditions, known, postponed=is_postponed(tree, conditions), function=None)
+    lowering.assigns_within = b":=" in text
+    lowering.unfollowed = None if hidden else declared
+    return lowering.block(tree.body)
 
 
 def is_postponed(tree: ast.Module, conditions: Conditions) -> bool:
@@ -44,38 +56,27 @@ def lower_function(function: p.Function, conditions: Conditions) -> p.Block:
         function.globals = frozenset(
             name for node in walk(function.node) if isinstance(node, ast.Global) for name in node.names
         )
-        function.locals = _locals(function.node) - function.globals
-        if _is_suspended(function.node):
+        function.locals = (function.outer | own_names(function.node)) - function.globals
+        if is_suspended(function.node):
             function.block = ()
             return function.block
-        function.block = _Lowering(conditions, postponed=function.postponed, function=function).block(
-            function.node.body
-        )
+        lowering = _Lowering(conditions, function.importers, postponed=function.postponed, function=function)
+        lowering.unfollowed = function.globals
+        function.block = lowering.block(function.node.body)
     return function.block
 
 
-def _locals(node: ast.FunctionDef) -> frozenset[str]:
-    arguments = node.args
-    names = {item.arg for item in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]}
-    names |= {item.arg for item in (arguments.vararg, arguments.kwarg) if item}
-    for item in walk(node):
-        if isinstance(item, ast.Name) and not isinstance(item.ctx, ast.Load):
-            names.add(item.id)
-        elif isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and item is not node:
-            names.add(item.name)
-        elif isinstance(item, ast.alias):
-            names.add(item.asname or item.name.partition(".")[0])
-        elif isinstance(item, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and item.name:
-            names.add(item.name)
-        elif isinstance(item, ast.arg):
-            names.add(item.arg)  # of an inner function: a miss does no harm
-    return frozenset(names)
-
-
 class _Lowering:
-    def __init__(self, conditions: Conditions, *, postponed: bool, function: p.Function | None) -> None:
+    """`unfollowed` are names whose values functions may change unseen; None: any name is one."""
+
+    def __init__(
+        self, conditions: Conditions, known: frozenset[p.Chain], *, postponed: bool, function: p.Function | None
+    ) -> None:
         self._conditions = conditions
-        self._expressions = Expressions(conditions)
+        self._importers = known
+        self._expressions = Expressions(conditions, known)
+        self.unfollowed: frozenset[str] | None = None
+        self.assigns_within = True
         self._postponed = postponed
         self._function = function
         self._out: list[p.Instruction] = []
@@ -117,12 +118,17 @@ class _Lowering:
         elif isinstance(node, ast.Return | ast.Raise):
             self._leave(node)
         elif isinstance(node, ast.Delete):
-            self._out.append(p.Delete(tuple(item.id for item in node.targets if isinstance(item, ast.Name))))
+            gone = tuple(item.id for item in node.targets if isinstance(item, ast.Name))
+            self._out.append(p.Delete(node.lineno, _first_line(node), gone))
         else:
             self._simple(node)
 
     def _use(self, *nodes: ast.expr | None) -> None:
-        self._out += self._expressions.uses(node for node in nodes if node is not None)
+        for node in nodes:
+            if node is not None:
+                self._out += self._expressions.uses([node])
+                if self.assigns_within:
+                    self._bind(assigned_within(node))
 
     def _simple(self, node: ast.stmt) -> None:
         if isinstance(node, ast.Assign):
@@ -145,33 +151,50 @@ class _Lowering:
     def _assign(self, targets: list[ast.expr], value: ast.expr, node: ast.stmt) -> None:
         self._use(value)
         if any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets):
-            self._out.append(p.ExtendAll(_literal_names(value), fresh=True))
+            self._out.append(p.ExtendAll(listed(value), True, node.lineno, _first_line(node)))
             return
         chain = chain_of(value)
         for target in targets:
             if isinstance(target, ast.Name) and chain:
                 self._out.append(p.Alias(target.id, chain, node.lineno, _first_line(node)))
+            elif isinstance(target, ast.Name) and self._is_followed(target.id, value):
+                self._out.append(p.Assign(target.id, value))
             else:
-                if not isinstance(target, ast.Name):
-                    self._use(*_loads_in_target(target))
-                self._bind([target])
+                self._store(target, node)
+
+    def _is_followed(self, name: str, value: ast.expr) -> bool:
+        if self.unfollowed is None or name in self.unfollowed:
+            return isinstance(value, ast.Call)  # a module is a module whoever changes what
+        if isinstance(value, ast.Constant):
+            return value.value is not ...
+        return isinstance(value, ast.Call | ast.BoolOp | ast.IfExp | ast.Compare | ast.UnaryOp)
+
+    def _store(self, target: ast.expr, node: ast.stmt) -> None:
+        if not isinstance(target, ast.Name):
+            self._use(*_loads_in_target(target))
+        if isinstance(target, ast.Attribute) and (owner := chain_of(target.value)):
+            self._out.append(p.SetAttribute(owner, target.attr, node.lineno, _first_line(node)))
+        self._bind([target])
 
     def _augmented(self, node: ast.AugAssign) -> None:
         self._use(node.value)
         if isinstance(node.target, ast.Name) and node.target.id == "__all__":
-            self._out.append(p.ExtendAll(_literal_names(node.value), fresh=False))
+            self._out.append(p.ExtendAll(listed(node.value), False, node.lineno, _first_line(node)))
         elif isinstance(node.target, ast.Name):
             self._out.append(p.Use(node.lineno, _first_line(node), (node.target.id,), call=False))
+            self._bind([node.target])
         else:
             self._use(*_loads_in_target(node.target))
 
     def _append_to_all(self, node: ast.stmt) -> None:
         call = node.value if isinstance(node, ast.Expr) else None
         if isinstance(call, ast.Call) and chain_of(call.func)[:1] == ("__all__",):
-            literal = _literal_names(call.args[0]) if len(call.args) == 1 else None
+            added = listed(call.args[0]) if len(call.args) == 1 else None
             if chain_of(call.func) == ("__all__", "append") and isinstance(call.args[0], ast.Constant):
-                literal = (str(call.args[0].value),)
-            self._out.append(p.ExtendAll(literal, fresh=False))
+                added = (str(call.args[0].value),)
+            elif chain_of(call.func) != ("__all__", "extend"):
+                added = None
+            self._out.append(p.ExtendAll(added, False, node.lineno, _first_line(node)))
 
     def _bind(self, targets: Iterable[ast.expr | None]) -> None:
         names = [
@@ -199,7 +222,11 @@ class _Lowering:
         if isinstance(node, ast.AsyncFunctionDef) or node.decorator_list:
             self._out.append(p.Bind((node.name,)))
         else:
-            self._out.append(p.Define(node.name, p.Function(node, self._postponed)))
+            self._out.append(p.Define(node.name, self._function_of(node)))
+
+    def _function_of(self, node: ast.FunctionDef) -> p.Function:
+        outer = self._function.locals if self._function is not None else frozenset()
+        return p.Function(node, self._postponed, self._importers, outer)
 
     def _call_decorators(self, decorators: list[ast.expr]) -> None:
         for decorator in reversed(decorators):
@@ -209,7 +236,7 @@ class _Lowering:
     def _class(self, node: ast.ClassDef) -> None:
         self._use(*node.decorator_list, *node.bases, *(keyword.value for keyword in node.keywords))
         own = [item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
-        initialiser = p.Function(own[-1], self._postponed) if own and not own[-1].decorator_list else None
+        initialiser = self._function_of(own[-1]) if own and not own[-1].decorator_list else None
         followed = not node.decorator_list and not node.keywords
         outer, self._class_name = self._class_name, node.name
         block = self.block(node.body)
@@ -221,7 +248,9 @@ class _Lowering:
         outcome = self._conditions.decide(node.test)
         if outcome is None:
             self._use(node.test)
-            self._either([node.body, node.orelse])
+            body, otherwise = self.block(node.body), self.block(node.orelse)
+            names = tuple(sorted(binds(body) | binds(otherwise)))
+            self._out.append(p.Branch(node.test, body, otherwise, names, guess=True))
         else:
             for item in node.body if outcome else node.orelse:
                 self._statement(item)
@@ -259,15 +288,14 @@ class _Lowering:
             self._use(node.test)
         else:
             self._use(node.iter)
-            certain = True if isinstance(node.iter, ast.List | ast.Tuple) and node.iter.elts else None
+            certain = True if holds_something(node.iter) else None
         if certain is False:
             return
-        before = (
-            [] if isinstance(node, ast.While) else [ast.Assign([node.target], ast.Constant(None), lineno=node.lineno)]
-        )
-        if certain:
-            for item in [*before, *node.body]:
-                self._statement(item)
+        before = [] if isinstance(node, ast.While) else [_unknown([node.target])]
+        body = self.block([*before, *node.body])
+        if certain and not _has_jumps(node.body):
+            self._out += body
+            self._out.append(p.Forget(tuple(sorted(binds(body)))))  # it may run again
         else:
             self._either([[*before, *node.body], node.orelse])
 
@@ -291,11 +319,11 @@ def binds(block: p.Block) -> set[str]:
             names |= {bound for name, bound in item.names if name != "*"}
         elif isinstance(item, p.Bind):
             names |= set(item.names)
-        elif isinstance(item, p.Alias | p.Define | p.DefineClass):
+        elif isinstance(item, p.Alias | p.Assign | p.Define | p.DefineClass):
             names.add(item.name)
         elif isinstance(item, p.ExtendAll):
             names.add("__all__")
-        elif isinstance(item, p.Either | p.Attempt):
+        elif isinstance(item, p.Either | p.Branch | p.Attempt):
             names |= set(item.binds)
     return names
 
@@ -308,23 +336,7 @@ def _caught(node: ast.expr | None) -> frozenset[str] | None:
 
 
 def _is_suppress(node: ast.Call) -> bool:
-    if chain_of(node.func)[-1:] != ("suppress",):
-        return False
-    return any(
-        chain_of(item)[-1:] and chain_of(item)[-1] in CATCHES_IMPORT_ERROR | {"AttributeError"} for item in node.args
-    )
-
-
-def _is_suspended(node: ast.FunctionDef) -> bool:
-    """Say whether calling the function runs nothing, because it is a generator."""
-    stack: list[ast.AST] = list(node.body)
-    while stack:
-        item = stack.pop()
-        if isinstance(item, _SUSPENDED):
-            return True
-        if not isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
-            stack.extend(children(item))
-    return False
+    return chain_of(node.func)[-1:] == ("suppress",) and bool(node.args)
 
 
 def _obscures(node: ast.stmt) -> bool:
@@ -338,11 +350,16 @@ def _obscures(node: ast.stmt) -> bool:
     return False
 
 
-def _literal_names(value: ast.expr) -> tuple[str, ...] | None:
-    if not isinstance(value, ast.List | ast.Tuple | ast.Set):
-        return None
-    names = [item.value for item in value.elts if isinstance(item, ast.Constant) and isinstance(item.value, str)]
-    return tuple(names) if len(names) == len(value.elts) else None
+def _has_jumps(body: Iterable[ast.stmt]) -> bool:
+    """Say whether a loop may be left, or begun anew, from within."""
+    pending: list[ast.AST] = list(body)
+    while pending:
+        item = pending.pop()
+        if isinstance(item, ast.Break | ast.Continue):
+            return True
+        if not isinstance(item, ast.For | ast.While | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
+            pending.extend(children(item))
+    return False
 
 
 def _loads_in_target(target: ast.expr) -> list[ast.expr]:
@@ -353,8 +370,12 @@ def _loads_in_target(target: ast.expr) -> list[ast.expr]:
 
 def _pattern_binds(case: ast.match_case) -> list[ast.stmt]:
     names = [item.name for item in walk(case.pattern) if isinstance(item, ast.MatchAs | ast.MatchStar) and item.name]
-    targets: list[ast.expr] = [ast.Name(name, ast.Store()) for name in names]
-    return [ast.Assign(targets, ast.Constant(None), lineno=1)] if targets else []
+    targets: list[ast.expr] = [ast.Name(name, ast.Store(), lineno=1) for name in names]
+    return [_unknown(targets)] if targets else []
+
+
+def _unknown(targets: list[ast.expr]) -> ast.stmt:
+    return ast.Assign(targets, ast.Constant(...), lineno=targets[0].lineno)
 
 
 def _first_line(node: ast.stmt) -> str:

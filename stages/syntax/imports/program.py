@@ -30,6 +30,22 @@ class ImportNames:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportCall:
+    """`importlib.import_module("..a.b", base)`, or `__import__("a.b")`, which gives `a` unless `whole`.
+
+    `base` is the package that leading dots start from, `__package__` or `__name__` where those are given.
+    """
+
+    line: int
+    text: str
+    node: ast.Call
+    name: str
+    level: int
+    base: str
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Bind:
     """Names get values that we do not follow."""
 
@@ -47,27 +63,58 @@ class Alias:
 
 
 @dataclass(frozen=True, slots=True)
-class ExtendAll:
-    """`__all__ = [...]` (or `+=`); None where the list is computed."""
+class Assign:
+    """`name = value`, where the value is a constant, or can be known once modules are as they then are."""
 
-    names: tuple[str, ...] | None
+    name: str
+    value: ast.expr
+
+
+@dataclass(frozen=True, slots=True)
+class SetAttribute:
+    """`a.b.name = ...`: whoever holds the module sees it."""
+
+    chain: Chain
+    name: str
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """`a.b.__all__`, as part of another list."""
+
+    chain: Chain
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendAll:
+    """`__all__ = [...] + a.__all__` (or `+=`); None where the list is computed in some other way."""
+
+    parts: tuple[str | ListOf, ...] | None
     fresh: bool
+    line: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A name is read, attributes of it are read, and it may be called."""
+    """A name is read, attributes of it are read, and it may be called; with `origin`, attributes of what that gives."""
 
     line: int
     text: str
     chain: Chain
     call: bool
+    origin: ast.Call | None = None
+    quiet: bool = False  # `hasattr`, `getattr` with a default: the last attribute may be missing
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
     """`del name`."""
 
+    line: int
+    text: str
     names: tuple[str, ...]
 
 
@@ -95,6 +142,24 @@ class Either:
 
     blocks: tuple[Block, ...]
     binds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """`if test:`, and what else depends on a test. Where that is unknown, `guess` tries both blocks, as `Either`."""
+
+    test: ast.expr
+    body: Block
+    otherwise: Block
+    binds: tuple[str, ...]
+    guess: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Names whose values are not known any more, as after a loop."""
+
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +195,8 @@ class Obscure:
 
 
 Instruction = (
-    ImportModule | ImportNames | Bind | Alias | ExtendAll | Use | Delete | Define | DefineClass | Either | Attempt
-    | Leave | Obscure
+    ImportModule | ImportNames | ImportCall | Bind | Alias | Assign | SetAttribute | ExtendAll | Use | Delete | Define
+    | DefineClass | Either | Branch | Forget | Attempt | Leave | Obscure
 )  # fmt: skip
 Block = tuple[Instruction, ...]
 
@@ -142,6 +207,8 @@ class Function:
 
     node: ast.FunctionDef
     postponed: bool  # annotations of what it defines are not evaluated
+    importers: frozenset[Chain] = frozenset()  # what its module calls functions that import by name
+    outer: frozenset[str] = frozenset()  # locals of the functions around it
     globals: frozenset[str] = frozenset()
     locals: frozenset[str] = frozenset()
     block: Block | None = field(default=None)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from typing import Literal as OneOf
 
 if TYPE_CHECKING:
     from stages.syntax.imports import program as p
@@ -62,7 +63,34 @@ class FunctionRef:
     travelled: bool = False
 
 
-Value = ModuleRef | FunctionRef | tuple[str, ...] | None  # a tuple is an `__all__`; None is a value not followed
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A constant. `cause`: it stands in for what a failed import did not bring."""
+
+    value: object
+    cause: Failed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """A class or function that is not followed: true, and not None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a project module that is not followed binds."""
+
+    file: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standard:
+    """Something of the standard library: calling it is not expected to fail."""
+
+
+# a tuple is an `__all__`; None is a value not followed
+Value = ModuleRef | FunctionRef | Literal | Thing | Outside | Standard | tuple[str, ...] | None
 
 
 @dataclass(slots=True)
@@ -72,7 +100,7 @@ class Module:
     number: int
     name: str
     file: str | None  # relative to the root; None outside the project and for namespace packages
-    state: Literal["initialising", "complete"]
+    state: OneOf["initialising", "complete"]
     followed: bool  # its code is simulated; otherwise any attribute may be there
     package: bool
     names: dict[str, Value] = field(default_factory=dict)
@@ -85,7 +113,17 @@ class Module:
         return self.state == "initialising" or self.broken is not None
 
     def copy(self) -> Module:
-        return replace(self, names=dict(self.names), lost=dict(self.lost))
+        return Module(
+            self.number,
+            self.name,
+            self.file,
+            self.state,
+            self.followed,
+            self.package,
+            dict(self.names),
+            dict(self.lost),
+            self.broken,
+        )
 
 
 @dataclass(slots=True)
@@ -99,6 +137,7 @@ class Frame:
     depth: int = 0
     guards: list[frozenset[str] | None] = field(default_factory=list)
     caught: list[Failed] = field(default_factory=list)
+    causes: list[Failed] = field(default_factory=list)  # why the branches that are running were taken
 
 
 def taken(value: Value, source: Module) -> Value:

@@ -6,8 +6,10 @@ import copy
 from typing import TYPE_CHECKING
 
 from stages.syntax.imports.built import BuiltModules
+from stages.syntax.imports.conditions import literal_constants, names_declared_global
 from stages.syntax.imports.lower import binds, lower_module
 from stages.syntax.imports.module_getattr import Served, served_names
+from stages.syntax.imports.values import literal_of
 
 if TYPE_CHECKING:
     import ast
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from stages.syntax.imports.conditions import Conditions
     from stages.syntax.imports.exports import Exports
     from stages.syntax.imports.places import Locator
+    from stages.syntax.imports.simulated import Value
 
 
 class World:
@@ -42,6 +45,7 @@ class World:
         self._served: dict[str, Served] = {}
         self._built = BuiltModules(locator.layout)
         self._reach: dict[str, frozenset[str]] = {}
+        self._values: dict[tuple[str, str], Value] = {}
         self.strict = False  # True: what a package does not have without some import is missed there
         facts = locator.environment.facts
         self._before_path = facts.builtin | facts.frozen
@@ -61,9 +65,12 @@ class World:
         """Return the same project with other text in some of its files, judged strictly."""
         twin = copy.copy(self)
         twin._programs = dict(self._programs)
-        twin._programs |= {path: lower_module(tree, self._conditions) for path, tree in trees.items()}
+        twin._programs |= {path: self._lower(path, tree) for path, tree in trees.items()}
         twin.strict = True
         return twin
+
+    def _lower(self, path: str, tree: ast.Module) -> p.Block:
+        return lower_module(tree, self._conditions, self._locator.bytes_of(self._locator.layout.absolute(path)))
 
     def path_of(self, found: Found) -> str | None:
         return self._locator.layout.relative(found.file) if found.file else None
@@ -81,8 +88,23 @@ class World:
             return None
         if path not in self._programs:
             tree = self._tree_of(self._locator.layout.absolute(path))
-            self._programs[path] = None if tree is None else lower_module(tree, self._conditions)
+            self._programs[path] = None if tree is None else self._lower(path, tree)
         return self._programs[path]
+
+    def value(self, path: str, name: str) -> Value:
+        """Return what a name of a complete module holds, where its text says so plainly; None if unknown."""
+        key = (path, name)
+        if key not in self._values:
+            tree = self._tree_of(self._locator.layout.absolute(path))
+            self._values[key] = (
+                None if tree is None else literal_of(tree, name, literal_constants(tree, names_declared_global(tree)))
+            )
+        return self._values[key]
+
+    def is_standard(self, name: str) -> bool:
+        """Say whether a module of the standard library is there for certain."""
+        known = self._locator.environment
+        return known.is_standard(name) and known.has_module(name) is True
 
     def binds(self, path: str | None, name: str) -> bool:
         """Say whether a statement of the module binds the name."""
@@ -108,10 +130,7 @@ class World:
         """Say whether the module's `__getattr__`, once defined, may answer for a name that is not bound yet."""
         if path is None:
             return True
-        if path not in self._served:
-            tree = self._tree_of(self._locator.layout.absolute(path))
-            self._served[path] = served_names(tree) if tree is not None else Served()
-        served = self._served[path]
+        served = self._served_by(path)
         if served.names is not None:
             return name in served.names
         if not served.calls and self._is_submodule(path, name):
@@ -121,6 +140,16 @@ class World:
             binds(program) if program is not None else self._exports.scan(self._locator.layout.absolute(path)).bindings
         )
         return name not in bound  # it would be odd to serve what the module binds itself
+
+    def serves_plainly(self, path: str | None) -> bool:
+        """Say whether the text of the module's `__getattr__` shows which names it answers for."""
+        return path is not None and self._served_by(path).names is not None
+
+    def _served_by(self, path: str) -> Served:
+        if path not in self._served:
+            tree = self._tree_of(self._locator.layout.absolute(path))
+            self._served[path] = served_names(tree) if tree is not None else Served()
+        return self._served[path]
 
     def offers(self, path: str | None, name: str) -> bool:
         """Say whether a module that is not followed may have a name that is also one of its submodules."""

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass, field
 from random import Random
 
-VALUES = ("v1", "v2")
+from tests.stages.syntax.imports.random_places import placed
+from tests.stages.syntax.imports.random_statements import statement
+
+HEADER = (
+    "import sys, os, contextlib, typing, importlib",
+    "from typing import TYPE_CHECKING",
+    "from importlib import import_module as bring",
+)
+_NO_SUCH_NAME = "    raise AttributeError(name)"
 _GETATTR_BODIES = (
-    ["    if name == 'made':", "        return 0", "    raise AttributeError(name)"],
-    ["    if name in {'made', 'made_too'}:", "        return 0", "    raise AttributeError(name)"],
+    ["    if name == 'made':", "        return 0", _NO_SUCH_NAME],
+    ["    if name in {'made', 'made_too'}:", "        return 0", _NO_SUCH_NAME],
     [
         "    try:",
         "        return {'made': 0}[name]",
@@ -20,10 +27,16 @@ _GETATTR_BODIES = (
 
 
 @dataclass
-class _Module:
+class Module:
+    """A module to be. `offers` are names that it has once it is complete, besides those of every module."""
+
     name: str
     is_package: bool
     makes: bool  # through a module-level __getattr__
+    loads: bool  # has load(), which imports when it is called
+    exports: list[str]  # __all__; empty for none
+    again: str | None = None  # the module whose v1 it re-exports as `again`
+    offers: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
     @property
@@ -38,137 +51,102 @@ class _Module:
 
 def random_package(random: Random) -> dict[str, str]:
     """Return file -> text. Names imported always exist, so whatever raises on import raises because of a cycle."""
-    names = {"pkg": True}
-    for name in random.sample(["pkg.a", "pkg.b", "pkg.c", "pkg.d"], random.randint(1, 4)):
-        names[name] = False
-    if random.random() < 0.4:
-        names |= {"pkg.sub": True, "pkg.sub.e": False}
-    if random.random() < 0.3:
-        names |= {"other": True, "other.f": False}
-    if random.random() < 0.3:
-        names["top"] = False
-    modules = [_Module(name, is_package, random.random() < 0.2) for name, is_package in names.items()]
-    star_sources = {module.name: random.random() < 0.3 for module in modules}
+    modules = [_module(random, name, is_package) for name, is_package in _names(random).items()]
     for module in modules:
-        _fill(random, module, modules, star_sources)
+        below = [other.name for other in modules if other.name.rpartition(".")[0] == module.name]
+        if module.is_package and below and random.random() < 0.3:
+            module.again = random.choice(below)
+            module.offers.append("again")
+    for module in modules:
+        _fill(random, module, modules)
     return {module.path: "\n".join(module.lines) + "\n" for module in modules}
 
 
-def _fill(random: Random, module: _Module, modules: list[_Module], has_all: dict[str, bool]) -> None:
+def _names(random: Random) -> dict[str, bool]:
+    """Return module name -> whether it is a package with an `__init__`."""
+    names = {"pkg": True}
+    for name in random.sample(["pkg.a", "pkg.b", "pkg.c", "pkg.d"], random.randint(1, 4)):
+        names[name] = False
+    if random.random() < 0.35:
+        names |= {"pkg.sub": True, "pkg.sub.e": False}
+        if random.random() < 0.3:
+            names |= {"pkg.sub.deep.g": False}  # without an __init__ in between
+    if random.random() < 0.25:
+        names |= {"other": True, "other.f": False}
+    if random.random() < 0.2:
+        names |= {"space.h": False} | ({"space.i": False} if random.random() < 0.5 else {})
+    if random.random() < 0.25:
+        names["top"] = False
+    return names
+
+
+def _module(random: Random, name: str, is_package: bool) -> Module:
+    exports = ["v1", "func", "Base"] if random.random() < 0.3 else []
+    if exports and random.random() < 0.4:
+        exports.append("_hidden")
+    makes, loads = random.random() < 0.2, random.random() < 0.15
+    offers = ["made"] * makes + ["load"] * loads
+    return Module(name, is_package, makes, loads, exports, offers=offers)
+
+
+def _fill(random: Random, module: Module, modules: list[Module]) -> None:
     blocks: list[list[str]] = [
         ["v1 = 1"],
         ["v2 = 2"],
         ["def func():", "    return v1"],
         ["class Base:", "    attr = 1"],
+        ["def deco(given):", "    return given"],
+        ["_hidden = 3"],
     ]
-    if has_all[module.name]:
-        blocks.append(['__all__ = ["v1", "func", "Base"]'])
-    if module.makes:
-        blocks.append(["def __getattr__(name):", *random.choice(_GETATTR_BODIES)])
-    if random.random() < 0.25:
-        tried, instead = random.choice([("tomllib", "nosuch"), ("nosuch", "json"), ("nosuch", "tomllib")])
-        blocks.append(["try:", f"    import {tried} as lib", "except ImportError:", f"    import {instead} as lib"])
+    others = [other for other in modules if other is not module]
+    blocks += _own_blocks(random, module, others)
     random.shuffle(blocks)
+    if random.random() < 0.1:
+        _insert_in_order(random, blocks, ["v2 = 0"], ["del v2"], ["v2 = 2"])
+        blocks.remove(["v2 = 2"])
     for _ in range(random.randint(0, 4)):
         other = random.choice(modules)
         # a module that imports itself may call what it has not prepared yet: its own fault, not a cycle's
-        statement = _statement(random, module, other) if other is not module else [f"import {other.name}"]
-        blocks.insert(random.randint(0, len(blocks)), _wrapped(random, statement))
-    module.lines = ["import sys, os, contextlib, typing"] + [line for block in blocks for line in block]
+        lines = statement(random, module, other) if other is not module else [f"import {other.name}"]
+        instead = random.choice(others)
+        blocks.insert(random.randint(0, len(blocks)), placed(random, lines, statement(random, module, instead)))
+    if module.exports and random.random() < 0.4:
+        _insert_in_order(random, blocks, ["__all__ = []"], _more_exports(random, module, others))
+    elif module.exports:
+        blocks.insert(random.randint(0, len(blocks)), [f"__all__ = {module.exports}"])
+    module.lines = [*HEADER, *(line for block in blocks for line in block)]
 
 
-def _statement(random: Random, module: _Module, other: _Module) -> list[str]:
-    """Return lines that import something of another module, and perhaps use it."""
-    what = random.choice([*VALUES, "func", "Base", *(["made"] if other.makes else [])])
-    alias = f"x{random.randint(1, 3)}"
-    forms = [
-        [f"import {other.name}"],
-        [f"import {other.name} as {alias}"],
-        [f"from {other.name} import {what}"],
-        [f"from {other.name} import {what} as {alias}"],
-        [f"from {other.name} import v1 as {alias}, Base as Y"],
-        [f"from {other.name} import *"],
-        [f"import {other.name}", f"{alias} = {other.name}.{what}"],
-        [f"import {other.name} as {alias}", f"class Derived({alias}.Base):", "    pass"],
-        [f"from {other.name} import func as {alias}", f"{alias}()"],
-        [f"import {other.name}", f"{other.name}.func()"],
-        [f"from {other.name} import *", f"{alias} = v1"],
-        [f"import {other.name} as {alias}", f"def late({alias}_={alias}.{what}): ..."],
-        [f"import {other.name} as {alias}", f"def annotated(q: {alias}.Base) -> None: ..."],
-    ]
-    if "." in other.name:
-        above, _, last = other.name.rpartition(".")
-        forms += [
-            [f"from {above} import {last}"],
-            [f"from {above} import {last} as {alias}", f"{alias}.{what}"],
-        ]
-    if relative := _relative(module, other):
-        forms += relative_forms(relative, what, alias, random)
-    return random.choice(forms)
+def _own_blocks(random: Random, module: Module, others: list[Module]) -> list[list[str]]:
+    """Return blocks that only some modules have."""
+    blocks: list[list[str]] = []
+    if module.makes:
+        inner = statement(random, module, random.choice(others), in_function=True, plain=True)
+        lazily = ["    if name == 'made':", *(f"        {line}" for line in inner), "        return 0", _NO_SUCH_NAME]
+        blocks.append(["def __getattr__(name):", *random.choice([*_GETATTR_BODIES, lazily])])
+    if module.loads:
+        inner = statement(random, module, random.choice(others), in_function=True)
+        blocks.append(["def load():", *(f"    {line}" for line in inner)])
+    if module.again is not None:
+        last = module.again.rpartition(".")[2]
+        blocks.append([random.choice([f"from .{last} import v1 as again", f"from {module.again} import v1 as again"])])
+    if random.random() < 0.25:
+        tried, instead = random.choice([("tomllib", "nosuch"), ("nosuch", "json"), ("nosuch", "tomllib")])
+        blocks.append(["try:", f"    import {tried} as lib", "except ImportError:", f"    import {instead} as lib"])
+    return blocks
 
 
-def _relative(module: _Module, other: _Module) -> tuple[str, str] | None:
-    """Return (dots and package, last name) of another module as seen from this one; None across packages."""
-    here = module.package
-    for level in range(1, here.count(".") + 2):
-        if other.name == here:
-            return "." * level, ""
-        if other.name.startswith(f"{here}."):
-            rest = other.name[len(here) + 1 :]
-            head, _, last = rest.rpartition(".")
-            return "." * level + head, last
-        here = here.rpartition(".")[0]
-    return None
+def _more_exports(random: Random, module: Module, others: list[Module]) -> list[str]:
+    """Return lines that extend `__all__`, perhaps by that of another module, whose names then are here too."""
+    listed = [other for other in others if other.exports]
+    if not listed or random.random() < 0.5:
+        return [random.choice([f"__all__ += {module.exports}", f"__all__.extend({module.exports})"])]
+    other = random.choice(listed)
+    brought = [f"from {other.name} import *", f"import {other.name} as listed"]
+    return [*brought, random.choice([f"__all__ += listed.__all__ + {module.exports}", "__all__ += listed.__all__"])]
 
 
-def relative_forms(relative: tuple[str, str], what: str, alias: str, random: Random) -> list[list[str]]:
-    prefix, last = relative
-    whole = f"{prefix}{'.' if last and not prefix.endswith('.') else ''}{last}"
-    forms = [
-        [f"from {whole} import {what}"],
-        [f"from {whole} import {what} as {alias}", f"{alias}"],
-        [f"from {whole} import *"],
-    ]
-    if last:
-        forms += [[f"from {prefix} import {last}"], [f"from {prefix} import {last} as {alias}", f"{alias}.{what}"]]
-    return forms
-
-
-def _wrapped(random: Random, lines: list[str]) -> list[str]:
-    """Put the statement at module level, or into one of the places that change when or whether it runs."""
-    choice = random.random()
-    has_star = any("import *" in line for line in lines)
-    if choice < 0.45:
-        return lines
-    if choice < 0.53 and not has_star:
-        return ["class Holder:", *_indented(lines)]
-    if choice < 0.61:
-        return [f"if {random.choice(['True', 'sys.version_info >= (3, 0)', 'not False'])}:", *_indented(lines)]
-    if choice < 0.66:
-        return ["if typing.TYPE_CHECKING:", *_indented(lines), "else:", "    unchecked = 1"]
-    if choice < 0.78:
-        caught = random.choice(
-            ["ImportError", "ImportError", "AttributeError", "Exception", "(ImportError, AttributeError)"]
-        )
-        handler = random.choice(["    pass", "    v2 = None", "    x1 = None", "    raise"])
-        return ["try:", *_indented(lines), f"except {caught}:", handler, *_after_try(random, lines)]
-    if choice < 0.82:
-        return ["with contextlib.suppress(ImportError):", *_indented(lines)]
-    if choice < 0.86:
-        return ["try:", *_indented(lines), "finally:", "    done = 1"]
-    if has_star:
-        return lines
-    body = ["def lazy():", *_indented(lines)]
-    return [*body, "lazy()"] if random.random() < 0.4 else body
-
-
-def _after_try(random: Random, lines: list[str]) -> list[str]:
-    """Perhaps use what a guarded import should have bound."""
-    words = lines[0].split()
-    if words[0] == "from" and words[-1] != "*" and random.random() < 0.4:
-        return [f"used = {words[-1]}"]
-    return []
-
-
-def _indented(lines: list[str]) -> list[str]:
-    return textwrap.indent("\n".join(lines), "    ").splitlines()
+def _insert_in_order(random: Random, blocks: list[list[str]], *inserted: list[str]) -> None:
+    places = sorted(random.randint(0, len(blocks)) for _ in inserted)
+    for shift, (place, block) in enumerate(zip(places, inserted, strict=True)):
+        blocks.insert(place + shift, block)
