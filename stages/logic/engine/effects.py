@@ -18,6 +18,7 @@ from stages.logic.engine.events import (
     Updated,
     ZeroGrad,
 )
+from stages.logic.engine.ownership import concerned
 from stages.logic.engine.protocol import Grads, Held, Turn
 from stages.logic.engine.tensors import is_plain
 from stages.logic.engine.values import (
@@ -137,6 +138,23 @@ def clip(
     attempt.note(f"{how} clips gradients", node)
     if by is not None:
         unscaled_by_framework(attempt)
+    else:
+        _remember_clipping(attempt, params, attempt.frame.place(node))
+
+
+def _remember_clipping(attempt: Attempt, params: Params, place: Place) -> None:
+    """Remember what was clipped without knowing its scale: what happens next to it may tell."""
+    protocol = attempt.state.protocol
+    keys = concerned(attempt.state, params)
+    for key in keys:
+        protocol = protocol.with_grads(key, _clipped(protocol.grads(key), place))
+    if not keys:
+        protocol = replace(protocol, others=_clipped(protocol.others, place))
+    attempt.state.protocol = protocol
+
+
+def _clipped(held: Held, place: Place) -> Held:
+    return replace(held, clipped_at=place) if held.status is Grads.UNKNOWN and not held.backwards else held
 
 
 def step(

@@ -220,11 +220,17 @@ def _copied(walker: Walker, attempt: Attempt, given: Given, name: str) -> Value:
 def _clip(walker: Walker, attempt: Attempt, given: Given, name: str) -> Value:
     last = name.rpartition(".")[2]
     params = given.get(0, "parameters")
+    if given.node.args and _last_called(given.node.args[0]) == "master_params":
+        return fresh("norm", given.node)  # apex unscales these by itself
     limit = given.get(1, {"clip_grad_value_": "clip_value", "dispatch_clip_grad": "value"}.get(last, "max_norm"))
     strict = given.keywords.get("error_if_nonfinite") == Const(True)
     of = params if isinstance(params, Params) else Params(frozenset())
     effects.clip(walker, attempt, given.node, of, last, limit, error_if_nonfinite=strict)
     return fresh("norm", given.node)
+
+
+def _last_called(node: ast.expr) -> str:
+    return node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
 
 
 def _autograd_backward(walker: Walker, attempt: Attempt, given: Given, name: str) -> Value:

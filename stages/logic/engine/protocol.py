@@ -46,6 +46,7 @@ class Held:
         stepped_at: the scaler's step that used them; nothing came after it.
         updated_at: an update that changed the scale while they waited for their step.
         cleared_at: the zero_grad that threw them away after they were unscaled.
+        clipped_at: a clipping before which, on this path, nothing says what the gradients hold.
         framework_at: the framework's own backward, which scaled the loss if the framework scales at all.
         plain_at: a backward of an unscaled loss that was added to scaled gradients, or they to it.
     """
@@ -57,6 +58,7 @@ class Held:
     stepped_at: Place | None = None
     updated_at: Place | None = None
     cleared_at: Place | None = None
+    clipped_at: Place | None = None
     framework_at: Place | None = None
     plain_at: Place | None = None
 

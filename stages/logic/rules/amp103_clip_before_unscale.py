@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stages.logic.engine.events import Clipped
-from stages.logic.engine.protocol import Grads
+from stages.logic.engine.events import Clipped, Stepped, Unscaled
+from stages.logic.engine.ownership import concerned
+from stages.logic.engine.protocol import Grads, Turn
 from stages.logic.engine.values import Const, ScaleNumber
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -13,7 +14,9 @@ from verifier.api import Bad, Good, RuleInfo, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stages.logic.engine.place import Place
     from stages.logic.engine.protocol import Held
+    from stages.logic.engine.values import Scaler
 
 RULE = RuleInfo(
     code="AMP103",
@@ -58,6 +61,42 @@ RULE = RuleInfo(
 
                 def clip(self):
                     clip_grad_norm_(self.model.parameters(), 1.0)  # expect: AMP103
+        """),
+        Bad("""
+            from torch.nn.utils import clip_grad_norm_
+
+            class AmpWrapper:
+                def backward(self, loss):
+                    self.loss_scaler.scale(loss).backward()
+
+                def step(self, params):
+                    clip_grad_norm_(params, 1.0)  # expect: AMP103
+                    self.loss_scaler.unscale_(self.optimizer)
+                    self.loss_scaler.step(self.optimizer)
+                    self.loss_scaler.update()
+        """),
+        Bad("""
+            from torch.nn.utils import clip_grad_norm_
+
+            def finish(model, optimizer, grad_scaler=None):
+                clip_grad_norm_(model.parameters(), 1.0)  # expect: AMP103
+                if grad_scaler is not None:
+                    grad_scaler.step(optimizer)
+                    grad_scaler.update()
+                else:
+                    optimizer.step()
+        """),
+        Good("""
+            from torch.nn.utils import clip_grad_norm_
+
+            def backward(scaler, optimizer, loss):
+                scaler.scale(loss).backward()
+                scaler.unscale_(optimizer)
+
+            def finish(model, optimizer, scaler):  # its callers have unscaled
+                clip_grad_norm_(model.parameters(), 1.0)
+                scaler.step(optimizer)
+                scaler.update()
         """),
         Good("""
             import torch
@@ -117,11 +156,10 @@ def check(event: Clipped) -> Iterator[Problem]:
 def _clipped(event: Clipped) -> Iterator[Held]:
     """Yield the gradients that are clipped and still scaled; none where some of them were unscaled."""
     protocol = event.state.protocol
-    known = event.state.known
-    owners = [key for key in protocol.optimizers() if known[key].owners & event.params.of]
-    concerned = [protocol.grads(key) for key in owners or protocol.optimizers()] or [protocol.others]
-    if all(held.status is Grads.SCALED for held in concerned):
-        yield concerned[0]
+    keys = concerned(event.state, event.params)
+    held = [protocol.grads(key) for key in keys] or [protocol.others]
+    if all(item.status is Grads.SCALED for item in held):
+        yield held[0]
 
 
 def _threshold_is_scaled(event: Clipped) -> bool:
@@ -129,4 +167,35 @@ def _threshold_is_scaled(event: Clipped) -> bool:
     return isinstance(limit, ScaleNumber) or (isinstance(limit, Const) and limit.value == float("inf"))
 
 
-CHECKS = {Clipped: check}
+def check_unscale(event: Unscaled) -> Iterator[Problem]:
+    """Report a clipping that unscale_ follows, with nothing between: it met what unscale_ still had to divide."""
+    held = event.state.protocol.grads(event.optimizer.key)
+    if held.clipped_at is not None and event.scaler.enabled is not False:
+        yield _afterwards(held.clipped_at, event.place, event.scaler, "unscaled only here")
+
+
+def check_step(event: Stepped) -> Iterator[Problem]:
+    """Report a clipping that the scaler's step follows, in files where nobody unscales: the step itself does."""
+    scaler = event.scaler
+    if scaler is None or scaler.enabled is False or scaler.kind == "custom":
+        return
+    protocol = event.state.protocol
+    at = protocol.grads(event.optimizer.key).clipped_at
+    if at is None or protocol.turn(scaler.key, event.optimizer.key) is not Turn.READY:
+        return
+    if not any("unscale" in line for place in (at, event.place) for line in place.module.lines):
+        yield _afterwards(at, event.place, scaler, "unscaled only inside of this step")
+
+
+def _afterwards(at: Place, later: Place, scaler: Scaler, what: str) -> Problem:
+    return Problem(
+        place=at,
+        message="Gradients are clipped before they are unscaled",
+        why="With the scaler on they are up to 65536 times too large here, and the threshold cuts nearly all away.",
+        remedy=f"Call `{scaler.label}.unscale_(optimizer)` before clipping.",
+        related=((later, what),),
+        scaler=scaler,
+    )
+
+
+CHECKS = {Clipped: check, Unscaled: check_unscale, Stepped: check_step}
