@@ -159,7 +159,8 @@ def _of_table(data: Mapping[str, Any], key: str, role: Role, group: str = "") ->
             extras = options.get("extras")
             named = tuple(normalise(str(extra)) for extra in extras) if isinstance(extras, list) else ()
             bounded = value != "*" and options.get("version") != "*"
-            yield replace(item, conditional=marked, extras=named, bounded=bounded)
+            versions = value if isinstance(value, str) else str(options.get("version", ""))
+            yield replace(item, conditional=marked, extras=named, bounded=bounded, versions=versions)
 
 
 def _of_tools(tool: Mapping[str, Any]) -> Iterator[Requirement]:

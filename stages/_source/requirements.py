@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Requirement:
         extras: of the distribution itself, as in `name[extra]`.
         conditional: it is asked for only where a marker holds.
         bounded: not every version will do; `pinned`: one version alone will.
+        versions: which, as it is written.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Requirement:
     conditional: bool = False
     bounded: bool = False
     pinned: bool = False
+    versions: str = field(default="", compare=False)
 
 
 def normalise(name: str) -> str:
@@ -61,6 +63,7 @@ def parse(text: str, role: Role, group: str = "", file: str = "") -> Iterator[Re
             conditional=";" in text,
             bounded=_BOUND.match(text) is not None,
             pinned=_PIN.match(text) is not None,
+            versions=text[(extras or match).end() :].partition(";")[0].partition("#")[0].strip(" ()\"'"),
         )
 
 

@@ -15,6 +15,7 @@ from stages.logic.engine.engine import Engine
 from stages.logic.findings import finding_of, findings_of
 from stages.logic.gates import logic_gates
 from stages.logic.starts import AMP_TEXT, walk_all
+from stages.logic.versions import TorchVersions
 from stages.logic.view import View
 from stages.logic.watch import watchers
 from verifier.api import StageOutcome, rest_of_project
@@ -54,8 +55,9 @@ def _judge(context: StageContext) -> StageOutcome:
     own = {module.path for module in modules}
     found: list[Finding] = [item for item in findings_of(known, engine.visits) if item.location.path in own]
     kinds = Kinds(project)
+    versions = TorchVersions(context.config.root)
     for module in modules:
-        view = View(project, module, kinds)
+        view = View(project, module, kinds, versions)
         for code, inspect in watching.inspections:
             found += [finding_of(known[code], problem) for problem in inspect(view)]
     return StageOutcome(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stages._source.program.origins import origins
 from stages.logic.engine.place import Place
+from stages.logic.versions import TorchVersions
 
 if TYPE_CHECKING:
     import ast
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from stages._source.program.kinds import Kinds
     from stages._source.program.project import Module, Project
     from stages._source.program.scopes import Scope, Seen
+    from stages.logic.versions import Versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,12 @@ class View:
     project: Project
     module: Module
     kinds: Kinds
+    requirements: TorchVersions = field(default_factory=TorchVersions)
+
+    @property
+    def torch(self) -> Versions:
+        """Return the versions of torch that the project says this file runs with."""
+        return self.requirements.of(self.module.path)
 
     def calls(self) -> Iterator[Seen]:
         """Yield every call of the file in source order; `node` is an `ast.Call`."""
