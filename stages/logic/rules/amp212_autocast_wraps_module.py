@@ -85,7 +85,7 @@ def inspect(view: View) -> Iterator[Problem]:
             continue
         yield Problem(
             place=view.place(seen.node),
-            message=f"autocast turns `{ast.unparse(given)}` into a plain function, which is used as a module afterwards",
+            message=f"autocast turns `{ast.unparse(given)}` into a plain function, then used as a module",
             why=f"A function has no `{used.attr}`, so line {used.lineno} raises AttributeError.",
             remedy="Write `model.forward = autocast(...)(model.forward)`, or enter the context where the model runs.",
             related=((view.place(used), "used as a module"),),
