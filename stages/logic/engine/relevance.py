@@ -38,7 +38,11 @@ class Relevance:
     def direct(self, scope: Scope) -> bool:
         """Say whether the function itself names anything of AMP training."""
         if scope not in self._direct:
-            self._direct[scope] = any(_speaks_of_amp(node) for node in own_nodes(_body(scope)))
+            banned = _banned_losses(scope)
+            self._direct[scope] = any(
+                _speaks_of_amp(node) or (isinstance(node, ast.Attribute) and node.attr in banned)
+                for node in own_nodes(_body(scope))
+            )
         return self._direct[scope]
 
     def of(self, scope: Scope, depth: int = 0) -> bool:
@@ -68,6 +72,19 @@ def _body(scope: Scope) -> Iterable[ast.AST]:
     if isinstance(node, ast.Module | ast.ClassDef):
         return node.body
     return [node.body] if isinstance(node, ast.Lambda) else []
+
+
+def _banned_losses(scope: Scope) -> frozenset[str]:
+    """Return the attributes of a method's class that hold a loss which raises under autocast."""
+    cls = scope.parent
+    if cls is None or not isinstance(cls.node, ast.ClassDef):
+        return frozenset()
+    return frozenset(
+        name
+        for name, bindings in cls.attributes.items()
+        for binding in bindings
+        if isinstance(binding.value, ast.Call) and ast.unparse(binding.value.func).endswith("BCELoss")
+    )
 
 
 def _speaks_of_amp(node: ast.AST) -> bool:
