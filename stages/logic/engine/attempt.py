@@ -117,8 +117,12 @@ class Attempt:
         """Remember that something happened, for the reader of a finding."""
         self.state.trail = Happened(what, self.frame.place(node), self.state.trail)
 
-    def decide(self, value: Value, node: ast.AST) -> bool:
-        """Say whether a value is true on this path; fork where it may be either."""
+    def decide(self, value: Value, node: ast.AST, *, of_itself: bool = False) -> bool:
+        """Say whether a value is true on this path; fork where it may be either.
+
+        Args:
+            of_itself: the test asks whether the object is there at all, which is no flag that may say something else.
+        """
         known = self.truth(value)
         if known is not None:
             return known
@@ -128,6 +132,8 @@ class Attempt:
         if facts is None:
             raise PathEnds
         self.state.facts = facts
+        if of_itself:
+            return taken
         self.state.decisions = (*self.state.decisions, (self.frame.place(node), taken))[-12:]
         return taken
 
@@ -145,13 +151,13 @@ class Attempt:
         if isinstance(value, Const):
             return value.value is None
         if isinstance(value, Scaler | Optimizer) and value.assumed:
-            none = self.decide(Unknown(("is-none", value.key)), node)
+            none = self.decide(Unknown(("is-none", value.key)), node, of_itself=True)
             if none and rebind is not None:
                 rebind(NONE)
             return none
         if isinstance(value, (*_OBJECTS, Items, Tensor)):
             return False
-        return self.decide(Unknown(("is-none", key_of(value))), node)
+        return self.decide(Unknown(("is-none", key_of(value))), node, of_itself=True)
 
 
 def condition(kind: str, *parts: Key) -> Unknown:
