@@ -38,6 +38,8 @@ def leave(walker: Walker, state: State, before: int, frame: Frame, node: ast.AST
     for active in reversed(state.contexts[before:]):
         if isinstance(active.context, Autocast):
             walker.engine.emit(AutocastLeft(place=frame.place(node), state=state.copy(), active=active), frame)
+            if active.context.enabled and not wants_no_gradient(state):
+                state.cast = active
     state.contexts = state.contexts[:before]
 
 
@@ -47,6 +49,11 @@ def autocasting(state: State) -> Active | None:
         if isinstance(active.context, Autocast):
             return active if active.context.enabled else None
     return None
+
+
+def forward_cast(state: State) -> Active | None:
+    """Return the autocast context of the forward whose backward comes next, as far as the path shows it."""
+    return autocasting(state) or state.cast
 
 
 def outermost(state: State) -> Active | None:

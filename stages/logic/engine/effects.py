@@ -181,6 +181,7 @@ def step(
     by_scaler = place if scaler is not None and scaler.enabled is not False else None
     attempt.state.protocol = attempt.state.protocol.with_grads(optimizer.key, Held(stepped_at=by_scaler))
     _mark_stepped(attempt, place)
+    attempt.state.cast = None
 
 
 def update(walker: Walker, attempt: Attempt, node: ast.Call, scaler: Scaler, value: Value | None) -> None:
@@ -235,6 +236,11 @@ def edit_grads(
     if by_scale or isinstance(factor, ScaleNumber):
         protocol = attempt.state.protocol
         attempt.state.protocol = protocol.with_grads(None, Held())
+
+
+def lose(attempt: Attempt, scaler: Scaler) -> None:
+    """Let a scaler do something with an optimizer that is not known: any of them may be the one."""
+    attempt.state.protocol = attempt.state.protocol.forget(scaler.key, None)
 
 
 def escape(attempt: Attempt, values: tuple[Value, ...]) -> None:

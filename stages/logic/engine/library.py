@@ -96,7 +96,7 @@ def make_scaler(walker: Walker, attempt: Attempt, given: Given, name: str) -> Va
         ("scaler", node),
         "GradScaler",
         kind="sharded" if "Sharded" in name else "plain",
-        device=_text(given.get(0, "device")) if new else "cuda",
+        device=_text(given.get(0, "device") or Const("cuda")) if new else "cpu" if "cpu" in name else "cuda",
         site=node,
     )
     event = ScalerMade(

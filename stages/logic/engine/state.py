@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from stages.logic.engine.protocol import Protocol
-from stages.logic.engine.values import fresh, matters
+from stages.logic.engine.values import fresh, tells_apart
 
 if TYPE_CHECKING:
     import ast
@@ -73,7 +73,7 @@ class Store(dict[K, "Value"]):
 
     def __setitem__(self, place: K, value: Value) -> None:
         super().__setitem__(place, value)
-        if matters(value):
+        if tells_apart(value):
             self.telling[place] = value
         else:
             self.telling.pop(place, None)
@@ -96,6 +96,8 @@ class State:
     Args:
         env: names, by the scope that owns them.
         heap: attributes and items, by the key of what they belong to.
+        cast: the autocast context that was on and was left last, since the last optimizer step: of the forward whose
+            backward comes next.
     """
 
     env: Store[tuple[Scope | None, str]] = field(default_factory=Store)
@@ -103,6 +105,7 @@ class State:
     facts: Facts = field(default_factory=dict)
     protocol: Protocol = field(default_factory=Protocol)
     contexts: tuple[Active, ...] = ()
+    cast: Active | None = None
     trail: Happened | None = None
     known: dict[Key, Optimizer] = field(default_factory=dict)  # the optimizers met on this path
     decisions: tuple[tuple[Place, bool], ...] = ()  # tests whose outcome was open, and how they went
@@ -114,6 +117,7 @@ class State:
             facts=dict(self.facts),
             protocol=self.protocol,
             contexts=self.contexts,
+            cast=self.cast,
             trail=self.trail,
             known=dict(self.known),
             decisions=self.decisions,
@@ -124,6 +128,7 @@ class State:
         return (
             self.protocol,
             self.contexts,
+            self.cast and self.cast.context,
             frozenset(self.env.telling.items()),
             frozenset(self.heap.telling.items()),
         )

@@ -261,6 +261,7 @@ Value = (
     | Loop
 )
 _TRACKED = (Scaler, Optimizer, Autocast, NullContext, Framework, Tensor, ScaleNumber)
+_HALVES = frozenset(["torch.float16", "torch.half", "torch.bfloat16"])
 _NUMBERS = count()
 NONE = Const(None)
 TRUE = Const(True)
@@ -280,6 +281,11 @@ def matters(value: Value) -> bool:
         case Table(entries=entries):
             return any(matters(item) for _, item in entries)
     return isinstance(value, _TRACKED)
+
+
+def tells_apart(value: Value) -> bool:
+    """Say whether two paths that differ in this value are kept apart: what matters, and the dtype a run will use."""
+    return matters(value) or (isinstance(value, Dotted) and value.name in _HALVES)
 
 
 def key_of(value: Value) -> Key:
