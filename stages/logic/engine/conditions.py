@@ -33,6 +33,8 @@ def truth(key: Key, facts: Mapping[Key, bool]) -> bool | None:
             return _is_none(cast("Key", inner), facts)
         case ("equal", left, right):
             return _equal(cast("Key", left), cast("Key", right), facts)
+        case ("compare", (str() as op,), left, right):
+            return _ordered(op, cast("Key", left), cast("Key", right), facts)
     return None
 
 
@@ -76,6 +78,22 @@ def _is_none(key: Key, facts: Mapping[Key, bool]) -> bool | None:
     if key[0] in ("dotted", "code", "items", "table"):
         return False
     return False if facts.get(key) is True else None
+
+
+def _ordered(op: str, left: Key, right: Key, facts: Mapping[Key, bool]) -> bool | None:
+    """Answer `left < right` where both are numbers, given or found equal to one."""
+    first, second = _number(left, facts), _number(right, facts)
+    if first is None or second is None:
+        return None
+    return {"Lt": first < second, "LtE": first <= second, "Gt": first > second, "GtE": first >= second}.get(op)
+
+
+def _number(key: Key, facts: Mapping[Key, bool]) -> float | None:
+    if key[0] != "const":
+        same = [fact[2] for fact, value in facts.items() if value and fact[0] == "equal" and fact[1] == key]
+        key = cast("Key", same[0]) if same else key
+    literal = key[2] if key[0] == "const" else None
+    return literal if isinstance(literal, int | float) else None
 
 
 def _equal(left: Key, right: Key, facts: Mapping[Key, bool]) -> bool | None:

@@ -178,7 +178,8 @@ def step(
         protocol = protocol.with_turn(scaler.key, optimizer.key, Turn.STEPPED, place)
         attempt.state.protocol = protocol.stepped(scaler.key, optimizer.key, place)
     # whoever does not clear gradients after a step has another problem than AMP: nothing is carried over
-    by_scaler = place if scaler is not None and scaler.enabled is not False else None
+    used = attempt.state.protocol.grads(optimizer.key).status is not Grads.UNKNOWN
+    by_scaler = place if used and scaler is not None and scaler.enabled is not False else None
     attempt.state.protocol = attempt.state.protocol.with_grads(optimizer.key, Held(stepped_at=by_scaler))
     _mark_stepped(attempt, place)
     attempt.state.cast = None

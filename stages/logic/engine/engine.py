@@ -26,6 +26,7 @@ from stages.logic.engine.values import (
     Items,
     Loop,
     NullContext,
+    Optimizer,
     Params,
     Scaler,
     Tensor,
@@ -175,7 +176,9 @@ class Engine:
     def _worth(self, scope: Scope, frame: Frame, given: Given) -> bool:
         if scope in frame.calls or len(frame.calls) >= _DEEPEST:
             return False
-        return self.relevance.of(scope) or any(isinstance(value, Tensor | Scaler) for value in given.every())
+        return self.relevance.of(scope) or any(
+            isinstance(value, Tensor | Scaler | Optimizer) for value in given.every()
+        )
 
     @staticmethod
     def _passed_over(given: Given) -> Value:

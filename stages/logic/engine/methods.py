@@ -121,7 +121,7 @@ def call_unknown(walker: Walker, attempt: Attempt, given: Given, target: Value) 
         return fresh("call", given.node)
     if not isinstance(target, Model):
         effects.escape(attempt, given.every())
-    if any(isinstance(value, Tensor | Scaler) for value in given.every()):
+    if any(isinstance(value, Tensor | Scaler) for value in given.every()) or "scale" in last_name(given.node.func):
         return fresh("call-maybe-scaled", given.node)
     return fresh("call", given.node)
 
@@ -173,12 +173,16 @@ def _of_scaler(walker: Walker, attempt: Attempt, given: Given, scaler: Scaler, n
             return effects.scale(walker, attempt, node, scaler, value, dropped=given.dropped)
         case "unscale_":
             optimizer = as_optimizer(given.get(0, "optimizer"), node, label)
-            if optimizer is not None:
+            if optimizer is None:
+                effects.lose(attempt, scaler)
+            else:
                 effects.unscale(walker, attempt, node, scaler, optimizer)
             return NONE
         case "step":
             optimizer = as_optimizer(given.get(0, "optimizer"), node, label)
-            if optimizer is not None:
+            if optimizer is None:
+                effects.lose(attempt, scaler)
+            else:
                 effects.step(walker, attempt, node, optimizer, scaler, args=given.args, keywords=tuple(given.keywords))
             return fresh("call", node)
         case "update":

@@ -12,7 +12,7 @@ from stages.logic.engine.contexts import enter, leave
 from stages.logic.engine.events import FunctionLeft, LoopAgain
 from stages.logic.engine.expressions import assign, branch, evaluate, forget_target
 from stages.logic.engine.state import State, merge
-from stages.logic.engine.values import FALSE, NONE, TRUE, Items, Loop, Params, Unknown, Value
+from stages.logic.engine.values import FALSE, NONE, TRUE, Callee, Items, Loop, Params, Unknown, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _MOST = 24  # paths kept at one point
 _TURNS = 3  # of a loop: the second shows what the first left behind, the third what stays
-_BUDGET = 20_000  # statements of one start, calls included
+_BUDGET = 8_000  # statements of one start, calls included
 
 
 class OutOfBudget(Exception):  # noqa: N818 - a limit, not a fault
@@ -113,7 +113,9 @@ class Walker:
                 return Flow(breaks=[state])
             case ast.Continue():
                 return Flow(continues=[state])
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Import() | ast.ImportFrom():
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                return Flow(normal=[_defined_again(node, state, frame)])
+            case ast.ClassDef() | ast.Import() | ast.ImportFrom():
                 return Flow(normal=[state])
         return self._simple(node, state, frame)
 
@@ -371,6 +373,16 @@ def _as_read(target: ast.expr) -> ast.expr:
         case ast.Subscript(value=value, slice=index):
             return ast.Subscript(value=value, slice=index, ctx=ast.Load())
     return target
+
+
+def _defined_again(node: ast.FunctionDef | ast.AsyncFunctionDef, state: State, frame: Frame) -> State:
+    """Bind a name that stands for several functions to the one that was defined on this path."""
+    scope = frame.scope
+    if len(scope.bindings.get(node.name, ())) < 2 or node not in scope.inner:
+        return state
+    bound = state.copy()
+    bound.env[(scope, node.name)] = Callee(scope.inner[node])
+    return bound
 
 
 def _is_endless(test: ast.expr) -> bool:

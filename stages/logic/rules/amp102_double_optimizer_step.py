@@ -96,7 +96,7 @@ def check(event: Stepped) -> Iterator[Problem]:
     if event.scaler is not None or event.optimizer.prepared:
         return
     held = event.state.protocol.grads(event.optimizer.key)
-    if held.stepped_at is None:
+    if held.stepped_at is None or flags_disagree(event.state):
         return
     label = event.optimizer.label
     yield Problem(
@@ -105,7 +105,6 @@ def check(event: Stepped) -> Iterator[Problem]:
         why="The second step has no overflow check: what the scaler skipped is applied here.",
         remedy=f"Delete `{label}.step()`: `scaler.step({label})` steps the optimizer.",
         related=((held.stepped_at, "step through the scaler"),),
-        suspicion=flags_disagree(event.state),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stages.logic.engine.events import Backward, Clipped, Stepped
+from stages.logic.engine.events import Backward, Clipped, Stepped, Updated
 from stages.logic.engine.protocol import Turn
 from tests.stages.logic.recording import followed, of
 
@@ -114,3 +114,46 @@ def test_code_that_asks_the_scaler_for_its_own_records_is_trusted() -> None:
         if event.state.protocol.grads(key).unscaled_at is None
     }
     assert by_hand == "unknown"
+
+
+def test_a_step_with_something_that_is_no_optimizer_in_sight_leaves_nothing_certain() -> None:
+    seen = followed("""
+        import torch
+        def train(net, x, make):
+            opt = torch.optim.SGD(net.parameters(), lr=0.1)
+            scaler = torch.amp.GradScaler("cuda")
+            scaler.scale(net(x).sum()).backward()
+            scaler.step([opt])
+            scaler.update()
+    """)
+    (update,) = of(seen, Updated)
+    assert [update.state.protocol.grads(key).status.value for key in update.state.protocol.optimizers()] == ["unknown"]
+
+
+def test_a_number_that_was_found_equal_to_one_is_no_larger() -> None:
+    seen = followed("""
+        import torch
+        def step(k, opt, scaler):
+            if k == 1:
+                scaler.unscale_(opt)
+            if k > 1:
+                scaler.step(opt)
+                scaler.update()
+    """)
+    assert all(not event.state.protocol.turns for event in of(seen, Stepped))
+
+
+def test_of_two_functions_of_one_name_the_path_calls_the_one_it_defined() -> None:
+    seen = followed("""
+        import torch
+        def train(net, x, amp):
+            scaler = torch.amp.GradScaler("cuda")
+            if amp:
+                def run(loss):
+                    return scaler.scale(loss)
+            else:
+                def run(loss):
+                    return loss
+            run(net(x).sum()).backward()
+    """)
+    assert [event.carries is not None for event in of(seen, Backward)] == [True, False]
