@@ -11,6 +11,8 @@ from stages._source.parsing import parse
 from stages._source.program.kinds import Kinds
 from stages._source.program.project import Project
 from stages.logic import rules
+from stages.logic.dtypes.judging import judged
+from stages.logic.dtypes.program import read_dtypes
 from stages.logic.engine.engine import Engine
 from stages.logic.findings import finding_of, findings_of
 from stages.logic.gates import logic_gates
@@ -60,6 +62,10 @@ def _judge(context: StageContext) -> StageOutcome:
         view = View(project, module, kinds, versions)
         for code, inspect in watching.inspections:
             found += [finding_of(known[code], problem) for problem in inspect(view)]
+    context.progress("reading what runs in low precision")
+    units = read_dtypes(project, modules).units
+    paths = {file.path for file in files}
+    found += [item for item in judged(known, watching.judges, project, units) if item.location.path in paths]
     return StageOutcome(
         checks_run=len(files) * len(watching.inspections) + sum(len(seen) for seen in engine.visits.values()) + 1,
         findings=tuple(sorted(found, key=lambda item: (item.location, item.rule))),

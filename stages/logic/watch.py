@@ -13,12 +13,15 @@ from stages.logic import rules
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from stages._source.program.project import Project
+    from stages.logic.dtypes.known import Unit
     from stages.logic.engine.events import Event
     from stages.logic.problems import Problem
     from stages.logic.view import View
 
     Check = Callable[[Event], Iterable[Problem]]
     Inspect = Callable[[View], Iterable[Problem]]
+    Judge = Callable[[Project, Unit], Iterable[Problem]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +32,26 @@ class Watchers:
         checks: kind of event -> (code, check), for rules that follow paths. A rule lists them as
             `CHECKS = {Clipped: check, ...}`.
         inspections: (code, inspect), for rules that read one file at a time: a function `inspect(view)`.
+        judges: (code, judge), for rules about dtypes: a function `judge(project, unit)`, asked about every function
+            that is known to run in low precision.
     """
 
     checks: Mapping[type, Sequence[tuple[str, Check]]]
     inspections: Sequence[tuple[str, Inspect]]
+    judges: Sequence[tuple[str, Judge]] = ()
 
 
 def watchers() -> Watchers:
     """Return what every rule of the stage looks at."""
     checks: defaultdict[type, list[tuple[str, Check]]] = defaultdict(list)
     inspections: list[tuple[str, Inspect]] = []
+    judges: list[tuple[str, Judge]] = []
     for info in pkgutil.iter_modules(rules.__path__):
         module = importlib.import_module(f"{rules.__name__}.{info.name}")
         for kind, check in getattr(module, "CHECKS", {}).items():
             checks[kind].append((module.RULE.code, check))
         if hasattr(module, "inspect"):
             inspections.append((module.RULE.code, module.inspect))
-    return Watchers(dict(checks), inspections)
+        if hasattr(module, "judge"):
+            judges.append((module.RULE.code, module.judge))
+    return Watchers(dict(checks), inspections, judges)
