@@ -10,6 +10,15 @@ if TYPE_CHECKING:
     from stages.logic.engine.values import Key
 
 Facts = dict["Key", bool]
+_DTYPES = {
+    "torch.float16": "float16",
+    "torch.half": "float16",
+    "torch.bfloat16": "bfloat16",
+    "torch.float32": "float32",
+    "torch.float": "float32",
+    "torch.float64": "float64",
+    "torch.double": "float64",
+}
 _LARGEST = 60  # parts of a key that is kept as a fact
 
 
@@ -101,9 +110,25 @@ def _equal(left: Key, right: Key, facts: Mapping[Key, bool]) -> bool | None:
         return True
     if left[0] == right[0] == "const":
         return left[2] == right[2]
-    if right[0] != "const":
-        return None
+    if _dtype(right) is None:
+        if right[0] != "const":
+            return None
+    elif _dtype(left) is not None:
+        return _dtype(left) == _dtype(right)
     for fact, value in facts.items():
-        if value and fact[0] == "equal" and fact[1] == left and cast("Key", fact[2])[0] == "const" and fact[2] != right:
+        if value and fact[0] == "equal" and fact[1] == left and _is_other(cast("Key", fact[2]), right):
             return False
     return None
+
+
+def _is_other(fact: Key, asked: Key) -> bool:
+    """Say whether what a value is known to be is surely not what is asked for."""
+    if _dtype(fact) is not None and _dtype(asked) is not None:
+        return _dtype(fact) != _dtype(asked)
+    return fact[0] == asked[0] == "const" and fact != asked
+
+
+def _dtype(key: Key) -> str | None:
+    """Return the name of a torch dtype, one for those that have two."""
+    name = key[1] if key[0] == "dotted" else None
+    return _DTYPES.get(name) if isinstance(name, str) else None

@@ -98,6 +98,7 @@ def make_scaler(walker: Walker, attempt: Attempt, given: Given, name: str) -> Va
         kind="sharded" if "Sharded" in name else "plain",
         device=_text(given.get(0, "device") or Const("cuda")) if new else "cpu" if "cpu" in name else "cuda",
         site=node,
+        at=attempt.frame.place(node),
     )
     event = ScalerMade(
         place=attempt.frame.place(node),

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import ast
 
     from stages._source.program.scopes import Scope
+    from stages.logic.engine.place import Place
 
 Key = tuple[Hashable, ...]
 
@@ -96,7 +97,7 @@ class Scaler:
         assumed: recognised by its name and use, not by its constructor.
         enabled: False: every method is a no-op. None: not known (assumed scalers only).
         kind: "custom" for a class of the project with methods of its own: what they do is not taken for granted.
-        site: the constructor call.
+        site: the constructor call; `at`: the same with its file.
     """
 
     key: Key
@@ -106,6 +107,7 @@ class Scaler:
     kind: Literal["plain", "sharded", "custom"] = "plain"
     device: str | None = None
     site: ast.AST | None = None
+    at: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +262,7 @@ Value = (
     | Gradient
     | Loop
 )
-_TRACKED = (Scaler, Optimizer, Autocast, NullContext, Framework, Tensor, ScaleNumber)
+_TRACKED = (Callee, Scaler, Optimizer, Autocast, NullContext, Framework, Tensor, ScaleNumber)
 _HALVES = frozenset(["torch.float16", "torch.half", "torch.bfloat16"])
 _NUMBERS = count()
 NONE = Const(None)

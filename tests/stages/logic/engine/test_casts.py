@@ -6,6 +6,7 @@ from typing import Any
 
 from stages.logic.engine.contexts import forward_cast
 from stages.logic.engine.events import Backward, Scaled, ScalerMade
+from stages.logic.engine.values import Autocast
 from tests.stages.logic.recording import followed, of
 
 _STEP = """
@@ -33,7 +34,7 @@ def _scales(event: Any) -> bool | None:
 
 def _dtype(event: Any) -> str | None:
     active = forward_cast(event.state)
-    return None if active is None else active.context.dtype
+    return active.context.dtype if active is not None and isinstance(active.context, Autocast) else None
 
 
 def test_backward_knows_the_context_that_was_left_before_it() -> None:
@@ -77,3 +78,12 @@ def test_a_scaler_is_for_cuda_unless_it_is_told() -> None:
         fourth = torch.cuda.amp.GradScaler()
     """)
     assert [event.scaler.device for event in of(seen, ScalerMade)] == ["cuda", "cpu", "cpu", "cuda"]
+
+
+def test_a_dtype_is_told_from_another_one() -> None:
+    forward = (
+        "dtype = torch.bfloat16 if wants_bf16 else torch.half\n"
+        "with torch.autocast('cuda', enabled=dtype is torch.float16):\n    loss = model(batch)\n"
+        "if dtype == torch.bfloat16:\n    continue"
+    )
+    assert {dtype for _, dtype in dtypes(forward)} == {"float16"}
