@@ -109,10 +109,8 @@ class Walker:
                 return self._return(node, state, frame)
             case ast.Raise():
                 return Flow(raises=[state])
-            case ast.Break():
-                return Flow(breaks=[state])
-            case ast.Continue():
-                return Flow(continues=[state])
+            case ast.Break() | ast.Continue():
+                return Flow(breaks=[state]) if isinstance(node, ast.Break) else Flow(continues=[state])
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 return Flow(normal=[_defined_again(node, state, frame)])
             case ast.ClassDef() | ast.Import() | ast.ImportFrom():

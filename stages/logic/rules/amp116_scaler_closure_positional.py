@@ -88,7 +88,7 @@ def check(event: Stepped) -> Iterator[Problem]:
         why="It raises RuntimeError: closures are not supported."
         if by_keyword
         else "The closure's backward makes scaled gradients, and the optimizer uses them as they are.",
-        remedy="Train with closures in bfloat16 or float32 and without a scaler, or unscale between the passes by hand.",
+        remedy="Train with closures in bfloat16 or float32, without a scaler, or unscale between the passes by hand.",
         severity=Severity.HIGH if by_keyword else None,
         scaler=event.scaler,
     )
