@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from stages._source.program import vocabulary
 from stages._source.program.origins import lineage
 from stages._source.program.scopes import Function
-from stages.logic.engine import effects, methods
+from stages.logic.engine import effects, library, methods
 from stages.logic.engine.attributes import base_names
 from stages.logic.engine.values import Callee, ClassValue, Instance, Optimizer, Params, Scaler, Scheduler, Value
 
@@ -25,6 +25,10 @@ def construct(walker: Walker, attempt: Attempt, given: Given, target: ClassValue
     cls, node = target.scope, given.node
     bases = base_names(walker, cls)
     name = cls.qualname.rpartition(".")[2]
+    own = f"{cls.module}.{cls.qualname}"
+    installed = own[own.find(_top(own)) :]
+    if vocabulary.names_framework((installed,)):  # the framework's own repository: its users are right as ever
+        return library.call_library(walker, attempt, given, installed)
     if vocabulary.names_scaler(bases):
         custom = any(method in _PROTOCOL for scope in _own(walker, cls) for method in scope.bindings)
         return Scaler(("scaler", node), name, kind="custom" if custom else "plain", site=node)
@@ -44,6 +48,11 @@ def construct(walker: Walker, attempt: Attempt, given: Given, target: ClassValue
                 return instance
     methods.call_unknown(walker, attempt, given, instance)
     return instance
+
+
+def _top(dotted: str) -> str:
+    """Return the package of a framework in a dotted name that may start with a `src` folder."""
+    return next((part for part in dotted.split(".") if part in ("accelerate", "lightning", "lightning_fabric")), "")
 
 
 def _own(walker: Walker, cls: Scope) -> list[Scope]:
