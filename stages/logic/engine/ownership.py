@@ -1,8 +1,10 @@
-"""Whose gradients an operation on parameters touches."""
+"""Whose gradients an operation on parameters touches, and which scaler a key stands for."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from stages.logic.engine.values import Scaler
 
 if TYPE_CHECKING:
     from stages.logic.engine.state import State
@@ -14,3 +16,11 @@ def concerned(state: State, params: Params) -> tuple[Key, ...]:
     known = state.protocol.optimizers()
     owners = tuple(key for key in known if state.known[key].owners & params.of)
     return owners or known
+
+
+def scaler_of(state: State, key: Key | None) -> Scaler | None:
+    """Return the scaler of that key on this path; None where only its key is left, as of a parameter's attribute."""
+    for value in (*state.env.telling.values(), *state.heap.telling.values()):
+        if isinstance(value, Scaler) and value.key == key:
+            return value
+    return None

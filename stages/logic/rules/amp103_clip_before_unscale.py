@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stages.logic.engine.events import Clipped, Stepped, Unscaled
-from stages.logic.engine.ownership import concerned
+from stages.logic.engine.ownership import concerned, scaler_of
 from stages.logic.engine.protocol import Grads, Turn
 from stages.logic.engine.values import Const, ScaleNumber
+from stages.logic.flags import flag_is_off
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from stages.logic.engine.place import Place
     from stages.logic.engine.protocol import Held
+    from stages.logic.engine.state import State
     from stages.logic.engine.values import Scaler
 
 RULE = RuleInfo(
@@ -149,6 +151,7 @@ def check(event: Clipped) -> Iterator[Problem]:
             why="They are up to 65536 times too large here, so the threshold cuts nearly all of every update away.",
             remedy="Call `scaler.unscale_(optimizer)` once, after the last backward and before clipping.",
             related=tuple((site, "scaled backward") for site in held.backwards[-1:]),
+            suspicion=_may_be_off(event.state, held),
         )
         return
 
@@ -160,6 +163,12 @@ def _clipped(event: Clipped) -> Iterator[Held]:
     held = [protocol.grads(key) for key in keys] or [protocol.others]
     if all(item.status is Grads.SCALED for item in held):
         yield held[0]
+
+
+def _may_be_off(state: State, held: Held) -> bool:
+    """Say whether a test on this path found AMP off, which a scaler that was made elsewhere may go by too."""
+    scaler = scaler_of(state, held.scaler)
+    return (scaler is None or scaler.assumed) and flag_is_off(state)
 
 
 def _threshold_is_scaled(event: Clipped) -> bool:
