@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stages._source.program.kinds import last_name
 from stages._source.program.origins import instances, lineage, origins, resolve_bindings
 from stages._source.program.scopes import Function, own_nodes
 
@@ -87,12 +88,13 @@ def is_half(project: Project, node: ast.expr, scope: Scope, depth: int = 0) -> b
             layer = _is_half_module(project, func, scope, depth)
             if layer is not None:
                 return layer
-            return None if _is_called_like_model(func) and not any(map(_LIBRARY.match, called)) else False
+            return None if is_called_like_model(func) and not any(map(_LIBRARY.match, called)) else False
     return False
 
 
-def _is_called_like_model(func: ast.Name | ast.Attribute) -> bool:
-    return _MODEL_NAME.fullmatch(func.id if isinstance(func, ast.Name) else func.attr) is not None
+def is_called_like_model(func: ast.expr) -> bool:
+    """Say whether what is called has a name that models and layers have."""
+    return _MODEL_NAME.fullmatch(last_name(func)) is not None
 
 
 def _is_half_module(project: Project, func: ast.expr, scope: Scope, depth: int) -> bool | None:
