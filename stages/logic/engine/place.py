@@ -22,3 +22,10 @@ class Place:
     def line(self) -> int:
         """Return the 1-based line at which the node starts."""
         return getattr(self.node, "lineno", 1)
+
+    def inside(self, outer: object) -> bool:
+        """Say whether the place is in a statement or definition of the same file."""
+        node: ast.AST | None = self.node
+        while node is not None and node is not outer:
+            node = self.module.scopes.parents.get(node)
+        return node is not None

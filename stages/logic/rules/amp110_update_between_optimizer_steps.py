@@ -104,7 +104,9 @@ RULE = RuleInfo(
 
             def train(model, loader, optimizers, scaler):
                 for x in loader:
-                    scaler.scale(model(x).mean()).backward()
+                    loss = model(x)
+                    if isinstance(loss, torch.Tensor):
+                        scaler.scale(loss.mean()).backward()
                     for optimizer in optimizers:
                         scaler.step(optimizer)
                     scaler.update()
@@ -125,6 +127,8 @@ def check(event: Stepped | Unscaled) -> Iterator[Problem]:
         return
     others = [first for owner, first in protocol.served if owner == scaler.key and first != event.optimizer.key]
     if not others or protocol.turn(scaler.key, event.optimizer.key) is not Turn.READY:
+        return
+    if _one_of_a_list(event) and not at.inside(event.optimizer.key[1]):
         return
     yield Problem(
         place=at,
