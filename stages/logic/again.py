@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from stages.logic.engine.events import Unscaled
 from stages.logic.engine.protocol import Grads, Turn
-from stages.logic.exits import backward_since, detour, guarded_alike, plain_step_since
+from stages.logic.exits import always_in_a_loop_without_step, backward_since, detour, guarded_alike, plain_step_since
 
 if TYPE_CHECKING:
     from stages.logic.engine.events import Stepped
@@ -52,7 +52,7 @@ def met_again(event: Unscaled | Stepped) -> Again | None:
 def _of_loop(event: Unscaled | Stepped, first: Place) -> Again:
     test = detour(event.state, first)
     if test is None:
-        return Again("accumulation", first, certain=False)
+        return Again("accumulation", first, certain=always_in_a_loop_without_step(first))
     if test.kind == "boundary":
         return Again("accumulation", first, test, certain=not guarded_alike(first))
     return Again("exit", first, test)

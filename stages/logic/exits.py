@@ -81,8 +81,15 @@ def guarded_alike(place: Place) -> bool:
     return False
 
 
-def speaks_of_boundary(place: Place) -> bool:
-    return _BOUNDARY.search(place.module.code(place.line)) is not None
+def always_in_a_loop_without_step(place: Place) -> bool:
+    """Say whether every turn of the loop around a place comes there, and none of them steps or updates a scaler."""
+    parents = place.module.scopes.parents
+    node: ast.AST | None = place.node
+    while node is not None and not isinstance(node, Function | ast.If | ast.Try | ast.While | ast.Match):
+        if isinstance(node, ast.For):
+            return not _moves(node.body) and not isinstance(node.iter, ast.Tuple | ast.List)
+        node = parents.get(node)
+    return False
 
 
 def _statement(place: Place) -> ast.If | None:

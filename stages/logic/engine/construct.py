@@ -35,7 +35,7 @@ def construct(walker: Walker, attempt: Attempt, given: Given, target: ClassValue
     if vocabulary.names_optimizer(bases) or any(base.endswith("optim.Optimizer") for base in bases):
         owners = [value.of for value in given.every() if isinstance(value, Params)]
         of = frozenset().union(*owners) if owners and all(owners) else frozenset()
-        optimizer = Optimizer(("optimizer", node, attempt.frame.calls[-1:]), name, owners=of, cls=name, site=node)
+        optimizer = Optimizer(effects.new_optimizer(attempt, node), name, owners=of, cls=name, site=node)
         effects.meet(attempt, optimizer, made=True)
         return optimizer
     if any("lr_scheduler" in base for base in bases):

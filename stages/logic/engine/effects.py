@@ -20,6 +20,7 @@ from stages.logic.engine.events import (
 )
 from stages.logic.engine.ownership import concerned
 from stages.logic.engine.protocol import Grads, Held, Turn
+from stages.logic.engine.state import Round
 from stages.logic.engine.tensors import is_plain
 from stages.logic.engine.values import (
     Const,
@@ -45,6 +46,13 @@ if TYPE_CHECKING:
     from stages.logic.engine.walker import Walker
 
 _SITES = 4  # backward calls remembered
+_MADE = 3  # optimizers of one call that are told apart
+
+
+def new_optimizer(attempt: Attempt, node: ast.AST) -> Key:
+    """Return the key of an optimizer that is made here; a call that makes several makes different ones."""
+    made = sum(key[:2] == ("optimizer", node) for key in attempt.state.known)
+    return ("optimizer", node, attempt.frame.calls[-1:], min(made, _MADE))
 
 
 def meet(attempt: Attempt, optimizer: Optimizer, *, made: bool = False) -> None:
@@ -87,6 +95,7 @@ def backward(walker: Walker, attempt: Attempt, node: ast.Call, loss: Value, by: 
     if by is not None and by != "lightning":
         protocol = _through_framework(attempt, protocol, place)
     attempt.state.protocol = protocol
+    attempt.state.round = Round(attempt.frame.open_loops)
     _mark_ran(attempt, place)
 
 
@@ -183,6 +192,8 @@ def step(
     attempt.state.protocol = attempt.state.protocol.with_grads(optimizer.key, Held(stepped_at=by_scaler))
     _mark_stepped(attempt, place)
     attempt.state.cast = None
+    scales = scaler is not None and scaler.enabled is not False
+    attempt.state.round = _stepped_round(attempt, place) if scales else None
 
 
 def update(walker: Walker, attempt: Attempt, node: ast.Call, scaler: Scaler, value: Value | None) -> None:
@@ -217,7 +228,7 @@ def zero_grad(
 
 def schedule(walker: Walker, attempt: Attempt, node: ast.Call, scheduler: Scheduler) -> None:
     """Do `scheduler.step()`."""
-    loops = len(attempt.frame.loops) + attempt.frame.outer_loops
+    loops = attempt.frame.open_loops
     _tell(walker, attempt, ScheduleStepped(**_at(attempt, node), scheduler=scheduler, loops=loops))
 
 
@@ -284,6 +295,14 @@ def _cleared(held: Held, place: Place) -> Held:
     return Held(Grads.CLEAN, cleared_at=place if held.status is Grads.UNSCALED else None)
 
 
+def _stepped_round(attempt: Attempt, place: Place) -> Round:
+    """Return the turn of training that a step ends: what is open around the backward and around the step."""
+    own = attempt.frame.open_loops
+    around = own if attempt.state.round is None else attempt.state.round.loops
+    shared = [first for first, second in zip(own, around, strict=False) if first is second]
+    return Round(tuple(shared), place)
+
+
 def _mark_stepped(attempt: Attempt, place: Place) -> None:
     """Casts that are cached in an open context are stale from here on."""
     attempt.state.contexts = tuple(
@@ -308,7 +327,7 @@ def _mark_ran(attempt: Attempt, place: Place) -> None:
 def _looped(
     attempt: Attempt, active: Active, what: Literal["backward", "step"]
 ) -> frozenset[Literal["backward", "step"]]:
-    loops = attempt.frame.outer_loops + len(attempt.frame.loops)
+    loops = len(attempt.frame.open_loops)
     return active.looped | {what} if loops > active.depth else active.looped
 
 

@@ -27,6 +27,9 @@ from stages.logic.engine.values import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from stages.logic.engine.values import Key
     from stages.logic.engine.walker import Walker
 
 _DEEPEST = 40  # nested expressions; deeper ones hold no training step
@@ -92,10 +95,8 @@ def evaluate(  # noqa: PLR0912 - one arm for each kind of node
 def branch(walker: Walker, attempt: Attempt, test: ast.expr) -> bool:
     """Say how a test goes on this path, evaluating no more of it than Python does."""
     match test:
-        case ast.BoolOp(op=ast.And(), values=values):
-            return all(branch(walker, attempt, value) for value in values)
-        case ast.BoolOp(op=ast.Or(), values=values):
-            return any(branch(walker, attempt, value) for value in values)
+        case ast.BoolOp():
+            return _compound(walker, attempt, test)
         case ast.UnaryOp(op=ast.Not(), operand=inner):
             return not branch(walker, attempt, inner)
         case ast.Compare(left=left, ops=[ast.Is() | ast.Eq() as op], comparators=[ast.Constant(value=None)]):
@@ -106,6 +107,38 @@ def branch(walker: Walker, attempt: Attempt, test: ast.expr) -> bool:
     if isinstance(value, Scaler | Optimizer) and value.assumed:
         return not attempt.is_none(value, test, rebind=lambda none: assign(walker, attempt, test, none))
     return attempt.decide(value, test)
+
+
+def _compound(walker: Walker, attempt: Attempt, test: ast.BoolOp) -> bool:
+    """Decide `a and b` part by part, and remember the whole: which part failed is forgotten where paths meet again."""
+    key = (
+        None
+        if any(isinstance(node, ast.Call | ast.NamedExpr) for node in ast.walk(test))
+        else _whole(walker, attempt, test)
+    )
+    if key is not None and key in attempt.state.facts:
+        return attempt.state.facts[key]
+    decide = all if isinstance(test.op, ast.And) else any
+    outcome = decide(branch(walker, attempt, value) for value in test.values)
+    if key is not None:
+        attempt.state.facts = {**attempt.state.facts, key: outcome}
+    return outcome
+
+
+def _whole(walker: Walker, attempt: Attempt, test: ast.expr) -> Key | None:
+    """Return what makes a test without effects the same test again: its text, and the values that it asks for."""
+    parts: list[Hashable] = [ast.dump(test)]
+    waiting: list[ast.AST] = [test]
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, ast.Name | ast.Attribute):
+            waiting += ast.iter_child_nodes(node)
+            continue
+        value = evaluate(walker, attempt, node)
+        if isinstance(value, Const | Scaler | Optimizer):
+            return None  # a part is decided by what it is, and the rest decides alone
+        parts.append(key_of(value))
+    return ("whole", *parts)
 
 
 def assign(walker: Walker, attempt: Attempt, target: ast.expr, value: Value) -> None:

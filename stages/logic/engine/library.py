@@ -164,7 +164,7 @@ def make_optimizer(walker: Walker, attempt: Attempt, given: Given, name: str) ->
     fused = given.keywords.get("fused") == Const(True)
     of = frozenset(owners) if known else frozenset()
     optimizer = Optimizer(
-        ("optimizer", given.node, attempt.frame.calls[-1:]),
+        effects.new_optimizer(attempt, given.node),
         name.rpartition(".")[2],
         owners=of,
         cls=name,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from stages._source.program.kinds import last_name
 from stages.logic.engine.events import Stepped
 from stages.logic.engine.values import Callee
 from stages.logic.problems import Problem
@@ -63,6 +62,17 @@ RULE = RuleInfo(
         Good("""
             import torch
 
+            class LossScaler:
+                def __init__(self):
+                    self.scaler = torch.amp.GradScaler("cuda")
+
+                def run(self, optimizer, closure=None):
+                    self.scaler.step(optimizer, closure)  # passes on what it gets: None, most often
+                    self.scaler.update()
+        """),
+        Good("""
+            import torch
+
             def step(model, x, optimizer, step_number):
                 scaler = torch.amp.GradScaler("cuda", enabled=False)
                 def closure():
@@ -79,7 +89,7 @@ def check(event: Stepped) -> Iterator[Problem]:
     """Report a second argument of `scaler.step` that is a function."""
     if event.scaler is None or event.scaler.enabled is False or event.call is None:
         return
-    by_keyword = "closure" in event.keywords
+    by_keyword = any(word.arg == "closure" and isinstance(word.value, ast.Lambda) for word in event.call.keywords)
     if not by_keyword and not _positional(event.call, event):
         return
     yield Problem(
@@ -96,7 +106,7 @@ def check(event: Stepped) -> Iterator[Problem]:
 
 def _positional(call: ast.Call, event: Stepped) -> bool:
     for node, value in zip(call.args[1:], event.args[1:], strict=False):
-        if isinstance(value, Callee) or isinstance(node, ast.Lambda) or "closure" in last_name(node):
+        if isinstance(value, Callee) or isinstance(node, ast.Lambda):
             return True
     return False
 

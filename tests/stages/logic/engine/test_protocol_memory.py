@@ -66,7 +66,8 @@ def test_an_optimizer_made_again_is_nobodys() -> None:
                 scaler.scale(net(x).sum()).backward()
                 scaler.step(opt)
     """)
-    assert all(not event.state.protocol.orphaned for event in of(seen, Stepped))
+    for event in of(seen, Stepped):
+        assert (event.scaler.key, event.optimizer.key) not in event.state.protocol.orphaned
 
 
 def test_a_loss_that_may_be_scaled_already_is_not_called_plain() -> None:
@@ -157,3 +158,37 @@ def test_of_two_functions_of_one_name_the_path_calls_the_one_it_defined() -> Non
             run(net(x).sum()).backward()
     """)
     assert [event.carries is not None for event in of(seen, Backward)] == [True, False]
+
+
+def test_a_compound_test_goes_the_same_way_after_its_paths_met() -> None:
+    seen = followed("""
+        import torch
+        def step(net, x, opt, sam, late):
+            scaler = torch.amp.GradScaler("cuda")
+            opt.zero_grad()
+            if sam and late:
+                net(x).sum().backward()
+            else:
+                scaler.scale(net(x).sum()).backward()
+            if sam and late:
+                opt.step()
+            else:
+                scaler.step(opt)
+    """)
+    plain = [event for event in of(seen, Stepped) if event.scaler is None]
+    assert {event.state.protocol.grads(event.optimizer.key).status.value for event in plain} == {"plain"}
+
+
+def test_one_call_that_makes_two_optimizers_makes_two() -> None:
+    seen = followed("""
+        import torch
+        def make(net):
+            return torch.optim.SGD(net.parameters(), lr=0.1)
+        def step(first, second, x):
+            scaler = torch.amp.GradScaler("cuda")
+            optimizers = [make(first), make(second)]
+            scaler.scale(second(first(x)).sum()).backward()
+            for opt in optimizers:
+                scaler.step(opt)
+    """)
+    assert len({event.optimizer.key for event in of(seen, Stepped)}) == 2
