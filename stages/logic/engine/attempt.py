@@ -53,7 +53,7 @@ class Frame:
     Args:
         calls: the functions entered, outermost first.
         loops: the loops open in this function.
-        outer_loops: the number of loops open around the calls.
+        outer: the loops open around the calls, outermost first.
         quiet: only values are wanted: no rule hears of what happens.
     """
 
@@ -61,11 +61,16 @@ class Frame:
     module: Module
     calls: tuple[Scope, ...] = ()
     loops: tuple[ast.AST, ...] = ()
-    outer_loops: int = 0
+    outer: tuple[ast.AST, ...] = ()
     quiet: bool = False
 
     def place(self, node: ast.AST) -> Place:
         return Place(self.module, node)
+
+    @property
+    def open_loops(self) -> tuple[ast.AST, ...]:
+        """Return every loop that is open here, those of callers included."""
+        return (*self.outer, *self.loops)
 
 
 @dataclass(slots=True)

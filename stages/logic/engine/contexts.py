@@ -27,7 +27,7 @@ def enter(walker: Walker, attempt: Attempt, value: Value, node: ast.AST) -> Valu
     state, frame = attempt.state, attempt.frame
     if isinstance(value, Autocast):
         walker.engine.emit(AutocastEntered(place=frame.place(node), state=state.copy(), context=value), frame)
-    depth = frame.outer_loops + len(frame.loops)
+    depth = len(frame.open_loops)
     active = Active(value, frame.place(node), depth=depth, calls=len(frame.calls))
     state.contexts = (*state.contexts, active)
     return value

@@ -166,7 +166,7 @@ class Engine:
         module = self.module_of(scope)
         if not isinstance(scope.node, Function) or module is None or not self._worth(scope, frame, given):
             return self._passed_over(given)
-        inside = Frame(scope, module, (*frame.calls, scope), (), frame.outer_loops + len(frame.loops), frame.quiet)
+        inside = Frame(scope, module, (*frame.calls, scope), (), frame.open_loops, frame.quiet)
         maker = any(_last(item) in _MAKERS for item in scope.node.decorator_list)
         ends = attempt.choose(lambda: self._ends(walker, attempt, given, callee, inside, maker=maker))
         value, state = ends

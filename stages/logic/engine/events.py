@@ -157,10 +157,10 @@ class ZeroGrad(Happening):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleStepped(Happening):
-    """A learning-rate scheduler steps."""
+    """A learning-rate scheduler steps. `loops`: every loop open around it, outermost first."""
 
     scheduler: Scheduler
-    loops: int
+    loops: tuple[ast.AST, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

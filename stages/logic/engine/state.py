@@ -62,6 +62,19 @@ class Active:
     looped: frozenset[Literal["backward", "step"]] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The turn of training that the last backward belongs to.
+
+    Args:
+        loops: the loops open around it, outermost first; once it has stepped, around both.
+        stepped_at: the step through a scaler that ended it.
+    """
+
+    loops: tuple[ast.AST, ...]
+    stepped_at: Place | None = None
+
+
 class Store(dict[K, "Value"]):
     """Values by place. Those in which two paths differ for AMP are also kept apart, as they are compared often."""
 
@@ -106,6 +119,7 @@ class State:
     protocol: Protocol = field(default_factory=Protocol)
     contexts: tuple[Active, ...] = ()
     cast: Active | None = None
+    round: Round | None = None
     trail: Happened | None = None
     known: dict[Key, Optimizer] = field(default_factory=dict)  # the optimizers met on this path
     decisions: tuple[tuple[Place, bool], ...] = ()  # tests whose outcome was open, and how they went
@@ -118,6 +132,7 @@ class State:
             protocol=self.protocol,
             contexts=self.contexts,
             cast=self.cast,
+            round=self.round,
             trail=self.trail,
             known=dict(self.known),
             decisions=self.decisions,
@@ -160,6 +175,7 @@ def _join(group: Sequence[State], at: ast.AST) -> State:
         _widen(joined.env, state.env, at)
         _widen(joined.heap, state.heap, at)
         joined.known |= state.known
+        joined.round = joined.round if joined.round == state.round else None
         joined.decisions = tuple(item for item in joined.decisions if item in state.decisions)
     return joined
 

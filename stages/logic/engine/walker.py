@@ -344,11 +344,11 @@ class Walker:
 
     @staticmethod
     def _inside(node: ast.AST, frame: Frame) -> Frame:
-        return Frame(frame.scope, frame.module, frame.calls, (*frame.loops, node), frame.outer_loops, frame.quiet)
+        return Frame(frame.scope, frame.module, frame.calls, (*frame.loops, node), frame.outer, frame.quiet)
 
     @staticmethod
     def _outside(frame: Frame) -> Frame:
-        return Frame(frame.scope, frame.module, frame.calls, frame.loops[:-1], frame.outer_loops, frame.quiet)
+        return Frame(frame.scope, frame.module, frame.calls, frame.loops[:-1], frame.outer, frame.quiet)
 
 
 def _element(node: ast.For | ast.AsyncFor, value: Value, turn: int) -> Value:
