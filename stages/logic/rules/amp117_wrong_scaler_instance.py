@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 from stages.logic.engine.events import Stepped, Unscaled
@@ -82,6 +83,29 @@ RULE = RuleInfo(
         Good("""
             import torch
 
+            class Gan:
+                def __init__(self, gen, dis, args):
+                    self.gen, self.dis, self.args = gen, dis, args
+                    self.opt_g = torch.optim.Adam(gen.parameters())
+                    self.opt_d = torch.optim.Adam(dis.parameters())
+                    self.scaler_g = torch.amp.GradScaler("cuda", enabled=args.amp)
+                    self.scaler_d = torch.amp.GradScaler("cuda", enabled=args.amp)
+
+                def step(self, x, step):
+                    self.scaler_g.scale(-self.dis(self.gen(x)).mean()).backward()
+                    if step > self.args.start:
+                        self.scaler_d.scale(self.dis(self.gen(x).detach()).mean()).backward()
+                    self.scaler_g.step(self.opt_g)
+                    if step > self.args.warmup:
+                        self.scaler_d.step(self.opt_d)
+                    self.scaler_g.update()
+                    self.scaler_d.update()
+                    self.opt_g.zero_grad()
+                    self.opt_d.zero_grad()
+        """),
+        Good("""
+            import torch
+
             class Trainer:
                 def __init__(self, model):
                     self.model = model
@@ -108,6 +132,8 @@ def check(event: Stepped | Unscaled) -> Iterator[Problem]:
     if held.status is not Grads.SCALED or held.scaler is None or not _differ(held.scaler, scaler.key):
         return
     site = held.backwards[-1]
+    if several_optimizers(site, event.state) and _scales_elsewhere(event):
+        return  # each optimizer has a scaler, and this backward may be none of this one's
     yield Problem(
         place=event.place,
         message=f"{scaler.label} divides gradients that another scaler scaled",
@@ -117,6 +143,16 @@ def check(event: Stepped | Unscaled) -> Iterator[Problem]:
         scaler=scaler,
         suspicion=flags_disagree(event.state) or (scaler.assumed and several_optimizers(site, event.state)),
     )
+
+
+def _scales_elsewhere(event: Stepped | Unscaled) -> bool:
+    """Say whether the file scales some loss with the scaler that unscales here."""
+    call = event.call
+    if call is None or not isinstance(call.func, ast.Attribute):
+        return False
+    wanted = ast.dump(ast.Attribute(call.func.value, "scale", ast.Load()))
+    calls = (node for node in ast.walk(event.place.module.scopes.root.node) if isinstance(node, ast.Call))
+    return any(isinstance(node.func, ast.Attribute) and ast.dump(node.func) == wanted for node in calls)
 
 
 def _differ(first: Key, second: Key) -> bool:
