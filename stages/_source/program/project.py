@@ -99,7 +99,7 @@ def _names(path: str, packages: set[str]) -> tuple[str, list[str]]:
     pure = PurePosixPath(path)
     parts = list(pure.with_suffix("").parts)
     top = pure.parent
-    while str(top) in packages and str(top.parent) in packages:
+    while top.parts and str(top) in packages and str(top.parent) in packages:
         top = top.parent
     above = len(top.parts) - 1 if str(top) in packages else len(pure.parent.parts)
     if parts[-1] == "__init__" and len(parts) > 1:
