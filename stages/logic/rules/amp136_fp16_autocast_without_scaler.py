@@ -1,0 +1,214 @@
+"""AMP136: a loss is computed in float16 and its gradients are taken without a scaler."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from stages._source.program.scopes import Function, own_nodes
+from stages.logic.casting import forward_of
+from stages.logic.constructors import autocasts, bind
+from stages.logic.engine.events import Backward
+from stages.logic.problems import Problem
+from verifier.api import Bad, Good, RuleInfo, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stages._source.program.scopes import Scope, Seen
+    from stages.logic.view import View
+
+RULE = RuleInfo(
+    code="AMP136",
+    name="fp16-autocast-without-scaler",
+    severity=Severity.HIGH,
+    summary="A loss is computed in float16 and its gradients are taken without a scaler.",
+    why=(
+        "float16, the default of autocast on CUDA, has no number between 0 and 6e-8. Without a loss scale small"
+        " gradients become zero, and layers stop learning while the loss still falls."
+    ),
+    mode="both",
+    examples=(
+        Bad("""
+            import torch
+
+            def train(model, loader, optimizer, criterion):
+                for x, y in loader:
+                    optimizer.zero_grad()
+                    with torch.autocast("cuda"):  # expect: AMP136
+                        loss = criterion(model(x), y)
+                    loss.backward()
+                    optimizer.step()
+        """),
+        Bad("""
+            import torch
+            from torch.cuda.amp import autocast
+
+            class Trainer:
+                def __init__(self, model, args):
+                    self.model, self.args = model, args
+                    self.optimizer = torch.optim.AdamW(model.parameters())
+
+                def step(self, batch):
+                    with autocast(enabled=self.args.amp):  # expect: AMP136
+                        loss = self.model(batch).mean()
+                    self.optimizer.zero_grad()
+                    loss.backward()
+                    self.optimizer.step()
+        """),
+        Bad("""
+            from contextlib import nullcontext
+            import torch
+
+            def forward(model, batch, precision):
+                if precision == "fp16":
+                    dtype = torch.float16
+                elif precision == "bf16":
+                    dtype = torch.bfloat16
+                else:
+                    dtype = None
+                autocast = torch.cuda.amp.autocast if dtype is not None else nullcontext
+                with autocast():  # expect: AMP136
+                    return model(batch)
+        """),
+        Good("""
+            import torch
+
+            def train(model, loader, optimizer, criterion):
+                for x, y in loader:
+                    optimizer.zero_grad()
+                    with torch.autocast("cuda", dtype=torch.bfloat16):
+                        loss = criterion(model(x), y)
+                    loss.backward()
+                    optimizer.step()
+
+            def evaluate(model, loader):
+                with torch.no_grad(), torch.autocast("cuda"):
+                    return [model(x) for x, _ in loader]
+        """),
+        Good("""
+            import torch
+
+            def train(args, model, loader, optimizer):
+                scaler = torch.amp.GradScaler("cuda") if args.amp else None
+                for batch in loader:
+                    with torch.autocast("cuda", enabled=args.amp):
+                        loss = model(batch)
+                    optimizer.zero_grad()
+                    if scaler is None:
+                        loss.backward()
+                        optimizer.step()
+                    else:
+                        scaler.scale(loss).backward()
+                        scaler.step(optimizer)
+                        scaler.update()
+        """),
+        Good("""
+            import torch
+
+            def train(model, loader, optimizer, dtype, accelerator, engine):
+                for batch in loader:
+                    with torch.autocast("cuda", dtype=dtype):
+                        loss = model(batch)
+                    loss.backward()
+                    optimizer.step()
+                for batch in loader:
+                    with torch.autocast("cuda"):
+                        loss = engine(batch)
+                    engine.backward(loss)
+                    engine.step()
+        """),
+        Good("""
+            import torch
+
+            def build(precision):
+                weight_dtype = torch.float16 if precision == "fp16" else torch.bfloat16
+                return weight_dtype
+
+            def show(pipeline, dtype, use_bf16):
+                dtype = torch.bfloat16 if use_bf16 else torch.float16
+                pipeline.to(dtype)
+                with torch.autocast("cuda"):
+                    return pipeline()
+        """),
+    ),
+)
+
+_SCALES = re.compile(r"scaler|scale_loss|loss_scale|GradScaler|deepspeed", re.I)
+_TRAINS = re.compile(r"optim|\.step\(", re.I)
+_CHOSEN = re.compile(r"(?:\w+_)?(?:dtype|precision)")
+
+
+def check(event: Backward) -> Iterator[Problem]:
+    """Report a plain backward of a loss that comes out of a float16 context, in a file that never scales."""
+    forward = forward_of(event.state)
+    if forward is None or forward.context.dtype != "float16" or event.by is not None or event.carries is not None:
+        return
+    if not event.certain or event.state.protocol.used or event.call is None or event.call.args:
+        return
+    text = "\n".join(event.place.module.lines)
+    other = "\n".join(forward.place.module.lines)
+    if _SCALES.search(text) or _SCALES.search(other) or not _TRAINS.search(text):
+        return
+    yield Problem(
+        place=forward.place,
+        message="the loss is computed in float16, and nothing scales it before backward",
+        why="Gradients below 6e-8 become zero; how many do depends on the model and grows as training goes on.",
+        remedy='Use `scaler = torch.amp.GradScaler("cuda")`, or `dtype=torch.bfloat16`, which needs none.',
+        related=((event.place, "backward of the unscaled loss"),),
+    )
+
+
+def inspect(view: View) -> Iterator[Problem]:
+    """Report a context that takes float16 by default where the function chose its dtype and does not pass it on."""
+    for seen in view.calls():
+        node = seen.node
+        if isinstance(node, ast.Call) and (signatures := autocasts(view.origins(node.func, seen.scope))):
+            bound = bind(node, signatures[0])
+            if bound.whole and not bound.by_name.keys() & {"dtype", "enabled"} and signatures[0].device != "cpu":
+                chosen = _chosen(seen)
+                if chosen:
+                    yield Problem(
+                        place=view.place(node),
+                        message=f"`{chosen}` is chosen above and not passed on: this context runs in float16 always",
+                        why="Whoever asks for bfloat16 gets float16, and no scaler with it: small gradients are zero.",
+                        remedy=f"Pass it: `dtype={chosen}`.",
+                    )
+
+
+def _chosen(seen: Seen) -> str | None:
+    """Return a name that holds one of several dtypes and is only tested, or handed to other autocast contexts."""
+    if not isinstance(seen.scope.node, Function):
+        return None
+    for name in seen.scope.bindings:
+        if not _CHOSEN.fullmatch(name) or not {"float16", "bfloat16"} <= _dtypes(seen.scope, name):
+            continue
+        if _only_tested(seen.scope.node, name):
+            return name
+    return None
+
+
+def _dtypes(scope: Scope, name: str) -> set[str]:
+    values = [binding.value for binding in scope.bindings[name] if binding.how == "value"]
+    return {
+        node.attr
+        for value in values
+        if value is not None
+        for node in ast.walk(value)
+        if isinstance(node, ast.Attribute)
+    }
+
+
+def _only_tested(function: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> bool:
+    fine: set[ast.AST] = set()
+    loads: set[ast.AST] = set()
+    for node in own_nodes(function.body):
+        if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load):
+            loads.add(node)
+        elif isinstance(node, ast.Compare) or (isinstance(node, ast.keyword) and node.arg == "dtype"):
+            fine |= set(ast.walk(node))
+    return bool(loads) and loads <= fine
+
+
+CHECKS = {Backward: check}
