@@ -75,9 +75,23 @@ def guarded_alike(place: Place) -> bool:
         around = parents.get(node)
         if isinstance(around, ast.If) and node is not around.test:
             text = ast.unparse(around.test)
-            if _BOUNDARY.search(text) or _HEALTH.search(text):
+            if (_BOUNDARY.search(text) or _HEALTH.search(text)) and _varies(around.test):
                 return True
         node = around
+    return False
+
+
+def _varies(test: ast.expr) -> bool:
+    """Say whether a test may go differently from turn to turn; one of settings and constants alone does not."""
+    inner = {node.value for node in ast.walk(test) if isinstance(node, ast.Attribute)}
+    for node in ast.walk(test):
+        match node:
+            case ast.BinOp(op=ast.Mod()) | ast.Call():
+                return True
+            case ast.Name() if node not in inner:
+                return True
+            case ast.Attribute(value=ast.Name(id="self")) if node not in inner and not isinstance(test, ast.Compare):
+                return True
     return False
 
 

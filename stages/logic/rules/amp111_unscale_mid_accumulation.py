@@ -41,6 +41,31 @@ RULE = RuleInfo(
                         optimizer.zero_grad()
         """),
         Bad("""
+            from torch.cuda import amp
+            from torch.nn.utils import clip_grad_norm_
+
+            def train_one_epoch(config, model, loader, optimizer, criterion, scaler):
+                for idx, (samples, targets) in enumerate(loader):
+                    loss = criterion(model(samples), targets)
+                    if config.ACCUMULATION_STEPS > 1:
+                        scaler.scale(loss / config.ACCUMULATION_STEPS).backward()
+                        if config.CLIP_GRAD:
+                            scaler.unscale_(optimizer)  # expect: AMP111
+                            clip_grad_norm_(model.parameters(), config.CLIP_GRAD)
+                        if (idx + 1) % config.ACCUMULATION_STEPS == 0:
+                            scaler.step(optimizer)
+                            optimizer.zero_grad()
+                            scaler.update()
+                    else:
+                        optimizer.zero_grad()
+                        scaler.scale(loss).backward()
+                        scaler.step(optimizer)
+                        scaler.update()
+
+            def main(config, model, loader, optimizer, criterion):
+                train_one_epoch(config, model, loader, optimizer, criterion, amp.GradScaler())
+        """),
+        Bad("""
             import torch
 
             def train(model, batches, optimizer):
