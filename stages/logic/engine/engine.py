@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from stages._source.program.origins import lineage, origins
 from stages._source.program.scopes import Function, parameters
+from stages._source.testfiles import is_test_file
 from stages.logic.engine.attempt import Attempt, Choices, Frame
 from stages.logic.engine.contexts import enter, leave
 from stages.logic.engine.given import Given
@@ -89,7 +90,7 @@ class Engine:
 
     def emit(self, event: Event, frame: Frame) -> None:
         """Let the rules look at what is about to happen."""
-        if frame.quiet:
+        if frame.quiet or self._only_a_test_leads_to(event, frame):
             return
         for rule, check in self._checks.get(type(event), ()):
             problems = list(check(event))
@@ -97,6 +98,11 @@ class Engine:
                 node = problem.place.node if problem else event.place.node
                 visit = Visit(problem, event.state.decisions, event.state.trail)
                 self.visits[(rule, node)].append(visit)
+
+    def _only_a_test_leads_to(self, event: Event, frame: Frame) -> bool:
+        """Say whether a test calls project code here: it may do so in ways that no training run would."""
+        start = self.module_of(frame.calls[0]) if frame.calls else None
+        return start is not None and is_test_file(start.path) and not is_test_file(event.place.module.path)
 
     def module_of(self, scope: Scope) -> Module | None:
         root = scope.root()

@@ -99,6 +99,8 @@ def call_method(  # noqa: PLR0912 - one arm for each kind of receiver
             return receiver if name in ("copy",) else fresh("call", given.node)
         case Items():
             return _of_items(walker, attempt, given, receiver, name, owner)
+        case Table() if name in ("get", "pop") and (found := _entry(receiver, given)) is not None:
+            return found
         case Table() if name == "values":
             return Items(tuple(value for _, value in receiver.entries))
         case Instance() if _is_lightning(walker, receiver):
@@ -259,6 +261,15 @@ def _of_gradient(walker: Walker, attempt: Attempt, given: Given, grads: Gradient
     if name in ("detach", "data", "float", "view", "flatten", "clone"):
         return grads
     return fresh("call", given.node)
+
+
+def _entry(table: Table, given: Given) -> Value | None:
+    """Return what a dictionary holds under a literal key, or what is said to be taken instead."""
+    key = given.get(0, "key")
+    if not isinstance(key, Const):
+        return None
+    absent = given.get(1, "default") or NONE
+    return dict(table.entries).get(str(key.value), absent if table.whole else None)
 
 
 def _of_items(walker: Walker, attempt: Attempt, given: Given, receiver: Items, name: str, owner: ast.expr) -> Value:
