@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from itertools import combinations
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stages.syntax.imports.judge import judge_imports
+from stages.syntax.imports.movable import LazyImport
 from tests.stages.syntax.imports.projects import fails_from, findings, judge, request, write
 from tests.stages.syntax.imports.random_packages import random_package
 
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
     from stages.syntax.imports.cycles import Cycle
     from stages.syntax.imports.judge import ImportsOutcome
-    from stages.syntax.imports.movable import LazyImport
     from tests.stages.syntax.imports.oracle import Oracle
 
 NEEDS_A = {"b.py": "from a import x\ny = x\n"}  # b cannot do without a while it loads
@@ -153,7 +154,7 @@ def applied(files: Mapping[str, str], moved: tuple[LazyImport, ...]) -> dict[str
     return texts
 
 
-@settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32))
 def test_what_is_proposed_works_in_cpython(tmp_path_factory: pytest.TempPathFactory, oracle: Oracle, seed: int) -> None:
     files = random_package(Random(seed))
@@ -164,10 +165,58 @@ def test_what_is_proposed_works_in_cpython(tmp_path_factory: pytest.TempPathFact
             assert what_is_left(root, outcome, cycle, oracle) == set()
 
 
+def movable_package(random: Random) -> dict[str, str]:
+    """Return modules that mostly need each other inside functions only."""
+    names = ["a", "b", "c", "d"][: random.randint(2, 4)]
+    files = {}
+    for name in names:
+        blocks = [["v = 1"], ["def own():", "    return v"]]
+        for number, other in enumerate(
+            random.choices([item for item in names if item != name], k=random.randint(1, 3))
+        ):
+            alias = f"x{number}"
+            wanted = [
+                f"from {other} import v as {alias}",
+                f"from {other} import own as {alias}",
+                f"import {other} as {alias}",
+            ]
+            blocks.insert(random.randint(0, 1), [random.choice(wanted)])
+            if random.random() < 0.7:
+                blocks.append([f"def use{number}():", f"    return {alias}"])
+            elif random.random() < 0.4:
+                blocks.append([f"need{number} = {alias}"])
+        files[f"{name}.py"] = "\n".join(line for block in blocks for line in block) + "\n"
+    return files
+
+
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 2**32))
+def test_no_smaller_set_works_in_cpython(tmp_path_factory: pytest.TempPathFactory, oracle: Oracle, seed: int) -> None:
+    files = movable_package(Random(seed))
+    outcome = judge_imports(request(write(tmp_path_factory.mktemp("package"), files), want_full_facts=False))
+    for cycle, moved in proposals(outcome):
+        if moved and cycle.kind == "failing":
+            smaller = [found for size in range(1, len(moved)) for found in combinations(movable(files), size)]
+            for tried in [moved, *smaller]:
+                root = write(tmp_path_factory.mktemp("moved"), applied(files, tried))
+                assert bool(what_is_left(root, outcome, cycle, oracle)) == (tried is not moved)
+
+
+def movable(files: Mapping[str, str]) -> list[LazyImport]:
+    """Return every import of the files that nothing at module level uses."""
+    found = []
+    for path, text in files.items():
+        for line, statement in enumerate(text.splitlines(), start=1):
+            name = statement.rpartition(" ")[2]
+            if "import " in statement and f"= {name}\n" not in text:
+                found.append(LazyImport(path=path, line=line, statement=statement, functions=(), annotated=False))
+    return found
+
+
 def what_is_left(root: Path, outcome: ImportsOutcome, cycle: Cycle, oracle: Oracle) -> set[str]:
-    """Return the entries of a cycle that CPython cannot import; without what another reported cycle breaks."""
-    members = [path.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for path in cycle.members]
-    entries = sorted({*cycle.fails_from, *members})
+    """Return the modules that CPython cannot import first; without what another reported cycle breaks."""
+    paths = (path.relative_to(root).as_posix() for path in root.rglob("*.py"))
+    entries = sorted(path.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for path in paths)
     failing = {name for name, error in oracle.ask(root, entries).items() if error is not None}
     known = {frozenset(other.members) for other in outcome.cycles if other.kind == "failing"} - {
         frozenset(cycle.members)
