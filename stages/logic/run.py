@@ -24,11 +24,11 @@ from verifier.api import StageOutcome, rest_of_project
 
 if TYPE_CHECKING:
     import ast
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from stages._source.program.project import Module
     from stages.logic.starts import Walked
-    from verifier.api import Finding, Json, SourceFile, StageContext
+    from verifier.api import Finding, Json, Location, SourceFile, StageContext
 
 
 _READABLE_FILES = 200  # a task of more files keeps only counts and what findings rest on, unless --facts
@@ -68,10 +68,18 @@ def _judge(context: StageContext) -> StageOutcome:
     found += [item for item in judged(known, watching.judges, project, units) if item.location.path in paths]
     return StageOutcome(
         checks_run=len(files) * len(watching.inspections) + sum(len(seen) for seen in engine.visits.values()) + 1,
-        findings=tuple(sorted(found, key=lambda item: (item.location, item.rule))),
+        findings=_each_once(found),
         gates=logic_gates(modules, engine, unread),
         facts=_counts(files, modules, engine) | _details(context, files, walked, engine, unread),
     )
+
+
+def _each_once(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Keep one finding of a rule at a place, the gravest: paths and the file itself may both have told of it."""
+    kept: dict[tuple[str, Location], Finding] = {}
+    for item in sorted(found, key=lambda item: -item.severity):
+        kept.setdefault((item.rule, item.location), item)
+    return tuple(sorted(kept.values(), key=lambda item: (item.location, item.rule)))
 
 
 def _project(files: Sequence[SourceFile]) -> Project:

@@ -324,6 +324,9 @@ def _of_model(walker: Walker, attempt: Attempt, given: Given, receiver: Value, n
             return fresh("norm", given.node)
         case "enter_context" if given.args:
             return enter(walker, attempt, given.args[0], given.node)
+    if name == "get" and given.args and isinstance(given.args[0], Const) and not isinstance(receiver, Model):
+        stored = attempt.state.heap.get((key, key_of(given.args[0])))  # of a dictionary: the same as a subscript
+        return stored if stored is not None else Unknown(("item", key, key_of(given.args[0])))
     _tell(walker, attempt, given, receiver, name)
     if _may_touch(name):
         effects.escape(attempt, _in_reach(attempt, receiver, given))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
+from stages._source.program.scopes import Function
 from stages.logic.casting import enabled_of, forward_of, is_ours, says_bf16
 from stages.logic.constructors import scalers
 from stages.logic.engine.events import Scaled
@@ -14,6 +16,7 @@ from verifier.api import Bad, Good, RuleInfo, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stages._source.program.scopes import Scope, Seen
     from stages.logic.view import View
 
 RULE = RuleInfo(
@@ -77,6 +80,28 @@ RULE = RuleInfo(
                         self.scaler.step(optimizer)
                         self.scaler.update()
         """),
+        Bad("""
+            import torch
+
+            class Engine:
+                def __init__(self, amp, use_bfloat16):
+                    self.amp = amp
+                    self.amp_dtype = torch.bfloat16 if use_bfloat16 else torch.float16
+                    self.scaler = None if not amp else torch.amp.GradScaler("cuda")  # expect: AMP135
+
+                def forward(self, batch):
+                    with torch.autocast("cuda", enabled=self.amp, dtype=self.amp_dtype):
+                        return self.model(batch)
+
+                def backward(self, loss):
+                    self.scaler.scale(loss).backward()
+
+            def build(state):
+                if state.mixed_precision == "fp16":
+                    return torch.amp.GradScaler("cuda")
+                elif state.mixed_precision == "bf16":
+                    return torch.amp.GradScaler("cuda")  # expect: AMP135
+        """),
         Good("""
             import torch
 
@@ -124,6 +149,7 @@ RULE = RuleInfo(
     ),
 )
 
+_DTYPE = re.compile(r"dtype|bf16|bfloat16|fp16|float16|half|precision|scaler|cuda", re.I)
 _REMEDY = "Turn the scaler on for float16 only: `enabled=(dtype == torch.float16)`; bfloat16 needs none."
 
 
@@ -146,15 +172,75 @@ def inspect(view: View) -> Iterator[Problem]:
     """Report a scaler that is on exactly where bfloat16 was chosen."""
     for seen in view.calls():
         if isinstance(seen.node, ast.Call) and scalers(view.origins(seen.node.func, seen.scope)):
-            enabled = enabled_of(seen.node)
-            if says_bf16(enabled):
-                assert enabled is not None
+            condition = next((test for test in _conditions(view, seen.node) if says_bf16(test)), None)
+            if condition is not None:
                 yield Problem(
                     place=view.place(seen.node),
-                    message=f"the scaler is on where `{ast.unparse(enabled)}`, which is where no scaler is needed",
-                    why="The condition is the wrong way round: bfloat16 is scaled, and float16, if used, is not.",
+                    message=f"the scaler is on where `{ast.unparse(condition)}`, which is where no scaler is needed",
+                    why="bfloat16 has the range of float32; float16, if the condition was meant to ask for it, goes bare.",
                     remedy=_REMEDY,
                 )
+            elif low := _class_context(view, seen):
+                yield Problem(
+                    place=view.place(seen.node),
+                    message="this GradScaler is made whichever dtype the class casts to, bfloat16 included",
+                    why="bfloat16 does not underflow where float16 does; the scale only grows until it overflows by itself.",
+                    remedy=_REMEDY,
+                    related=((view.place(low), "autocast to a dtype that may be bfloat16"),),
+                )
+
+
+def _conditions(view: View, call: ast.Call) -> Iterator[ast.expr]:
+    """Yield the conditions under which a scaler is made and on: its flag, and the branches it stands in."""
+    enabled = enabled_of(call)
+    if enabled is not None:
+        yield enabled
+    inner: ast.AST = call
+    around = view.parent(call)
+    while around is not None and not isinstance(around, Function):
+        if (isinstance(around, ast.IfExp) and inner is around.body) or (
+            isinstance(around, ast.If) and inner in around.body
+        ):
+            yield around.test
+        elif isinstance(around, ast.IfExp) and inner is around.orelse:
+            yield ast.UnaryOp(ast.Not(), around.test)
+        elif isinstance(around, ast.If) and inner in around.orelse:
+            yield ast.UnaryOp(ast.Not(), around.test)
+        inner, around = around, view.parent(around)
+
+
+def _class_context(view: View, seen: Seen) -> ast.AST | None:
+    """Return an autocast of the scaler's class to an attribute that may be bfloat16, if the scaler does not ask for it."""
+    scope = seen.scope
+    cls = scope.parent
+    assert isinstance(seen.node, ast.Call)
+    if (
+        cls is None
+        or not isinstance(cls.node, ast.ClassDef)
+        or any(_asks(test) for test in _conditions(view, seen.node))
+    ):
+        return None
+    for node in ast.walk(cls.node):
+        match node:
+            case ast.Call(func=ast.Name(id="autocast") | ast.Attribute(attr="autocast"), keywords=keywords):
+                for keyword in keywords:
+                    if keyword.arg == "dtype" and _may_be_bf16(cls, keyword.value):
+                        return node
+    return None
+
+
+def _asks(test: ast.expr) -> bool:
+    return _DTYPE.search(ast.unparse(test)) is not None
+
+
+def _may_be_bf16(cls: Scope, dtype: ast.expr) -> bool:
+    """Say whether an attribute is bfloat16 in one of two cases, both of which the class spells out."""
+    match dtype:
+        case ast.Attribute(value=ast.Name(id="self"), attr=name):
+            values = [binding.value for binding in cls.attributes.get(name, []) if binding.value is not None]
+            names = {node.attr for value in values for node in ast.walk(value) if isinstance(node, ast.Attribute)}
+            return {"bfloat16", "float16"} <= names
+    return False
 
 
 CHECKS = {Scaled: check}

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from stages._source.program.kinds import last_name
-from stages.logic.casting import asks_device, enabled_of, forward_of, is_ours
+from stages.logic.casting import asks_device, enabled_of, forward_of, is_ours, says_bf16
 from stages.logic.engine.events import Scaled
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -97,7 +97,7 @@ def check(event: Scaled) -> Iterator[Problem]:
     if event.scaler.enabled is not False or forward is None or forward.context.dtype != "float16":
         return
     off = enabled_of(event.scaler.site)
-    if not is_ours(event.scaler) or event.scaler.at is None or off is None or asks_device(off):
+    if not is_ours(event.scaler) or event.scaler.at is None or off is None or asks_device(off) or says_bf16(off):
         return
     on = enabled_of(forward.context.site)
     if isinstance(off, ast.Constant) or _same(on, off):
