@@ -14,7 +14,6 @@ from stages._source.program.scopes import Function
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stages._source.program.project import Module
     from stages._source.program.scopes import Scope, Seen
     from stages.logic.view import View
 
@@ -76,17 +75,6 @@ def is_optimizer(view: View, node: ast.expr, scope: Scope) -> bool:
 def sounds_like_scaler(node: ast.AST, names: frozenset[str] = frozenset()) -> bool:
     name = last_name(node) if isinstance(node, ast.expr) else ""
     return name in names or vocabulary.called_like_scaler(name) or name.lower().endswith("scaler")
-
-
-def tree_of(module: Module, scope: Scope) -> ast.AST:
-    """Return the outermost class around a scope, or the whole file where there is none."""
-    found: ast.AST = module.tree
-    around: Scope | None = scope
-    while around is not None:
-        if isinstance(around.node, ast.ClassDef):
-            found = around.node
-        around = around.parent
-    return found
 
 
 def _gives_state(view: View, seen: Seen) -> bool:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from stages._source.program import vocabulary
 from stages._source.program.kinds import last_name
 from stages._source.program.origins import lineage
+from stages._source.testfiles import is_test_file
 from stages.logic.checkpoints import (
     bases_that_keep,
     helpers_that_keep,
     kept_optimizers,
     speaks_of_scaler_state,
-    tree_of,
 )
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -189,7 +189,7 @@ class _Made:
 
 def inspect(view: View) -> Iterator[Problem]:
     """Report a file that makes a scaler and keeps its optimizer's state without the scaler's."""
-    made = list(_made(view))
+    made = [] if is_test_file(view.module.path) else list(_made(view))
     if not made:
         return
     names = frozenset(item.name for item in made if item.name)
@@ -212,9 +212,11 @@ def _through_others(view: View, made: list[_Made], names: frozenset[str], found:
             found.add(scaler.node)
             yield _problem(view, scaler.node, scaler, "its state is never kept, though its optimizer's is", seen.node)
     for scaler in made:
-        if scaler.cls is None or scaler.node in found or not bases_that_keep(view, scaler.cls):
+        told = any(other.node in found for other in made if other.cls is scaler.cls)
+        if scaler.cls is None or told or not bases_that_keep(view, scaler.cls):
             continue
-        if not speaks_of_scaler_state(tree_of(view.module, scaler.scope), names):
+        classes = lineage(view.project, scaler.cls)
+        if not any(speaks_of_scaler_state(tree, names) for tree in (view.module.tree, *(cls.node for cls in classes))):
             found.add(scaler.node)
             yield _problem(view, scaler.node, scaler, "its state is never kept, though its optimizer's is")
 
@@ -264,5 +266,28 @@ def _bound_to(view: View, node: ast.AST) -> str:
 def _beside(view: View, scope: Scope, made: list[_Made]) -> _Made | None:
     """Return a scaler that the code around a place can know: of its class or a base, or of the file's functions."""
     cls = _class_of(scope)
-    own = [cls] if cls is None else lineage(view.project, cls)
-    return next((item for item in made if item.cls in own), None)
+    if cls is not None:
+        own = lineage(view.project, cls)
+        return next((item for item in made if item.cls in own), None)
+    return next((item for item in made if item.cls is None and _knows(scope, item)), None)
+
+
+def _knows(scope: Scope, made: _Made) -> bool:
+    """Say whether a function works with a scaler: makes it, names it, or is used by the function that makes it."""
+    here, there = _outermost(scope), _outermost(made.scope)
+    if here is there or isinstance(there, ast.Module) or isinstance(here, ast.Module):
+        return True
+    if any(isinstance(node, ast.Name | ast.arg) and _name(node) == made.name for node in ast.walk(here)):
+        return True
+    called = getattr(here, "name", "")
+    return any(isinstance(node, ast.Name) and node.id == called for node in ast.walk(there))
+
+
+def _outermost(scope: Scope) -> ast.AST:
+    while scope.parent is not None and scope.parent.parent is not None:
+        scope = scope.parent
+    return scope.node
+
+
+def _name(node: ast.Name | ast.arg) -> str:
+    return node.id if isinstance(node, ast.Name) else node.arg

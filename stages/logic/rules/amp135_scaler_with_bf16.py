@@ -177,14 +177,14 @@ def inspect(view: View) -> Iterator[Problem]:
                 yield Problem(
                     place=view.place(seen.node),
                     message=f"the scaler is on where `{ast.unparse(condition)}`, which is where no scaler is needed",
-                    why="bfloat16 has the range of float32; float16, if the condition was meant to ask for it, goes bare.",
+                    why="bfloat16 has the range of float32; float16, where it is used instead, goes without.",
                     remedy=_REMEDY,
                 )
             elif low := _class_context(view, seen):
                 yield Problem(
                     place=view.place(seen.node),
                     message="this GradScaler is made whichever dtype the class casts to, bfloat16 included",
-                    why="bfloat16 does not underflow where float16 does; the scale only grows until it overflows by itself.",
+                    why="bfloat16 does not underflow where float16 does; the scale grows until it overflows by itself.",
                     remedy=_REMEDY,
                     related=((view.place(low), "autocast to a dtype that may be bfloat16"),),
                 )
@@ -202,23 +202,19 @@ def _conditions(view: View, call: ast.Call) -> Iterator[ast.expr]:
             isinstance(around, ast.If) and inner in around.body
         ):
             yield around.test
-        elif isinstance(around, ast.IfExp) and inner is around.orelse:
-            yield ast.UnaryOp(ast.Not(), around.test)
-        elif isinstance(around, ast.If) and inner in around.orelse:
+        elif isinstance(around, ast.IfExp | ast.If) and inner is not around.test:
             yield ast.UnaryOp(ast.Not(), around.test)
         inner, around = around, view.parent(around)
 
 
 def _class_context(view: View, seen: Seen) -> ast.AST | None:
-    """Return an autocast of the scaler's class to an attribute that may be bfloat16, if the scaler does not ask for it."""
+    """Return an autocast of the scaler's class to what may be bfloat16, where nothing asks for that dtype."""
     scope = seen.scope
     cls = scope.parent
     assert isinstance(seen.node, ast.Call)
-    if (
-        cls is None
-        or not isinstance(cls.node, ast.ClassDef)
-        or any(_asks(test) for test in _conditions(view, seen.node))
-    ):
+    if cls is None or not isinstance(cls.node, ast.ClassDef):
+        return None
+    if any(_asks(test) for test in _conditions(view, seen.node)):
         return None
     for node in ast.walk(cls.node):
         match node:

@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.program.origins import resolve_bindings
 from stages._source.program.scopes import Function, own_nodes
 from stages.logic.casting import forward_of
 from stages.logic.constructors import autocasts, bind
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stages._source.program.scopes import Scope, Seen
+    from stages.logic.constructors import Signature
     from stages.logic.view import View
 
 RULE = RuleInfo(
@@ -121,10 +123,17 @@ RULE = RuleInfo(
         """),
         Good("""
             import torch
+            from functools import partial
 
             def build(precision):
                 weight_dtype = torch.float16 if precision == "fp16" else torch.bfloat16
                 return weight_dtype
+
+            def validate(model, batch, name):
+                amp_dtype = torch.bfloat16 if name == "bfloat16" else torch.float16
+                amp_autocast = partial(torch.autocast, device_type="cuda", dtype=amp_dtype)
+                with amp_autocast():
+                    return model(batch)
 
             def show(pipeline, dtype, use_bf16):
                 dtype = torch.bfloat16 if use_bf16 else torch.float16
@@ -164,7 +173,7 @@ def inspect(view: View) -> Iterator[Problem]:
     """Report a context that takes float16 by default where the function chose its dtype and does not pass it on."""
     for seen in view.calls():
         node = seen.node
-        if isinstance(node, ast.Call) and (signatures := autocasts(view.origins(node.func, seen.scope))):
+        if isinstance(node, ast.Call) and (signatures := _called_by_name(view, seen)):
             bound = bind(node, signatures[0])
             if bound.whole and not bound.by_name.keys() & {"dtype", "enabled"} and signatures[0].device != "cpu":
                 chosen = _chosen(seen)
@@ -175,6 +184,16 @@ def inspect(view: View) -> Iterator[Problem]:
                         why="Whoever asks for bfloat16 gets float16, and no scaler with it: small gradients are zero.",
                         remedy=f"Pass it: `dtype={chosen}`.",
                     )
+
+
+def _called_by_name(view: View, seen: Seen) -> tuple[Signature, ...]:
+    """Return the contexts that a call makes; none where it is a `partial`, which may have been given a dtype."""
+    assert isinstance(seen.node, ast.Call)
+    func = seen.node.func
+    made = [item.value for item in resolve_bindings(view.project, func, seen.scope) if item.value is not None]
+    if any(isinstance(node, ast.Call | ast.Lambda) for value in made for node in ast.walk(value)):
+        return ()
+    return autocasts(view.origins(func, seen.scope))
 
 
 def _chosen(seen: Seen) -> str | None:

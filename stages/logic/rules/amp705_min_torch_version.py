@@ -103,11 +103,10 @@ def inspect(view: View) -> Iterator[Problem]:
 
 
 def _newer(view: View) -> Iterator[tuple[ast.stmt | ast.expr, str]]:
-    for scope in view.module.scopes.scopes.values():
-        for bindings in scope.bindings.values():
-            for binding in bindings:
-                if binding.how == "import" and binding.origin in _SINCE and isinstance(binding.node, ast.stmt):
-                    yield binding.node, binding.origin
+    for bindings in view.module.scopes.root.bindings.values():  # one inside a function may never be reached
+        for binding in bindings:
+            if binding.how == "import" and binding.origin in _SINCE and isinstance(binding.node, ast.stmt):
+                yield binding.node, binding.origin
     for seen in view.module.scopes.loads:
         if isinstance(seen.node, ast.Attribute) and seen.node.attr in _LAST and (name := _only(view, seen)):
             yield seen.node, name
