@@ -102,7 +102,7 @@ _DEEPEST = 3
 
 
 def inspect(view: View) -> Iterator[Problem]:
-    """Report `torch.compile` of such a model; where its call under autocast is not in sight, as a suspicion."""
+    """Report `torch.compile` of such a model that the file calls under autocast."""
     compiled = [seen for seen in view.calls() if _compiles(view, seen)]
     regions = [region for region in Regions(view).all() if not region.off] if compiled else []
     if not regions or any(_SETTING in line for module in view.project.modules for line in module.lines):
@@ -110,6 +110,9 @@ def inspect(view: View) -> Iterator[Problem]:
     for seen in compiled:
         call = seen.node
         assert isinstance(call, ast.Call)
+        called = next((region for region in regions if _calls(region.node, view.parent(call))), None)
+        if called is None:
+            continue
         island = next((found for cls in _modules(view, call.args[0], seen.scope) for found in _islands(cls)), None)
         if island is None:
             continue
@@ -118,8 +121,7 @@ def inspect(view: View) -> Iterator[Problem]:
             message="the compiled model has an fp32 region, but its backward runs under the autocast of the forward",
             why=f"Gradients of the region at line {island.lineno} are computed in half, other than in eager mode.",
             remedy='Set `torch._functorch.config.backward_pass_autocast = "off"` before compiling.',
-            related=((view.place(regions[0].call), "autocast is on"),),
-            suspicion=not any(_calls(region.node, view.parent(call)) for region in regions),
+            related=((view.place(called.call), "the compiled model is called under this autocast"),),
         )
 
 
