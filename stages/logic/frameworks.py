@@ -12,7 +12,7 @@ from stages._source.program.scopes import Function
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stages._source.program.project import Project
+    from stages._source.program.project import Module, Project
     from stages._source.program.scopes import Scope
     from stages.logic.engine.values import Framework
     from stages.logic.view import View
@@ -22,8 +22,10 @@ _HALF = frozenset(["16", "16-mixed", "fp16", "16-true"])
 
 def scales(framework: Framework | None) -> bool | None:
     """Say whether a framework's object scales the loss: None where its configuration decides at run time."""
-    if framework is None or framework.precision in ("", None):
+    if framework is None or framework.precision is None:
         return None
+    if not framework.precision:  # accelerate takes what its own configuration file says, Fabric full precision
+        return None if framework.name == "accelerate" else False
     return framework.precision in _HALF
 
 
@@ -54,16 +56,21 @@ def bases(project: Project, cls: Scope) -> frozenset[str]:
     return frozenset(found)
 
 
-def trains_in_half(project: Project) -> bool | None:
-    """Say whether Lightning's Trainer is made for float16: True or False where every call says so, None otherwise."""
-    said: set[bool | None] = set()
-    for module in project.modules:
-        for seen in module.scopes.calls:
-            assert isinstance(seen.node, ast.Call)
-            called = origins(project, seen.node.func, seen.scope)
-            if vocabulary.precision_arguments(called) == ("precision",):
-                said.add(_precision(seen.node))
-    return said.pop() if len(said) == 1 else True if True in said else None
+def trains_in_half(view: View) -> bool | None:
+    """Say whether Lightning's Trainer is made for float16: what the file itself says, or else the whole project.
+
+    None where some call leaves it open, or says something else than another.
+    """
+    said = set(_said(view, view.module)) or {item for module in view.project.modules for item in _said(view, module)}
+    return said.pop() if len(said) == 1 else None
+
+
+def _said(view: View, module: Module) -> Iterator[bool | None]:
+    for seen in module.scopes.calls:
+        assert isinstance(seen.node, ast.Call)
+        called = origins(view.project, seen.node.func, seen.scope)
+        if vocabulary.precision_arguments(called) == ("precision",):
+            yield _precision(seen.node)
 
 
 def _precision(call: ast.Call) -> bool | None:

@@ -95,7 +95,7 @@ def inspect(view: View) -> Iterator[Problem]:
                 continue
             for node in nodes:
                 if _clips(view, node, method):
-                    half = trains_in_half(view.project)
+                    half = trains_in_half(view)
                     if half is not False:
                         yield _problem(view, node, established=half is True)
 

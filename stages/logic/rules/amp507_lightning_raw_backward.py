@@ -94,7 +94,7 @@ def inspect(view: View) -> Iterator[Problem]:
                 continue
             for node in own_nodes(getattr(method.node, "body", [])):
                 if _is_backward(node):
-                    half = trains_in_half(view.project)
+                    half = trains_in_half(view)
                     if half is not False:
                         yield _problem(view, node, established=half is True)
 

@@ -67,7 +67,7 @@ def inspect(view: View) -> Iterator[Problem]:
             if name != "on_after_backward":
                 continue
             read = [node for node in own_nodes(getattr(method.node, "body", [])) if _makes_a_number(node)]
-            if read and trains_in_half(view.project):
+            if read and trains_in_half(view):
                 places = [view.place(node) for node in read]
                 yield Problem(
                     place=min(places, key=lambda place: place.line),
