@@ -17,9 +17,10 @@ _OWN = re.compile(r"torch\.(cuda|cpu|xpu|mps)\.")
 
 
 def is_autocast_class(view: View, node: ast.expr, scope: Scope) -> bool:
-    """Say whether an expression is torch's autocast class, on every branch that binds it."""
+    """Say whether an expression is torch's autocast class on every branch that binds it, stand-ins for it aside."""
     found = view.origins(node, scope)
-    return bool(found) and all(_CLASS.fullmatch(name) for name in found)
+    own = [name for name in found if _CLASS.fullmatch(name)]
+    return bool(own) and all(name.rpartition(".")[2] == "autocast" for name in found)
 
 
 def made_contexts(view: View) -> Iterator[Seen]:
