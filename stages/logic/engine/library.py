@@ -66,6 +66,7 @@ _PURE = re.compile(
     r"|getattr"
 )
 _GRADS_NORM = ("get_total_norm", "get_grad_norm", "grad_norm")
+_NORMS = re.compile(r"torch\.(?:linalg\.)?(?:vector_|matrix_)?norm|torch\._foreach_norm")
 _EDITS = {"nan_to_num_": False, "nan_to_num": False, "clamp_": False, "clip_": False}
 _COLLECT = frozenset(["list", "tuple", "set", "reversed", "sorted", "iter", "filter", "itertools.chain", "chain"])
 _MODULE = re.compile(r"torch\.nn\.[A-Z]\w+|torchvision\.models(?:\.\w+)+|timm\.create_model|timm\.models\.create_model")
@@ -245,9 +246,9 @@ def _autograd_backward(walker: Walker, attempt: Attempt, given: Given, name: str
 
 def _grads_norm(walker: Walker, attempt: Attempt, given: Given, name: str) -> Value:
     value = given.get(0, "tensors")
-    if isinstance(value, Gradient | Params):
+    if isinstance(value, Gradient) or (isinstance(value, Params) and not _NORMS.fullmatch(name)):
         return effects.read_grads(walker, attempt, given.node, Gradient(value.of))
-    return fresh("call", given.node)
+    return _other(walker, attempt, given, name)
 
 
 def _edit(walker: Walker, attempt: Attempt, given: Given, name: str) -> Value:
@@ -290,6 +291,14 @@ def _attribute(walker: Walker, attempt: Attempt, given: Given, name: str) -> Val
 
 def _partial(walker: Walker, attempt: Attempt, given: Given, name: str) -> Value:
     return given.args[0] if given.args and not given.keywords else fresh("partial", given.node)
+
+
+def _float(walker: Walker, attempt: Attempt, given: Given, name: str) -> Value:
+    """Know `float("inf")`, a threshold that clips nothing."""
+    text = given.get(0, "x")
+    if isinstance(text, Const) and isinstance(text.value, str) and text.value.strip("+").lower() in ("inf", "infinity"):
+        return Const(float("inf"))
+    return _other(walker, attempt, given, name)
 
 
 def _module(walker: Walker, attempt: Attempt, given: Given, name: str) -> Value:
@@ -342,12 +351,13 @@ _HANDLERS: list[tuple[Callable[[str, str], bool], Callable[[Walker, Attempt, Giv
     (lambda name, last: _WRAPPER.fullmatch(name) is not None, _wrap),
     (lambda name, last: name in ("copy.deepcopy", "copy.copy"), _copied),
     (lambda name, last: name == "torch.autograd.backward", _autograd_backward),
-    (lambda name, last: last in _GRADS_NORM, _grads_norm),
+    (lambda name, last: last in _GRADS_NORM or _NORMS.fullmatch(name) is not None, _grads_norm),
     (lambda name, last: last in _EDITS and name.startswith("torch."), _edit),
     (lambda name, last: name in _COLLECT, _collected),
     (lambda name, last: name == "enumerate", _enumerated),
     (lambda name, last: name == "zip", _zipped),
     (lambda name, last: name == "getattr", _attribute),
     (lambda name, last: name == "functools.partial", _partial),
+    (lambda name, last: name == "float", _float),
     (lambda name, last: _MODULE.fullmatch(name) is not None, _module),
 ]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stages.logic.engine.values import Scaler
+from stages.logic.engine.values import Const, Dotted, ScaleNumber, Scaler
 
 if TYPE_CHECKING:
     from stages.logic.engine.state import State
-    from stages.logic.engine.values import Key, Params
+    from stages.logic.engine.values import Key, Params, Value
 
 
 def concerned(state: State, params: Params) -> tuple[Key, ...]:
@@ -24,3 +24,10 @@ def scaler_of(state: State, key: Key | None) -> Scaler | None:
         if isinstance(value, Scaler) and value.key == key:
             return value
     return None
+
+
+def clips_nothing_of_the_scale(limit: Value | None) -> bool:
+    """Say whether a threshold carries the scale too, or is infinite, as where only the norm is wanted."""
+    if isinstance(limit, Dotted):
+        return limit.name.rpartition(".")[2] in ("inf", "infty")
+    return isinstance(limit, ScaleNumber) or (isinstance(limit, Const) and limit.value == float("inf"))

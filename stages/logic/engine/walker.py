@@ -193,7 +193,7 @@ class Walker:
         flow = Flow()
         inside = self._inside(node, frame)
         for value, start in self.ways(state, frame, lambda attempt: evaluate(self, attempt, node.iter), flow.raises):
-            if isinstance(value, Items) and len(value.values) <= 6:
+            if isinstance(value, Items) and 0 < len(value.values) <= 6:
                 self._unrolled(node, list(value.values), start, inside, flow)
             else:
                 self._turns(node, start, inside, flow, lambda turn, value=value: _element(node, value, turn))  # type: ignore[misc]

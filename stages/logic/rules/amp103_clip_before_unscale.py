@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stages.logic.engine.events import Clipped, Stepped, Unscaled
-from stages.logic.engine.ownership import concerned, scaler_of
+from stages.logic.engine.ownership import clips_nothing_of_the_scale, concerned, scaler_of
 from stages.logic.engine.protocol import Grads, Turn
-from stages.logic.engine.values import Const, ScaleNumber
 from stages.logic.flags import flag_is_off
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -118,6 +117,29 @@ RULE = RuleInfo(
         Good("""
             import torch
 
+            class Trainer:
+                def __init__(self, unet, encoder, scaler):
+                    self.unet, self.scaler = unet, scaler
+                    self.first = torch.optim.SGD(unet.parameters(), lr=0.1) if unet else None
+                    self.second = torch.optim.SGD(encoder.parameters(), lr=0.1) if encoder else None
+                    self.optimizers = []
+                    self.optimizers.append(self.first) if self.first is not None else None
+                    self.optimizers.append(self.second) if self.second is not None else None
+
+                def step(self, loss, clip):
+                    self.scaler.scale(loss).backward()
+                    before = torch.nn.utils.clip_grad_norm_(self.unet.parameters(), float("inf"))
+                    for optimizer in self.optimizers:
+                        self.scaler.unscale_(optimizer)
+                    torch.nn.utils.clip_grad_norm_(self.unet.parameters(), max_norm=clip)
+                    for optimizer in self.optimizers:
+                        self.scaler.step(optimizer)
+                    self.scaler.update()
+                    return before
+        """),
+        Good("""
+            import torch
+
             def train(args, model, loader, optimizer, criterion):
                 scaler = torch.amp.GradScaler("cuda") if args.amp else None
                 for x, y in loader:
@@ -142,7 +164,7 @@ RULE = RuleInfo(
 
 def check(event: Clipped) -> Iterator[Problem]:
     """Report clipping of gradients that surely carry a scale, unless the threshold carries it too."""
-    if event.by is not None or _threshold_is_scaled(event):
+    if event.by is not None or clips_nothing_of_the_scale(event.limit):
         return
     for held in _clipped(event):
         yield Problem(
@@ -169,11 +191,6 @@ def _may_be_off(state: State, held: Held) -> bool:
     """Say whether a test on this path found AMP off, which a scaler that was made elsewhere may go by too."""
     scaler = scaler_of(state, held.scaler)
     return (scaler is None or scaler.assumed) and flag_is_off(state)
-
-
-def _threshold_is_scaled(event: Clipped) -> bool:
-    limit = event.limit
-    return isinstance(limit, ScaleNumber) or (isinstance(limit, Const) and limit.value == float("inf"))
 
 
 def check_unscale(event: Unscaled) -> Iterator[Problem]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stages.logic.engine.events import Clipped
+from stages.logic.engine.ownership import clips_nothing_of_the_scale
 from stages.logic.engine.protocol import Grads
-from stages.logic.engine.values import Const, ScaleNumber
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
 
@@ -107,9 +107,7 @@ RULE = RuleInfo(
 
 def check(event: Clipped) -> Iterator[Problem]:
     """Report clipping of parameters of which some are unscaled and some still carry the scale."""
-    limit = event.limit
-    by_scale = isinstance(limit, ScaleNumber) or (isinstance(limit, Const) and limit.value == float("inf"))
-    if event.by is not None or by_scale or not event.params.of:
+    if event.by is not None or clips_nothing_of_the_scale(event.limit) or not event.params.of:
         return
     held = {key: event.state.protocol.grads(key) for key in _concerned(event.state, event.params.of)}
     scaled = [key for key, grads in held.items() if grads.status is Grads.SCALED]
