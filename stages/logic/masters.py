@@ -6,7 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from stages.logic.engine.values import Model
+from stages.logic.engine.values import Instance, Model
 
 if TYPE_CHECKING:
     from stages._source.program.project import Module
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _HALF = ("float16", "bfloat16", "half")
 _CASTS = frozenset(["half", "bfloat16"])
+_SPECIAL = frozenset(["autocast", "apply", "register_hook", "checkpoint", "grad", "float", "half"])
 _UNCACHED = ("compiled", "fsdp")
 _MODEL_NAME = re.compile(r"(?:.*_)?(?:model|net|network|unet|vae|transformer|policy|module|encoder|decoder)\d*", re.I)
 
@@ -58,12 +59,34 @@ def are_all_plain(state: State) -> bool:
     """Say whether every model on this path is visibly built of torch's own layers, so that no region is in fp32."""
     values = (*state.env.values(), *state.heap.values())
     models = [value for value in values if isinstance(value, Model) and not value.label.endswith("Loss")]
-    return bool(models) and all(_is_plain(model) for model in models)
+    own = [value.scope.node for value in values if isinstance(value, Instance) and _is_module(value.scope.node)]
+    return bool(models or own) and all(map(_is_plain, models)) and all(map(_is_plain_class, own))
 
 
 def _is_plain(model: Model) -> bool:
     node = model.key[-1]
-    if model.key[0] != "model" or not isinstance(node, ast.Call):
-        return False
-    calls = [part for part in ast.walk(node) if isinstance(part, ast.Call)]
-    return all(ast.unparse(part.func).startswith(("nn.", "torch.nn.")) for part in calls)
+    return model.key[0] == "model" and isinstance(node, ast.Call) and _builds_plainly(node)
+
+
+def _is_module(node: ast.AST) -> bool:
+    return isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("Module") for base in node.bases)
+
+
+def _is_plain_class(node: ast.AST) -> bool:
+    """Say whether a class of the project is made of torch's layers alone, and sees to no types or hooks itself."""
+    named = {part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)}
+    return not named & _SPECIAL and _builds_plainly(node)
+
+
+def _builds_plainly(node: ast.AST) -> bool:
+    """Say whether everything that is constructed is a module of torch."""
+    made = [ast.unparse(part.func) for part in ast.walk(node) if isinstance(part, ast.Call)]
+    return all(name.startswith(("nn.", "torch.nn.")) for name in made if name.rpartition(".")[2][:1].isupper())
+
+
+_PART = re.compile(r"requires_grad_?\s*(?:\(\s*False|=\s*False)|\bpeft\b|[lL]o[rR][aA]|adapter|master_param|param_copy")
+
+
+def trains_a_part(module: Module) -> bool:
+    """Say whether the file freezes or adds parameters, so that those that are trained may not be the ones cast."""
+    return any(_PART.search(line) for line in module.lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 from stages.logic.engine.contexts import autocasting, outermost
@@ -52,5 +53,18 @@ def stale_weights(event: Backward, made_by: str, *, framework: bool) -> Iterator
             (active.stepped_at, "the optimizer steps"),
             (event.place, "backward of a later turn, in the same context"),
         ),
-        suspicion=may_be_low(event.place.module),
+        suspicion=may_be_low(event.place.module) or _only_inputs_are_stepped(event),
+    )
+
+
+def _only_inputs_are_stepped(event: Backward) -> bool:
+    """Say whether every optimizer on the path was made of a list of single tensors, which no layer may hold."""
+    sites = [optimizer.site for optimizer in event.state.known.values()]
+    return bool(sites) and all(isinstance(site, ast.Call) and _lists_tensors(site) for site in sites)
+
+
+def _lists_tensors(site: ast.Call) -> bool:
+    first = site.args[0] if site.args else None
+    return isinstance(first, ast.List | ast.Tuple) and all(
+        isinstance(item, ast.Name | ast.Attribute) for item in first.elts
     )

@@ -105,6 +105,23 @@ RULE = RuleInfo(
                     loss = model(batch).mean()
                     loss.backward()
                 optimizer.step()
+
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.body = nn.Linear(8, 8)
+                    self.head = nn.Linear(8, 2)
+
+                def forward(self, x):
+                    return self.head(self.body(x).relu())
+
+            def accumulate(parts, lr):
+                net = Net()
+                optimizer = torch.optim.SGD(net.parameters(), lr=lr)
+                with torch.autocast("cuda", dtype=torch.bfloat16):
+                    for part in parts:
+                        (net(part).mean() / len(parts)).backward()
+                optimizer.step()
         """),
     ),
 )
