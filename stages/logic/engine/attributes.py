@@ -69,6 +69,8 @@ def attribute(walker: Walker, attempt: Attempt, value: Value, name: str, node: a
 def store(walker: Walker, attempt: Attempt, value: Value, name: str, stored: Value, target: ast.expr) -> None:
     """Do `value.name = stored`."""
     if isinstance(value, Params) and name == "grad":
+        if stored == Gradient(value.of):  # written in place, which was told already
+            return
         walker.engine.grads_replaced(attempt, value, stored, target)
         return
     if isinstance(value, Gradient):

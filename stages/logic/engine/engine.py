@@ -12,6 +12,7 @@ from stages._source.program.scopes import Function, parameters
 from stages._source.testfiles import is_test_file
 from stages.logic.engine.attempt import Attempt, Choices, Frame
 from stages.logic.engine.contexts import enter, leave
+from stages.logic.engine.events import GradsEdited
 from stages.logic.engine.given import Given
 from stages.logic.engine.names import receiver_of
 from stages.logic.engine.protocol import Held
@@ -122,6 +123,10 @@ class Engine:
         attempt.state.env[(owner, name)] = value
 
     def stored_item(self, attempt: Attempt, base: Value, key: Value, value: Value, target: ast.expr) -> None:
+        if isinstance(base, Gradient):
+            place, state, how = attempt.frame.place(target), attempt.state.copy(), "an item assignment"
+            event = GradsEdited(place=place, state=state, grads=base, how=how, linear=False, by_scale=False)
+            self.emit(event, attempt.frame)
         attempt.state.heap[(key_of(base), key_of(key))] = value
 
     @staticmethod
@@ -150,6 +155,11 @@ class Engine:
     def grads_replaced(self, attempt: Attempt, params: Params, value: Value, target: ast.expr) -> None:
         """`p.grad = ...`: cleared by None; anything else may be an unscaled copy."""
         held = Held()
+        if value != NONE:
+            place, state, how = attempt.frame.place(target), attempt.state.copy(), "an assignment"
+            grads = Gradient(params.of)
+            event = GradsEdited(place=place, state=state, grads=grads, how=how, linear=False, by_scale=False)
+            self.emit(event, attempt.frame)
         attempt.state.protocol = attempt.state.protocol.with_grads(None, held)
 
     def grads_edited(self, attempt: Attempt, event: Event) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from stages._source.program import vocabulary
 from stages.logic.engine import effects
 from stages.logic.engine.events import AutocastMade, Called, ScalerMade
+from stages.logic.engine.precision import remember_cast
 from stages.logic.engine.values import (
     NONE,
     Autocast,
@@ -305,6 +306,15 @@ def _module(walker: Walker, attempt: Attempt, given: Given, name: str) -> Value:
     return Model(("model", given.node), name.rpartition(".")[2])
 
 
+def _loaded(walker: Walker, attempt: Attempt, given: Given, name: str) -> Value:
+    """Load a pretrained model; `torch_dtype` is what its parameters are."""
+    loaded = _other(walker, attempt, given, name)
+    dtype = dtype_of(given.keywords.get("torch_dtype") or given.keywords.get("dtype"))
+    if dtype is not None:
+        remember_cast(attempt, key_of(loaded), dtype, given.node)
+    return loaded
+
+
 def _other(walker: Walker, attempt: Attempt, given: Given, name: str) -> Value:
     event = Called(
         place=attempt.frame.place(given.node),
@@ -359,5 +369,6 @@ _HANDLERS: list[tuple[Callable[[str, str], bool], Callable[[Walker, Attempt, Giv
     (lambda name, last: name == "getattr", _attribute),
     (lambda name, last: name == "functools.partial", _partial),
     (lambda name, last: name == "float", _float),
+    (lambda name, last: last == "from_pretrained", _loaded),
     (lambda name, last: _MODULE.fullmatch(name) is not None, _module),
 ]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _ATTRIBUTES = frozenset(
     [
-        *("backward", "unscale_", "manual_backward", "zero_grad", "get_scale", "autocast", "GradScaler"),
+        *("grad", "backward", "unscale_", "manual_backward", "zero_grad", "get_scale", "autocast", "GradScaler"),
         *("clip_grad_norm_", "clip_grad_value_", "clip_gradients", "clip_grad_norm", "clip_grads_with_norm_"),
         *("ShardedGradScaler", "optim", "nullcontext", "unscale_gradients", "dispatch_clip_grad"),
         *("Accelerator", "Fabric", "set_autocast_enabled", "binary_cross_entropy", "BCELoss"),

@@ -117,7 +117,7 @@ def _edit(walker: Walker, attempt: Attempt, node: ast.BinOp, grads: Gradient, op
         grads=grads,
         how="an augmented assignment",
         linear=linear,
-        by_scale=isinstance(right, ScaleNumber) or not isinstance(right, Const),
+        by_scale=linear and not isinstance(right, Const),
     )
     walker.engine.grads_edited(attempt, event)
 
