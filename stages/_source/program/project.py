@@ -41,6 +41,7 @@ class Project:
         self._paths: dict[str, str] = {}  # dotted name -> file
         self._modules: dict[str, Module | None] = {}  # file -> module
         self._dotted: dict[str, str] = {}  # file -> its name from the root
+        self._splits: dict[str, tuple[Module, str] | None] = {}
         given = list(paths)
         packages = {str(PurePosixPath(path).parent) for path in given if path.endswith("__init__.py")}
         for path in given:
@@ -73,6 +74,11 @@ class Project:
 
     def split(self, dotted: str) -> tuple[Module, str] | None:
         """Return the file and the rest of a dotted name that goes through a file of the task."""
+        if dotted not in self._splits:
+            self._splits[dotted] = self._split(dotted)
+        return self._splits[dotted]
+
+    def _split(self, dotted: str) -> tuple[Module, str] | None:
         parts = dotted.split(".")
         for size in range(len(parts), 0, -1):
             module = self.named(".".join(parts[:size]))

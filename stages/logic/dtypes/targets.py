@@ -34,6 +34,8 @@ class Calls:
 
     project: Project
     by_name: dict[str, list[Seen]] = field(default_factory=dict)
+    known: dict[tuple[ast.expr, Scope], list[Scope]] = field(default_factory=dict)
+    running: dict[tuple[ast.Call, Scope], bool] = field(default_factory=dict)
 
     def of(self, name: str) -> list[Seen]:
         if not self.by_name:
@@ -72,6 +74,14 @@ def modules_of(calls: Calls, expr: ast.expr, scope: Scope, depth: int = 0) -> li
     """Return the project's classes that an expression may be an instance of, wrappers and containers seen through."""
     if depth > _DEEPEST:
         return []
+    key = (expr, scope)
+    if key not in calls.known:
+        calls.known[key] = []  # what a value that is made of itself adds
+        calls.known[key] = _modules_of(calls, expr, scope, depth)
+    return calls.known[key]
+
+
+def _modules_of(calls: Calls, expr: ast.expr, scope: Scope, depth: int) -> list[Scope]:
     project = calls.project
     found: list[Scope] = []
     match expr:
@@ -192,7 +202,10 @@ def arguments_for(calls: Calls, function: Scope, parameter: ast.AST) -> Iterable
     for seen in calls.of(called):
         call = seen.node
         assert isinstance(call, ast.Call)
-        if not _runs(calls.project, call, seen.scope, function):
+        pair = (call, function)
+        if pair not in calls.running:
+            calls.running[pair] = _runs(calls.project, call, seen.scope, function)
+        if not calls.running[pair]:
             continue
         shift = 1 if is_method else 0
         place = names.index(wanted) - shift if wanted in names else -1

@@ -12,6 +12,7 @@ from stages.logic.engine.attributes import base_names, is_module_class
 from stages.logic.engine.contexts import enter
 from stages.logic.engine.events import Called
 from stages.logic.engine.library import dtype_of
+from stages.logic.engine.precision import remember_cast
 from stages.logic.engine.values import (
     NONE,
     Autocast,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from stages.logic.engine.attempt import Attempt
     from stages.logic.engine.given import Given
+    from stages.logic.engine.values import Key
     from stages.logic.engine.walker import Walker
 
 _SCALER_USES = frozenset(["scale", "unscale_", "step", "update", "get_scale"])
@@ -304,16 +306,16 @@ def _of_model(walker: Walker, attempt: Attempt, given: Given, receiver: Value, n
         case "zero_grad":
             effects.zero_grad(walker, attempt, given.node, None, frozenset({key}))
             return NONE
-        case "half" | "bfloat16" | "float" if isinstance(receiver, Model):
+        case "half" | "bfloat16" | "float" | "to" if isinstance(receiver, Model):
             _tell(walker, attempt, given, receiver, name)
-            return replace(receiver, dtype=_CAST[name])
-        case "to" if isinstance(receiver, Model):
-            _tell(walker, attempt, given, receiver, name)
-            dtype = next((found for value in given.every() if (found := dtype_of(value))), receiver.dtype)
-            return replace(receiver, dtype=dtype)
+            dtype = _remember_cast(attempt, given, key, name)
+            return replace(receiver, dtype=dtype or receiver.dtype)
         case "cuda" | "to" | "train" | "eval" | "cpu" | "requires_grad_" | "half" | "bfloat16" | "float":
             _tell(walker, attempt, given, receiver, name)
-            return receiver if isinstance(receiver, Model | Instance) or key[0] != "call" else fresh("call", given.node)
+            whole = isinstance(receiver, Model | Instance) or key[0] != "call"
+            result = receiver if whole else fresh("call", given.node)
+            _remember_cast(attempt, given, key_of(result), name)
+            return result
         case "clip_grad_norm_" if (
             isinstance(receiver, Model) or not given.args or not isinstance(given.args[0], Params)
         ):
@@ -335,6 +337,14 @@ def _of_model(walker: Walker, attempt: Attempt, given: Given, receiver: Value, n
     if not given.args and not given.keywords and name.startswith(("is_", "has_", "should_", "use_")):
         return Unknown(("pure", key, name))
     return fresh("call", given.node)
+
+
+def _remember_cast(attempt: Attempt, given: Given, model: Key, name: str) -> str | None:
+    """Have the path know what a cast makes of a model's parameters; return it, None where only the device changes."""
+    dtype = _CAST.get(name) or next((found for value in given.every() if (found := dtype_of(value))), None)
+    if dtype is not None:
+        remember_cast(attempt, model, dtype, given.node)
+    return dtype
 
 
 def _may_touch(name: str) -> bool:

@@ -40,7 +40,9 @@ class Relevance:
         if scope not in self._direct:
             banned = _banned_losses(scope)
             self._direct[scope] = any(
-                _speaks_of_amp(node) or (isinstance(node, ast.Attribute) and node.attr in banned)
+                _speaks_of_amp(node)
+                or _casts_a_model(node)
+                or (isinstance(node, ast.Attribute) and node.attr in banned)
                 for node in own_nodes(_body(scope))
             )
         return self._direct[scope]
@@ -85,6 +87,14 @@ def _banned_losses(scope: Scope) -> frozenset[str]:
         for binding in bindings
         if isinstance(binding.value, ast.Call) and ast.unparse(binding.value.func).endswith("BCELoss")
     )
+
+
+def _casts_a_model(node: ast.AST) -> bool:
+    """Say whether `model.half` or the like is named: in a function that evaluates or saves, it rounds the weights."""
+    if not isinstance(node, ast.Attribute) or node.attr not in ("half", "bfloat16"):
+        return False
+    owner = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
+    return owner.lower().endswith(("model", "net", "network", "module"))
 
 
 def _speaks_of_amp(node: ast.AST) -> bool:
