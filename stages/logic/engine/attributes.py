@@ -84,7 +84,10 @@ def _of_instance(walker: Walker, attempt: Attempt, value: Instance, name: str, n
         if isinstance(binding.node, Function):
             scope = binding.scope.inner[binding.node]
             if _is_property(binding.node):
-                return walker.engine.property_value(walker, attempt, scope, value, node)
+                found = walker.engine.property_value(walker, attempt, scope, value, node)
+                if _is_property(binding.node, "cached_property", "lazy_property"):
+                    attempt.state.heap[(value.key, name)] = found
+                return found
             static = any(
                 isinstance(item, ast.Name) and item.id == "staticmethod" for item in binding.node.decorator_list
             )
@@ -148,9 +151,9 @@ def _is_static(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return any(isinstance(item, ast.Name) and item.id == "staticmethod" for item in node.decorator_list)
 
 
-def _is_property(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+def _is_property(node: ast.FunctionDef | ast.AsyncFunctionDef, *kinds: str) -> bool:
     names = [ast.unparse(item) for item in node.decorator_list]
-    return any(name.split(".")[-1] in ("property", "cached_property") for name in names)
+    return any(name.split(".")[-1] in (kinds or ("property", "cached_property", "lazy_property")) for name in names)
 
 
 __all__ = ["Method", "attribute", "base_names", "is_module_class", "store"]

@@ -88,6 +88,26 @@ RULE = RuleInfo(
                     scaler.update()
         """),
         Good("""
+            from functools import cached_property
+
+            import torch
+
+            class Trainer:
+                def __init__(self, model):
+                    self.model = model
+                    self.optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+                @cached_property
+                def scaler(self):
+                    return torch.amp.GradScaler("cuda")
+
+                def run(self, loader):
+                    for x in loader:
+                        self.scaler.scale(self.model(x).mean()).backward()
+                        self.scaler.step(self.optimizer)
+                        self.scaler.update()
+        """),
+        Good("""
             import torch
 
             def cross_validate(make_model, folds):

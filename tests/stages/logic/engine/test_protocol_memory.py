@@ -192,3 +192,20 @@ def test_one_call_that_makes_two_optimizers_makes_two() -> None:
                 scaler.step(opt)
     """)
     assert len({event.optimizer.key for event in of(seen, Stepped)}) == 2
+
+
+def test_a_cached_property_makes_its_scaler_once() -> None:
+    seen = followed("""
+        import torch
+        from functools import cached_property
+        class Trainer:
+            @cached_property
+            def scaler(self):
+                return torch.amp.GradScaler("cuda")
+            def run(self, net, x, opt):
+                self.scaler.scale(net(x).sum()).backward()
+                self.scaler.step(opt)
+    """)
+    made_while_running = [event for event in of(seen, Stepped) if event.state.protocol.orphaned]
+    assert not made_while_running
+    assert [len(event.state.protocol.used) for event in of(seen, Stepped)] == [1]
