@@ -160,17 +160,25 @@ def _raised(reading: Reading, call: ast.Call, name: str, first: Known) -> Known:
     plain = first.plain()
     if name == "softmax" and plain.low:
         return plain.marked("softmax", call)
+    if name == "pow" and plain.low:
+        return plain.marked("square", call)
+    if name == "sum" and plain.low and first.marked_at("square") is not None:
+        return plain.marked("mean-square", call)
     return plain.marked("exp", call) if name == "exp" and plain.low else plain
 
 
 def _kept(reading: Reading, call: ast.Call, name: str, first: Known) -> Known:
     plain = first.plain()
+    if name in ("sin", "cos", "sigmoid", "tanh"):  # of positions these are no longer positions
+        plain = replace(plain, positions=False)
     if not plain.low:
         return plain
     if name in ("sigmoid", "sigmoid_"):
         return plain.marked("sigmoid", call)
     if name == "square":
         return plain.marked("square", call)
+    if name == "mean" and first.marked_at("square") is not None:
+        return plain.marked("mean-square", call)
     if name.startswith(("clamp", "clip")):
         return _clamped(reading, call, name, plain)
     return plain

@@ -187,7 +187,8 @@ def _combined(reading: Reading, node: ast.BinOp, left: Known, op: ast.operator, 
     if isinstance(op, ast.Pow):
         if reading.region.low and left.dtype != "number":
             return replace(FLOAT32, positions=left.positions)
-        return (left if left.dtype != "number" else right).plain()
+        base = (left if left.dtype != "number" else right).plain()
+        return base.marked("square", node) if base.low and left.dtype != "number" else base
     found = promoted(left, right)
     divided = isinstance(op, ast.Div) and found.dtype in ("int", "bool")
     if divided or (found.dtype == "int" and _is_fraction(node)):

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 Dtype = Literal["", "float16", "bfloat16", "low", "float32", "int", "bool", "number"]
 LOW: tuple[Dtype, ...] = ("float16", "bfloat16", "low")
-Mark = Literal["tiny", "ceiling", "one-minus", "sigmoid", "one-minus-sigmoid", "softmax", "exp", "square", "matmul"]
+Mark = Literal[
+    "tiny", "ceiling", "one-minus", "sigmoid", "one-minus-sigmoid", "softmax", "exp", "square", "mean-square", "matmul"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,3 +49,21 @@ def _operands(project: Project, unit: Unit, names: tuple[str, ...]) -> Iterator[
             node = call.args[0]
         if node is not None:
             yield call, node, unit.at(node)
+
+
+def mean_squares(unit: Unit) -> Iterator[tuple[ast.Call, Known]]:
+    """Yield each mean or sum of squares that half precision computes."""
+    for node, known in list(unit.known.items()):
+        if isinstance(node, ast.Call) and known.marked_at("mean-square") is node:
+            yield node, known
+
+
+def norms(project: Project, unit: Unit) -> dict[ast.AST, ast.expr]:
+    """Return the means of squares that a root is taken of, each with the operand of that root."""
+    found: dict[ast.AST, ast.expr] = {}
+    for _, operand, _ in _operands(project, unit, ("sqrt", "rsqrt")):
+        for part in ast.walk(operand):
+            mean = unit.at(part).marked_at("mean-square")
+            if mean is not None:
+                found[mean] = operand
+    return found

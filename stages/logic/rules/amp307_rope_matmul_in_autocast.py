@@ -112,7 +112,7 @@ def judge(project: Project, unit: Unit) -> Iterator[Problem]:
         yield Problem(
             place=Place(unit.module, call),
             message=f"`{ast.unparse(node)}` comes from a matrix product of positions that autocast computes in half",
-            remedy="Compute the angles in float32 under `torch.autocast(device, enabled=False)`, or multiply elementwise.",
+            remedy="Compute the angles under `torch.autocast(device, enabled=False)`, or multiply elementwise.",
             related=((Place(unit.module, product), "autocast runs this in half precision"),) if inside else (),
         )
 

@@ -106,7 +106,7 @@ def check(event: Stepped | Unscaled) -> Iterator[Problem]:
             yield Problem(
                 place=cast.place,
                 message=f"{event.optimizer.label} gets float16 parameters, which the scaler refuses to unscale",
-                remedy="Keep the parameters in float32 and let autocast cast: drop the cast, or the half `torch_dtype`.",
+                remedy="Keep the parameters in float32 and let autocast cast: drop the cast or the `torch_dtype`.",
                 related=((event.place, "the scaler meets their gradients"),),
                 scaler=event.scaler,
                 suspicion=trains_a_part(cast.place.module) or trains_a_part(event.place.module),
