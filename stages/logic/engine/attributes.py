@@ -84,10 +84,10 @@ def _of_instance(walker: Walker, attempt: Attempt, value: Instance, name: str, n
         if isinstance(binding.node, Function):
             scope = binding.scope.inner[binding.node]
             if _is_property(binding.node):
-                found = walker.engine.property_value(walker, attempt, scope, value, node)
+                given = walker.engine.property_value(walker, attempt, scope, value, node)
                 if _is_property(binding.node, "cached_property", "lazy_property"):
-                    attempt.state.heap[(value.key, name)] = found
-                return found
+                    attempt.state.heap[(value.key, name)] = given
+                return given
             static = any(
                 isinstance(item, ast.Name) and item.id == "staticmethod" for item in binding.node.decorator_list
             )
