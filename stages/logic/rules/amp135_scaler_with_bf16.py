@@ -133,6 +133,18 @@ RULE = RuleInfo(
         Good("""
             import torch
 
+            def train(net, loader, optimizer, device, amp):
+                scaler = torch.cuda.amp.GradScaler(enabled=amp)
+                for batch in loader:
+                    with torch.autocast(device.type if device.type != "mps" else "cpu", enabled=amp):
+                        loss = net(batch)
+                    scaler.scale(loss).backward()
+                    scaler.step(optimizer)
+                    scaler.update()
+        """),
+        Good("""
+            import torch
+
             def train(use_fp16, model, loader, optimizer):
                 scaler = torch.amp.GradScaler("cuda") if use_fp16 else None
                 for batch in loader:
@@ -158,6 +170,8 @@ def check(event: Scaled) -> Iterator[Problem]:
     forward = forward_of(event.state)
     if forward is None or forward.context.dtype != "bfloat16" or not is_ours(event.scaler):
         return
+    if forward.context.device == "cpu" and event.scaler.device == "cuda":
+        return  # where there is no CUDA this scaler is off, which is AMP139's
     if event.scaler.enabled and event.scaler.at is not None and not says_bf16(enabled_of(event.scaler.site)):
         yield Problem(
             place=event.scaler.at,
