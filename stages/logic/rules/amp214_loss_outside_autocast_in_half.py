@@ -96,6 +96,10 @@ RULE = RuleInfo(
                     outside = F.mse_loss(out.float(), y)
                     out = out.float()
                     again = F.mse_loss(out, y)
+                    with torch.autocast("cuda", dtype=torch.float16):
+                        scores = F.log_softmax(net(x), -1)
+                        rest = net(x)
+                    inside = inside + F.nll_loss(scores, y) + F.nll_loss(rest.float(), y)
                     (inside + outside + again).backward()
                     with torch.autocast("cuda", enabled=False):
                         out = net(x)
@@ -116,11 +120,12 @@ RULE = RuleInfo(
         """),
     ),
 )
+# nll_loss and kl_div take what log_softmax gives, which is fp32 already
 _FUNCTION = re.compile(
-    r"torch\.nn\.functional\.(?:cross_entropy|nll_loss|mse_loss|l1_loss|smooth_l1_loss|huber_loss|kl_div"
+    r"torch\.nn\.functional\.(?:cross_entropy|mse_loss|l1_loss|smooth_l1_loss|huber_loss"
     r"|binary_cross_entropy_with_logits|cosine_embedding_loss)"
 )
-_CLASS = re.compile(r"torch\.nn\.(?:CrossEntropy|NLL|MSE|L1|SmoothL1|Huber|KLDiv|BCEWithLogits|CosineEmbedding)Loss")
+_CLASS = re.compile(r"torch\.nn\.(?:CrossEntropy|MSE|L1|SmoothL1|Huber|BCEWithLogits|CosineEmbedding)Loss")
 
 
 def inspect(view: View) -> Iterator[Problem]:
