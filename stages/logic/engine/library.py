@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from stages._source.program import vocabulary
 from stages.logic.engine import effects
 from stages.logic.engine.events import AutocastMade, Called, ScalerMade
-from stages.logic.engine.precision import remember_cast
+from stages.logic.engine.precision import cast_of, remember_cast
 from stages.logic.engine.values import (
     NONE,
     Autocast,
@@ -215,10 +215,14 @@ def _wrap(walker: Walker, attempt: Attempt, given: Given, name: str) -> Value:
 
 
 def _copied(walker: Walker, attempt: Attempt, given: Given, name: str) -> Value:
+    """Copy a module: what its parameters were cast to holds for the copy as well."""
     inner = given.get(0, "x")
-    if isinstance(inner, Model):
-        return replace(inner, key=("copy", given.node))
-    return fresh("call", given.node)
+    told = _other(walker, attempt, given, name)
+    copied = replace(inner, key=("copy", given.node)) if isinstance(inner, Model) else told
+    cast = None if inner is None else cast_of(attempt.state, key_of(inner))
+    if cast is not None:
+        remember_cast(attempt, key_of(copied), cast.dtype, given.node)
+    return copied
 
 
 def _clip(walker: Walker, attempt: Attempt, given: Given, name: str) -> Value:
