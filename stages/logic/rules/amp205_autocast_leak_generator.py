@@ -103,7 +103,22 @@ def _problem(view: View, region: Region, node: ast.expr) -> Problem:
         why="The state belongs to the thread: the consumer's code is cast until the generator is closed.",
         remedy="Leave the `with` block before `yield`, and let the consumer enter its own.",
         related=((view.place(region.call), "autocast is entered"),),
+        severity=Severity.MEDIUM if _only_predicts(view, region) else None,
     )
+
+
+def _only_predicts(view: View, region: Region) -> bool:
+    """Say whether the generator wants no gradient: then its consumer does not train either."""
+    node: ast.AST | None = region.node
+    while node is not None and not isinstance(node, Function):
+        if isinstance(node, ast.With) and any(_wants_no_grad(item.context_expr) for item in node.items):
+            return True
+        node = view.parent(node)
+    return isinstance(node, Function) and any(map(_wants_no_grad, node.decorator_list))
+
+
+def _wants_no_grad(node: ast.expr) -> bool:
+    return last_name(_called(node)) in ("no_grad", "inference_mode")
 
 
 def _called(node: ast.expr) -> ast.expr:
