@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from stages.logic.engine.walker import Walker
 
 _SITES = 4  # backward calls remembered
+_ANY = (("element",), ("item",), ("joined",), ("call",), ("index",))
 _MADE = 3  # optimizers of one call that are told apart
 
 
@@ -118,6 +119,7 @@ def unscale(walker: Walker, attempt: Attempt, node: ast.Call, scaler: Scaler, op
     if scaler.enabled is False:
         return
     attempt.note(f"unscale_({optimizer.label})", node)
+    _blur(attempt, optimizer)
     place = attempt.frame.place(node)
     protocol = attempt.state.protocol
     held = protocol.grads(optimizer.key)
@@ -183,6 +185,7 @@ def step(
     place = attempt.frame.place(node)
     attempt.note(f"step of {optimizer.label}" + (" through the scaler" if scaler else ""), node)
     if scaler is not None and scaler.enabled is not False:
+        _blur(attempt, optimizer)
         protocol = attempt.state.protocol
         protocol = protocol.with_turn(scaler.key, optimizer.key, Turn.STEPPED, place)
         attempt.state.protocol = protocol.stepped(scaler.key, optimizer.key, place)
@@ -262,6 +265,16 @@ def escape(attempt: Attempt, values: tuple[Value, ...]) -> None:
             attempt.state.protocol = attempt.state.protocol.forget(value.key, None)
         elif isinstance(value, Optimizer):
             attempt.state.protocol = attempt.state.protocol.forget(None, value.key)
+
+
+def _blur(attempt: Attempt, optimizer: Optimizer) -> None:
+    """Let an element of some list be any of the optimizers that were made: their gradients may be the ones it has."""
+    if optimizer.key[:1] not in _ANY:
+        return
+    known = attempt.state.known
+    for key in attempt.state.protocol.optimizers():
+        if key != optimizer.key and key in known and not known[key].assumed:
+            attempt.state.protocol = attempt.state.protocol.with_grads(key, Held())
 
 
 def _arrives(carries: Tensor | None, *, certain: bool, by: Framework | str | None) -> Grads:

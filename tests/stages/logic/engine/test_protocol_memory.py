@@ -209,3 +209,19 @@ def test_a_cached_property_makes_its_scaler_once() -> None:
     made_while_running = [event for event in of(seen, Stepped) if event.state.protocol.orphaned]
     assert not made_while_running
     assert [len(event.state.protocol.used) for event in of(seen, Stepped)] == [1]
+
+
+def test_an_element_of_an_unknown_list_may_be_any_optimizer_that_was_made() -> None:
+    seen = followed("""
+        import torch
+        def train(net, x, collect):
+            opt = torch.optim.SGD(net.parameters(), lr=0.1)
+            scaler = torch.amp.GradScaler("cuda")
+            scaler.scale(net(x).sum()).backward()
+            for item in collect(opt):
+                scaler.unscale_(item)
+            torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+    """)
+    for event in of(seen, Clipped):
+        made = next(key for key in event.state.protocol.optimizers() if key[0] == "optimizer")
+        assert event.state.protocol.grads(made).status.value == "unknown"
