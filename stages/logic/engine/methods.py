@@ -63,6 +63,7 @@ _KEEP = frozenset(
         "contiguous",
     ]
 )
+_HARMLESS = ("state_dict", "load_state_dict", "get_", "set_", "is_", "_get_", "__")
 _CLIPS = frozenset(["clip_grad_norm_", "clip_grad_value_", "clip_gradients", "clip_grad_norm"])
 _EDITS = frozenset(
     ["clamp_", "clip_", "nan_to_num_", "add_", "sub_", "copy_", "fill_", "masked_fill_", "sign_", "normal_"]
@@ -196,6 +197,8 @@ def _of_scaler(walker: Walker, attempt: Attempt, given: Given, scaler: Scaler, n
             return ScaleNumber(scaler.key)
         case "is_enabled":
             return Const(scaler.enabled) if scaler.enabled is not None else fresh("call", node)
+    if not name.startswith(_HARMLESS):  # a method of the project's own kind of scaler may unscale or step
+        effects.lose(attempt, scaler)
     return _tell(walker, attempt, given, scaler, name)
 
 

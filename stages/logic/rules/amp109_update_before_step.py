@@ -98,6 +98,19 @@ RULE = RuleInfo(
                     scaler.update()
         """),
         Good("""
+            import torch
+
+            class OwnScaler(torch.amp.GradScaler):
+                def step_after_own_unscale(self, optimizer):
+                    optimizer.step()
+
+            def step(model, x, optimizer):
+                scaler = OwnScaler()
+                scaler.scale(model(x).mean()).backward()
+                scaler.step_after_own_unscale(optimizer)
+                scaler.update()
+        """),
+        Good("""
             def after_batch(scaler):
                 scaler.update()
 
