@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from stages.logic.engine.values import Key
     from stages.logic.engine.walker import Walker
 
-_SCALER_USES = frozenset(["scale", "unscale_", "step", "update", "get_scale"])
+_SCALER_USES = frozenset(["scale", "unscale_", "step", "update", "get_scale", "is_enabled"])
 _KEEP = frozenset(
     [
         "sum",
@@ -197,7 +197,12 @@ def _of_scaler(walker: Walker, attempt: Attempt, given: Given, scaler: Scaler, n
             return ScaleNumber(scaler.key)
         case "is_enabled":
             return Const(scaler.enabled) if scaler.enabled is not None else fresh("call", node)
-    if not name.startswith(_HARMLESS):  # a method of the project's own kind of scaler may unscale or step
+    return _of_own_scaler(walker, attempt, given, scaler, name)
+
+
+def _of_own_scaler(walker: Walker, attempt: Attempt, given: Given, scaler: Scaler, name: str) -> Value:
+    """Call any other method: one that the project added may unscale or step."""
+    if not name.startswith(_HARMLESS):
         effects.lose(attempt, scaler)
     return _tell(walker, attempt, given, scaler, name)
 

@@ -60,6 +60,17 @@ RULE = RuleInfo(
         Good("""
             import torch
 
+            def step(model, loss, optimizer, scaler):
+                scaler.scale(loss).backward()
+                scaler.unscale_(optimizer)
+                strict = False if scaler.is_enabled() else True
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0, error_if_nonfinite=strict)
+                scaler.step(optimizer)
+                scaler.update()
+        """),
+        Good("""
+            import torch
+
             def train(model, loader, optimizer, criterion, amp):
                 scaler = torch.amp.GradScaler("cuda", enabled=amp)
                 for x, y in loader:
