@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stages.logic.findings import finding_of
@@ -28,6 +29,8 @@ def judged(
         for code, judge in judges:
             for problem in judge(project, unit):
                 key = (code, problem.place.node)
+                if unit.region.assumed:
+                    problem = replace(problem, suspicion=True, severity=None)  # noqa: PLW2901
                 if key not in said or (said[key].suspicion and not problem.suspicion):
                     said[key] = problem
     for (code, _), problem in said.items():

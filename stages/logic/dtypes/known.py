@@ -59,10 +59,15 @@ BOOL = Known("bool")
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """The autocast that code runs under: "" is none, "off" is one that is turned off."""
+    """The autocast that code runs under: "" is none, "off" is one that is turned off.
+
+    Args:
+        assumed: nothing in sight runs this code under it, but what is imported where the project trains may be run so.
+    """
 
     dtype: Literal["", "off", "float16", "bfloat16", "low"] = ""
     site: ast.AST | None = None
+    assumed: bool = False
 
     @property
     def low(self) -> bool:

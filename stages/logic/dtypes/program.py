@@ -10,9 +10,10 @@ from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function, Scope, parameters
 from stages.logic.dtypes.expressions import Reading
 from stages.logic.dtypes.flow import read_body
+from stages.logic.dtypes.imported import imported_modules
 from stages.logic.dtypes.known import NOWHERE, UNKNOWN, Known, Region, Unit, joined
 from stages.logic.dtypes.regions import decorated
-from stages.logic.dtypes.targets import Calls, targets
+from stages.logic.dtypes.targets import Calls, method_of, targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -56,7 +57,11 @@ class Dtypes:
             start: the function enters autocast, or casts, by itself; others are read only where something is low.
         """
         low = {name: known for name, known in given.items() if known.dtype or known.positions}
-        key: Key = (scope, region.dtype, tuple(sorted((n, k.dtype, k.positions) for n, k in low.items())))
+        key: Key = (
+            scope,
+            region.dtype + "?" * region.assumed,
+            tuple(sorted((n, k.dtype, k.positions) for n, k in low.items())),
+        )
         if key in self.results:
             return self.results[key]
         self.results[key] = UNKNOWN  # what a function that calls itself adds
@@ -91,7 +96,27 @@ def read_dtypes(project: Project, modules: Iterable[Module]) -> Dtypes:
     for module in modules:
         for scope in _starts(module):
             dtypes.read(scope, NOWHERE, {}, start=True)
+    for cls in imported_modules(project, _training(dtypes.units)):
+        forward = method_of(project, cls, "forward")
+        if forward is not None and forward not in dtypes.ways:
+            dtypes.read(forward, Region("float16", assumed=True), {})
     return dtypes
+
+
+def _training(units: Iterable[Unit]) -> list[Module]:
+    """Return the files that compute gradients of what ran under an autocast in float16."""
+    found: dict[str, Module] = {}
+    for unit in units:
+        module = unit.module
+        if module.path in found or all(region.dtype != "float16" for region in unit.regions.values()):
+            continue
+        if any(_is_backward(seen.node) for seen in module.scopes.calls):
+            found[module.path] = module
+    return list(found.values())
+
+
+def _is_backward(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and last_name(node.func) == "backward"
 
 
 def _starts(module: Module) -> list[Scope]:
