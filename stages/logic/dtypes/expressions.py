@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Env = dict[str, Known]
 _POSITIONS = re.compile(
-    r"(?:.*_)?(?:positions?|pos|position_ids|pos_ids|timesteps?|time_?ids|inv_freqs?|freqs?|seq_idx|coords?)\d*"
+    r"(?:.*_)?(?:positions?|pos|position_ids|pos_ids|timesteps?|time_?ids|inv_freqs?|freqs?|seq_idx)\d*"
 )
 _SCALAR = re.compile(
     r"(?:.*_)?(?:scale|scaling|scale_factor|temperature|temp|tau|norm_factor|dim|d_k|d_head|sqrt_d\w*)"
