@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from stages.logic.view import View
 
-_ASKS = re.compile(r"version|hasattr|getattr|TORCH|(?<!\.is)_[Aa]vailable|signature|has_\w*amp|HAS_", re.I)
+_ASKS = re.compile(r"[vV]ersion|VERSION|hasattr|getattr|TORCH_|(?<!\.is)_[aA]vailable|signature|has_\w*amp|HAS_")
 _MISSING = re.compile(r"Import|ModuleNotFound|Attribute|TypeError|Exception|^$")
 
 
