@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stages._source.program.origins import lineage
@@ -18,6 +19,7 @@ from stages.logic.engine.values import (
     Dotted,
     Instance,
     Items,
+    Partial,
     Table,
     Unknown,
     Value,
@@ -56,6 +58,9 @@ def _apply(walker: Walker, attempt: Attempt, given: Given, target: Value) -> Val
             return library.call_library(walker, attempt, given, target.name)
         case Instance():
             return _call_instance(walker, attempt, given, target)
+        case Partial(target=inner, args=args, keywords=keywords):
+            whole = replace(given, args=(*args, *given.args), keywords=dict(keywords) | given.keywords)
+            return _apply(walker, attempt, whole, inner)
     return methods.call_unknown(walker, attempt, given, target)
 
 

@@ -26,6 +26,7 @@ from stages.logic.engine.values import (
     NullContext,
     Optimizer,
     Params,
+    Partial,
     Scaler,
     Scheduler,
     Tensor,
@@ -295,7 +296,11 @@ def _attribute(walker: Walker, attempt: Attempt, given: Given, name: str) -> Val
 
 
 def _partial(walker: Walker, attempt: Attempt, given: Given, name: str) -> Value:
-    return given.args[0] if given.args and not given.keywords else fresh("partial", given.node)
+    if not given.args or not given.whole:
+        return fresh("partial", given.node)
+    if len(given.args) == 1 and not given.keywords:
+        return given.args[0]
+    return Partial(given.args[0], given.args[1:], tuple(given.keywords.items()))
 
 
 def _float(walker: Walker, attempt: Attempt, given: Given, name: str) -> Value:

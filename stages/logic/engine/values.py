@@ -232,6 +232,15 @@ class Gradient:
 
 
 @dataclass(frozen=True, slots=True)
+class Partial:
+    """`functools.partial(target, *args, **keywords)`."""
+
+    target: Value
+    args: tuple[Value, ...]
+    keywords: tuple[tuple[str, Value], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Loop:
     """An element of an iterable that the loop at `site` goes through."""
 
@@ -261,6 +270,7 @@ Value = (
     | ScaleNumber
     | Gradient
     | Loop
+    | Partial
 )
 _TRACKED = (Callee, Scaler, Optimizer, Autocast, NullContext, Framework, Tensor, ScaleNumber)
 _HALVES = frozenset(["torch.float16", "torch.half", "torch.bfloat16"])
@@ -290,7 +300,7 @@ def tells_apart(value: Value) -> bool:
     return matters(value) or (isinstance(value, Dotted) and value.name in _HALVES)
 
 
-def key_of(value: Value) -> Key:
+def key_of(value: Value) -> Key:  # noqa: PLR0912 - one arm for each kind of value
     """Return what makes a value the same value, for conditions about it."""
     match value:
         case Const(value=literal):
@@ -311,6 +321,9 @@ def key_of(value: Value) -> Key:
             return ("tensor", scalers, site)
         case ScaleNumber(scaler=scaler):
             return ("scale", scaler)
+        case Partial(target=target, args=args, keywords=keywords):
+            named = ((name, key_of(item)) for name, item in keywords)
+            return ("partial", key_of(target), *(key_of(item) for item in args), *named)
         case Loop(site=site, turn=turn):
             return ("element", site, turn)
         case NullContext(no_grad=no_grad):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
+from stages._source.program import vocabulary
+from stages._source.program.kinds import last_name
+from stages._source.program.scopes import Function
 from stages.logic.engine.events import AutocastLeft
 from stages.logic.engine.values import Autocast
 from stages.logic.masters import are_all_plain
@@ -14,6 +18,7 @@ from verifier.api import Bad, Good, RuleInfo, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stages.logic.engine.place import Place
     from stages.logic.engine.state import Active
 
 RULE = RuleInfo(
@@ -68,6 +73,17 @@ RULE = RuleInfo(
                 for part in batch.chunk(parts):
                     loss = model(part).mean() / parts
                     loss.backward()  # expect: AMP207
+        """),
+        Good("""
+            import torch
+
+            def train(model, loader, optimizer, every):  # that is AMP201
+                with torch.autocast("cuda", dtype=torch.bfloat16):
+                    for index, batch in enumerate(loader):
+                        model(batch).mean().backward()
+                        if index % every == 0:
+                            optimizer.step()
+                            optimizer.zero_grad()
         """),
         Good("""
             import torch
@@ -152,8 +168,35 @@ def _first_on(event: AutocastLeft) -> Active | None:
 
 
 def _worse(active: Active) -> bool:
-    """Say whether whole training steps repeat inside: then stale weights are the finding."""
-    return active.looped == {"backward", "step"}
+    """Say whether whole training steps repeat inside: then stale weights are the finding.
+
+    On a path where a test left the step out, the loop or the region still holds it.
+    """
+    if "backward" not in active.looped:
+        return False
+    return "step" in active.looped or any(_holds_a_step(place) for place in (active.place, active.backwards[0]))
+
+
+def _holds_a_step(place: Place) -> bool:
+    """Say whether an optimizer steps in a loop that is around a place, or inside of the region that it enters."""
+    node: ast.AST | None = place.node
+    while node is not None and not isinstance(node, Function):
+        around = node
+        node = place.module.scopes.parents.get(node)
+        if isinstance(around, ast.With | ast.For | ast.While) and _steps(around):
+            return True
+    return False
+
+
+def _steps(node: ast.AST) -> bool:
+    loops = [part for part in ast.walk(node) if isinstance(part, ast.For | ast.While)]
+    return any(
+        isinstance(part, ast.Attribute)
+        and part.attr == "step"
+        and vocabulary.called_like_optimizer(last_name(part.value))
+        for loop in loops
+        for part in ast.walk(loop)
+    )
 
 
 CHECKS = {AutocastLeft: check}

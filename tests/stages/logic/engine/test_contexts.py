@@ -98,3 +98,21 @@ def test_a_backward_where_autocast_is_off_does_not_count_for_the_context_around_
                     loss.backward()
     """)
     assert {event.active.backwards for event in of(seen, AutocastLeft)} == {()}
+
+
+def test_a_partial_of_autocast_makes_a_context_of_what_it_was_given_first_and_last() -> None:
+    seen = followed("""
+        import torch
+        from functools import partial
+
+        class Trainer:
+            def __init__(self, model, dtype):
+                self.model = model
+                self.autocast = partial(torch.autocast, device_type="cuda", dtype=torch.bfloat16)
+
+            def step(self, batch):
+                with self.autocast(cache_enabled=False):
+                    self.model(batch).sum().backward()
+    """)
+    contexts = {event.state.contexts[0].context for event in of(seen, Backward)}
+    assert [(one.device, one.dtype, one.cached) for one in contexts] == [("cuda", "bfloat16", False)]
