@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from stages._source.program.kinds import last_name
 from stages._source.program.origins import origins
-from stages.logic.dtypes import expressions, operations
+from stages.logic.dtypes import operations
 from stages.logic.dtypes.known import BOOL, FLOAT32, INT, NUMBER, UNKNOWN, Dtype, Known, joined, low_dtype, promoted
 from stages.logic.dtypes.layers import Passing, layer_calls, through_layer
 from stages.logic.dtypes.numbers import number_of
@@ -16,7 +16,7 @@ from stages.logic.dtypes.numbers import number_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stages.logic.dtypes.expressions import Reading
+    from stages.logic.dtypes.reading import Reading
 
 _TORCH = ("torch.", "einops.")
 _PYTHON_NUMBERS = frozenset(["int", "float", "len", "round", "range"])
@@ -25,16 +25,16 @@ _NEARLY_ONE = {"float16": 1 - 2**-12, "bfloat16": 1 - 2**-9, "low": 1 - 2**-12}
 
 def called(reading: Reading, call: ast.Call) -> Known:
     """Return what a call gives."""
-    inner = expressions.infer(reading, call.func.value) if isinstance(call.func, ast.Attribute) else UNKNOWN
-    given = [expressions.infer(reading, item) for item in call.args]
+    inner = reading.infer(call.func.value) if isinstance(call.func, ast.Attribute) else UNKNOWN
+    given = [reading.infer(item) for item in call.args]
     for keyword in call.keywords:
-        expressions.infer(reading, keyword.value)
+        reading.infer(keyword.value)
     names = origins(reading.project, call.func, reading.scope)
     if any(name.startswith(_TORCH) for name in names):
         return _operation(reading, call, next(iter(sorted(names))).rpartition(".")[2], call.args, given)
     if any(name.startswith(("math.", "numpy.")) or name in _PYTHON_NUMBERS for name in names):
         return NUMBER
-    ran = reading.dtypes.calls_of(reading, call, given)
+    ran = reading.run(reading, call, given)
     if ran is not None:
         return ran
     made = [item for item in layer_calls(reading.project, call.func, reading.scope) if item[0] is not call]
@@ -64,7 +64,7 @@ def lowered(reading: Reading, node: ast.expr, operands: Sequence[Known]) -> Know
 def dtype_named(reading: Reading, node: ast.expr) -> Known | None:
     """Return what has the dtype that an expression names; None where it names no dtype."""
     if isinstance(node, ast.Attribute) and node.attr == "dtype":
-        known = expressions.infer(reading, node.value).plain()
+        known = reading.infer(node.value).plain()
         return replace(known, positions=False)
     names = {name for name in origins(reading.project, node, reading.scope) if name.startswith(("torch.", "numpy."))}
     found = {operations.DTYPES.get(name.rpartition(".")[2], "") for name in names}

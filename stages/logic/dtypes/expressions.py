@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stages._source.program.origins import attribute_bindings, origins
 from stages._source.program.scopes import self_class
 from stages.logic.dtypes import calling
-from stages.logic.dtypes.known import BOOL, FLOAT32, INT, NUMBER, UNKNOWN, Known, Region, joined, promoted
+from stages.logic.dtypes.known import BOOL, FLOAT32, INT, NUMBER, UNKNOWN, Known, joined, promoted
 from stages.logic.dtypes.numbers import number_of
 
 if TYPE_CHECKING:
     from stages._source.program.project import Project
     from stages._source.program.scopes import Binding, Scope
-    from stages.logic.dtypes.known import Mark, Unit
-    from stages.logic.dtypes.program import Dtypes
+    from stages.logic.dtypes.known import Mark
+    from stages.logic.dtypes.reading import Reading
 
-Env = dict[str, Known]
 _POSITIONS = re.compile(
     r"(?:.*_)?(?:positions?|pos|position_ids|pos_ids|timesteps?|time_?ids|inv_freqs?|freqs?|seq_idx)\d*"
 )
@@ -27,24 +26,6 @@ _SCALAR = re.compile(
     r"(?:.*_)?(?:scale|scaling|scale_factor|temperature|temp|tau|norm_factor|dim|d_k|d_head|sqrt_d\w*)"
 )
 _WEIGHTS = ("Parameter", "register_buffer")
-
-
-@dataclass(slots=True)
-class Reading:
-    """Where a function is being read: what its names are now, and the autocast around."""
-
-    dtypes: Dtypes
-    unit: Unit
-    region: Region
-    env: Env = field(default_factory=dict)
-
-    @property
-    def project(self) -> Project:
-        return self.dtypes.project
-
-    @property
-    def scope(self) -> Scope:
-        return self.unit.scope
 
 
 def infer(reading: Reading, node: ast.expr) -> Known:

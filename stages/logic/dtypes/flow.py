@@ -13,7 +13,7 @@ from stages.logic.dtypes.regions import region_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stages.logic.dtypes.expressions import Env, Reading
+    from stages.logic.dtypes.reading import Env, Reading
 
 _SPLITS = ("chunk", "split", "unbind", "tensor_split")
 _TURNS = 2  # of a loop: what the first leaves is what the second starts with

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function, Scope, parameters
-from stages.logic.dtypes.expressions import Reading
+from stages.logic.dtypes.expressions import infer
 from stages.logic.dtypes.flow import read_body
 from stages.logic.dtypes.imported import imported_modules
 from stages.logic.dtypes.known import NOWHERE, UNKNOWN, Known, Region, Unit, joined
+from stages.logic.dtypes.reading import Reading
 from stages.logic.dtypes.regions import decorated
 from stages.logic.dtypes.targets import Calls, method_of, targets
 
@@ -83,7 +84,8 @@ class Dtypes:
             region = decorated(self.project, node, scope) or region
         unit = Unit(scope, module, region)
         self.units.append(unit)
-        reading = Reading(self, unit, region, {name: known.plain() for name, known in given.items()})
+        env = {name: known.plain() for name, known in given.items()}
+        reading = Reading(self.project, unit, region, self.calls_of, infer, env)
         read_body(reading, node.body)
         if isinstance(node, Function) and any(isinstance(part, ast.Yield) for part in ast.walk(node)):
             return UNKNOWN
