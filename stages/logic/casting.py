@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stages._source.program.kinds import last_name
+from stages._source.program.scopes import Function
 from stages.logic.constructors import autocasts, bind, scalers
 from stages.logic.engine.contexts import forward_cast
 from stages.logic.engine.values import Autocast
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stages._source.program.project import Module
+    from stages.logic.engine.events import Scaled
     from stages.logic.engine.place import Place
     from stages.logic.engine.state import State
     from stages.logic.engine.values import Scaler
@@ -49,6 +54,29 @@ def enabled_of(call: ast.AST | None) -> ast.expr | None:
     full = f"torch.{'cuda.' if old else ''}amp.{name}"
     signatures = scalers([full]) or autocasts([full])
     return dict(bind(call, signatures[0]).positional).get("enabled") if signatures else None
+
+
+def conditions(module: Module, call: ast.AST) -> Iterator[ast.expr]:
+    """Yield the conditions under which a scaler is made and on: its flag, and the branches it stands in."""
+    enabled = enabled_of(call)
+    if enabled is not None:
+        yield enabled
+    parents = module.scopes.parents
+    inner, around = call, parents.get(call)
+    while around is not None and not isinstance(around, Function):
+        if (isinstance(around, ast.IfExp) and inner is around.body) or (
+            isinstance(around, ast.If) and inner in around.body
+        ):
+            yield around.test
+        elif isinstance(around, ast.IfExp | ast.If) and inner is not around.test:
+            yield ast.UnaryOp(ast.Not(), around.test)
+        inner, around = around, parents.get(around)
+
+
+def where_made(event: Scaled) -> Place:
+    """Return where a scaler is made; where it is used instead, if another file makes it for everybody."""
+    made = event.scaler.at
+    return event.place if made is None or made.module is not event.place.module else made
 
 
 def says_bf16(test: ast.expr | None) -> bool:

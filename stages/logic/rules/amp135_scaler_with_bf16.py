@@ -6,8 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from stages._source.program.scopes import Function
-from stages.logic.casting import enabled_of, forward_of, is_ours, says_bf16
+from stages.logic.casting import conditions, enabled_of, forward_of, is_ours, says_bf16, where_made
 from stages.logic.constructors import scalers
 from stages.logic.engine.events import Scaled
 from stages.logic.problems import Problem
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stages._source.program.scopes import Scope, Seen
+    from stages.logic.casting import Forward
+    from stages.logic.engine.place import Place
     from stages.logic.view import View
 
 RULE = RuleInfo(
@@ -145,6 +146,19 @@ RULE = RuleInfo(
         Good("""
             import torch
 
+            def train(config, model, loader, optimizer):
+                dtype = torch.bfloat16 if config.bf16 else torch.float16
+                scaler = torch.amp.GradScaler("cuda", enabled=config.fp16)
+                for batch in loader:
+                    with torch.autocast("cuda", dtype=dtype, enabled=config.fp16 or config.bf16):
+                        loss = model(batch)
+                    scaler.scale(loss).backward()
+                    scaler.step(optimizer)
+                    scaler.update()
+        """),
+        Good("""
+            import torch
+
             def train(use_fp16, model, loader, optimizer):
                 scaler = torch.amp.GradScaler("cuda") if use_fp16 else None
                 for batch in loader:
@@ -162,6 +176,7 @@ RULE = RuleInfo(
 )
 
 _DTYPE = re.compile(r"dtype|bf16|bfloat16|fp16|float16|half|precision|scaler|cuda", re.I)
+_FP16 = re.compile(r"fp16|float16|half", re.I)
 _REMEDY = "Turn the scaler on for float16 only: `enabled=(dtype == torch.float16)`; bfloat16 needs none."
 
 
@@ -172,9 +187,12 @@ def check(event: Scaled) -> Iterator[Problem]:
         return
     if forward.context.device == "cpu" and event.scaler.device == "cuda":
         return  # where there is no CUDA this scaler is off, which is AMP139's
-    if event.scaler.enabled and event.scaler.at is not None and not says_bf16(enabled_of(event.scaler.site)):
+    made = event.scaler.at
+    if not event.scaler.enabled or made is None or _asks_for_fp16(made, forward):
+        return
+    if not any(says_bf16(test) for test in conditions(made.module, made.node)):
         yield Problem(
-            place=event.scaler.at,
+            place=where_made(event),
             message="this GradScaler is on while the loss is computed in bfloat16",
             why="bfloat16 does not underflow where float16 does; the scale only grows until it overflows by itself.",
             remedy=_REMEDY,
@@ -182,11 +200,19 @@ def check(event: Scaled) -> Iterator[Problem]:
         )
 
 
+def _asks_for_fp16(made: Place, forward: Forward) -> bool:
+    """Say whether the scaler hangs on a flag for float16 of its own; bfloat16 may exclude it."""
+    shared = enabled_of(forward.context.site)
+    flag = None if shared is None else ast.unparse(shared)
+    tests = [ast.unparse(test) for test in conditions(made.module, made.node)]
+    return any(_FP16.search(test) is not None and test != flag for test in tests)
+
+
 def inspect(view: View) -> Iterator[Problem]:
     """Report a scaler that is on exactly where bfloat16 was chosen."""
     for seen in view.calls():
         if isinstance(seen.node, ast.Call) and scalers(view.origins(seen.node.func, seen.scope)):
-            condition = next((test for test in _conditions(view, seen.node) if says_bf16(test)), None)
+            condition = next((test for test in conditions(view.module, seen.node) if says_bf16(test)), None)
             if condition is not None:
                 yield Problem(
                     place=view.place(seen.node),
@@ -204,23 +230,6 @@ def inspect(view: View) -> Iterator[Problem]:
                 )
 
 
-def _conditions(view: View, call: ast.Call) -> Iterator[ast.expr]:
-    """Yield the conditions under which a scaler is made and on: its flag, and the branches it stands in."""
-    enabled = enabled_of(call)
-    if enabled is not None:
-        yield enabled
-    inner: ast.AST = call
-    around = view.parent(call)
-    while around is not None and not isinstance(around, Function):
-        if (isinstance(around, ast.IfExp) and inner is around.body) or (
-            isinstance(around, ast.If) and inner in around.body
-        ):
-            yield around.test
-        elif isinstance(around, ast.IfExp | ast.If) and inner is not around.test:
-            yield ast.UnaryOp(ast.Not(), around.test)
-        inner, around = around, view.parent(around)
-
-
 def _class_context(view: View, seen: Seen) -> ast.AST | None:
     """Return an autocast of the scaler's class to what may be bfloat16, where nothing asks for that dtype."""
     scope = seen.scope
@@ -228,7 +237,7 @@ def _class_context(view: View, seen: Seen) -> ast.AST | None:
     assert isinstance(seen.node, ast.Call)
     if cls is None or not isinstance(cls.node, ast.ClassDef):
         return None
-    if any(_asks(test) for test in _conditions(view, seen.node)):
+    if any(_asks(test) for test in conditions(view.module, seen.node)):
         return None
     for node in ast.walk(cls.node):
         match node:

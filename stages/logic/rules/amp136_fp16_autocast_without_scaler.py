@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from stages._source.program.origins import resolve_bindings
 from stages._source.program.scopes import Function, own_nodes
+from stages._source.testfiles import is_test_file
 from stages.logic.casting import forward_of
 from stages.logic.constructors import autocasts, bind
 from stages.logic.engine.events import Backward
@@ -158,6 +159,8 @@ def check(event: Backward) -> Iterator[Problem]:
         return
     text = "\n".join(event.place.module.lines)
     other = "\n".join(forward.place.module.lines)
+    if is_test_file(event.place.module.path):
+        return  # what a test trains need not learn
     if _SCALES.search(text) or _SCALES.search(other) or not _TRAINS.search(text):
         return
     yield Problem(

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from stages._source.program.kinds import last_name
-from stages.logic.casting import asks_device, enabled_of, forward_of, is_ours, says_bf16
+from stages.logic.casting import asks_device, enabled_of, forward_of, is_ours, says_bf16, where_made
 from stages.logic.engine.events import Scaled
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -103,7 +103,7 @@ def check(event: Scaled) -> Iterator[Problem]:
     if isinstance(off, ast.Constant) or _same(on, off):
         return
     yield Problem(
-        place=event.scaler.at,
+        place=where_made(event),
         message=_message(forward, on, off),
         why="Where only the scaler is off, float16 gradients below 6e-8 become zero without a word.",
         remedy="Use one flag for both: `enabled=use_amp` of the context and of the scaler.",

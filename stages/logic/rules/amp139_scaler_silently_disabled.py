@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stages.logic.casting import forward_of, is_ours
+from stages.logic.casting import forward_of, is_ours, where_made
 from stages.logic.engine.events import Scaled
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -68,7 +68,7 @@ def check(event: Scaled) -> Iterator[Problem]:
     device = forward.context.device
     if event.scaler.device == "cuda" and device in ("cpu", "xpu", "mps") and event.scaler.at is not None:
         yield Problem(
-            place=event.scaler.at,
+            place=where_made(event),
             message=f"this GradScaler is for CUDA, but the loss is computed under autocast for {device}",
             why="Where there is no CUDA the scaler turns itself off with a warning, and float16 gradients underflow.",
             remedy=f'Pass the device: `torch.amp.GradScaler("{device}")`.',
