@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.testfiles import is_test_file
 from stages.logic.engine.events import ScheduleStepped
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -133,7 +134,7 @@ _RARELY = re.compile(r"%|epoch|last|plateau|metric|val_|eval", re.I)
 def check(event: ScheduleStepped) -> Iterator[Problem]:
     """Report a scheduler's step in the same turn as a step through the scaler, unless the code asks first."""
     turn = event.state.round
-    if turn is None or turn.stepped_at is None or event.scheduler.prepared:
+    if turn is None or turn.stepped_at is None or event.scheduler.prepared or is_test_file(event.place.module.path):
         return
     if event.call is None or event.call.args or event.call.keywords:
         return

@@ -68,7 +68,9 @@ RULE = RuleInfo(
     ),
 )
 
-_HALF = re.compile(r"autocast|\.half\(|float16|fp16|bf16|FSDP|FullyShardedDataParallel|deepspeed|mixed|precision", re.I)
+_HALF = re.compile(
+    r"autocast|\.half\(|float16|fp16|bf16|FSDP|FullyShardedDataParallel|deepspeed|mixed|precision|tinycudann|tcnn", re.I
+)
 
 
 def inspect(view: View) -> Iterator[Problem]:
