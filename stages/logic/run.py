@@ -16,7 +16,7 @@ from stages.logic.dtypes.program import read_dtypes
 from stages.logic.engine.engine import Engine
 from stages.logic.findings import finding_of, findings_of
 from stages.logic.gates import logic_gates
-from stages.logic.starts import AMP_TEXT, walk_all
+from stages.logic.starts import AMP_TEXT, TRAINING_TEXT, walk_all
 from stages.logic.versions import TorchVersions
 from stages.logic.view import View
 from stages.logic.watch import watchers
@@ -63,9 +63,9 @@ def _judge(context: StageContext) -> StageOutcome:
         for code, inspect in watching.inspections:
             found += [finding_of(known[code], problem) for problem in inspect(view)]
     context.progress("reading what runs in low precision")
-    units = read_dtypes(project, modules).units
+    units = read_dtypes(project.whole(), modules).units
     paths = {file.path for file in files}
-    found += [item for item in judged(known, watching.judges, project, units) if item.location.path in paths]
+    found += [item for item in judged(known, watching.judges, project.whole(), units) if item.location.path in paths]
     return StageOutcome(
         checks_run=len(files) * len(watching.inspections) + sum(len(seen) for seen in engine.visits.values()) + 1,
         findings=_each_once(found),
@@ -89,7 +89,11 @@ def _project(files: Sequence[SourceFile]) -> Project:
         tree = parse(by_path[path])
         return None if tree is None else (tree, by_path[path].text_lines)
 
-    return Project(by_path, read)
+    def worth(path: str) -> bool:
+        data = by_path[path].data
+        return path.endswith("__init__.py") or (data is not None and TRAINING_TEXT.search(data) is not None)
+
+    return Project(by_path, read, worth)
 
 
 def _counts(files: Sequence[SourceFile], modules: Sequence[Module], engine: Engine) -> dict[str, Json]:

@@ -23,6 +23,11 @@ AMP_TEXT = re.compile(
     rb"autocast|GradScaler|[sS]caler\b|\bamp\b|accelerator|Accelerator|fabric|LightningModule|manual_backward"
     rb"|bfloat16|float16|\.half\(|unscale_"
 )
+# a function in a file without any of this cannot change what becomes of a gradient
+TRAINING_TEXT = re.compile(
+    rb"backward|unscale|autocast|[sS]caler|clip_grad|zero_grad|optimizer|optim\.|[aA]ccelerator|[fF]abric"
+    rb"|LightningModule|\.half\(|float16|nullcontext|\.step\("
+)
 
 
 @dataclass(frozen=True, slots=True)

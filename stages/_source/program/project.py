@@ -34,10 +34,18 @@ class Project:
         paths: every Python file of the project. Packages are recognised by their `__init__.py` and, without one, by
             their folder.
         read: gives the tree and the lines of a file; None where it does not parse.
+        worth: whether a file is worth reading because a name leads into it; other files are treated as a library's.
     """
 
-    def __init__(self, paths: Iterable[str], read: Callable[[str], tuple[ast.Module, Sequence[str]] | None]) -> None:
+    def __init__(
+        self,
+        paths: Iterable[str],
+        read: Callable[[str], tuple[ast.Module, Sequence[str]] | None],
+        worth: Callable[[str], bool] | None = None,
+    ) -> None:
         self._read = read
+        self._worth = worth
+        self._passed_over: set[str] = set()  # files that turned out not to be worth reading
         self._paths: dict[str, str] = {}  # dotted name -> file
         self._modules: dict[str, Module | None] = {}  # file -> module
         self._dotted: dict[str, str] = {}  # file -> its name from the root
@@ -70,7 +78,18 @@ class Project:
     def named(self, dotted: str) -> Module | None:
         """Return the file that `import dotted` loads, or None where it is none of the task or does not parse."""
         path = self._paths.get(dotted)
-        return None if path is None else self.module(path)
+        if path is None or path in self._passed_over:
+            return None
+        if self._worth is not None and path not in self._modules and not self._worth(path):
+            self._passed_over.add(path)
+            return None
+        return self.module(path)
+
+    def whole(self) -> Project:
+        """Return the same project, in which every name leads into its file. Files that were read are shared."""
+        twin = Project(self._dotted, self._read)
+        twin._modules = self._modules
+        return twin
 
     def split(self, dotted: str) -> tuple[Module, str] | None:
         """Return the file and the rest of a dotted name that goes through a file of the task."""
