@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,9 +19,13 @@ _OWN = re.compile(r"torch\.(cuda|cpu|xpu|mps)\.")
 
 def is_autocast_class(view: View, node: ast.expr, scope: Scope) -> bool:
     """Say whether an expression is torch's autocast class on every branch that binds it, stand-ins for it aside."""
-    found = view.origins(node, scope)
-    own = [name for name in found if _CLASS.fullmatch(name)]
-    return bool(own) and all(name.rpartition(".")[2] == "autocast" for name in found)
+    return _are_autocast(view.origins(node, scope))
+
+
+@cache  # every call of every file is asked about, by several rules
+def _are_autocast(names: frozenset[str]) -> bool:
+    own = any(_CLASS.fullmatch(name) for name in names)
+    return own and all(name.rpartition(".")[2] == "autocast" for name in names)
 
 
 def made_contexts(view: View) -> Iterator[Seen]:

@@ -52,7 +52,7 @@ def enabled_of(call: ast.AST | None) -> ast.expr | None:
     name = last_name(call.func)
     old = re.search(r"\b(cuda|cpu)\.amp", ast.unparse(call.func)) is not None
     full = f"torch.{'cuda.' if old else ''}amp.{name}"
-    signatures = scalers([full]) or autocasts([full])
+    signatures = scalers(frozenset([full])) or autocasts(frozenset([full]))
     return dict(bind(call, signatures[0]).positional).get("enabled") if signatures else None
 
 

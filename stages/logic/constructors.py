@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from stages._source.program.kinds import last_name
@@ -50,12 +51,14 @@ class Bound:
     whole: bool
 
 
-def scalers(names: Iterable[str]) -> tuple[Signature, ...]:
+@cache  # every call of every file is asked about, by several rules
+def scalers(names: frozenset[str]) -> tuple[Signature, ...]:
     """Return the signatures of the scalers that a call may make; several where imports differ by version."""
     return tuple(signature for name in sorted(names) if (signature := _scaler(name)))
 
 
-def autocasts(names: Iterable[str]) -> tuple[Signature, ...]:
+@cache
+def autocasts(names: frozenset[str]) -> tuple[Signature, ...]:
     """Return the signatures of the autocast contexts that a call may make."""
     return tuple(signature for name in sorted(names) if (signature := _autocast(name)))
 

@@ -37,7 +37,7 @@ def rewritten(call: ast.Call | None, name: str) -> str:
     if found[2].startswith("custom"):
         given = [] if call is None else [_keyword(item) for item in call.keywords]
         return f"torch.amp.{found[2]}({', '.join([*given, f'device_type={device}'])})"
-    signature = (scalers([name]) or autocasts([name]))[0]
+    signature = (scalers(frozenset([name])) or autocasts(frozenset([name])))[0]
     if call is None:
         return f"torch.amp.{found[2]}({device})"
     bound = bind(call, signature)

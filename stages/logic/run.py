@@ -16,7 +16,7 @@ from stages.logic.dtypes.program import read_dtypes
 from stages.logic.engine.engine import Engine
 from stages.logic.findings import finding_of, findings_of
 from stages.logic.gates import logic_gates
-from stages.logic.starts import AMP_TEXT, TRAINING_TEXT, walk_all
+from stages.logic.starts import AMP_TEXT, STEPS_TEXT, TRAINING_TEXT, defined_names, walk_all
 from stages.logic.versions import TorchVersions
 from stages.logic.view import View
 from stages.logic.watch import watchers
@@ -45,14 +45,15 @@ def _judge(context: StageContext) -> StageOutcome:
     files = [file for file in context.sources.python() if not file.path.endswith(".pyi")]
     others = [file for file in rest_of_project(context.config, context.sources) if not file.path.endswith(".pyi")]
     project = _project([*files, *others])
-    speaking = [file for file in files if file.data is not None and AMP_TEXT.search(file.data)]
-    context.progress(f"reading {len(speaking)} files that speak of AMP")
-    modules = [module for file in speaking if (module := project.module(file.path)) is not None]
-    unread = [file.path for file in speaking if project.module(file.path) is None]
+    wanted = [file for file in files if file.data is not None and AMP_TEXT.search(file.data)]
+    context.progress(f"reading {len(wanted)} files that speak of AMP")
+    speaking = [(file, module) for file in wanted if (module := project.module(file.path)) is not None]
+    unread = [file.path for file in wanted if project.module(file.path) is None]
+    modules = [module for _, module in speaking]
     watching = watchers()
-    engine = Engine(project, watching.checks)
+    engine = Engine(project, watching.checks, defined_names([*files, *others]))
     context.progress("following paths")
-    walked = walk_all(engine, modules)
+    walked = walk_all(engine, [module for file, module in speaking if STEPS_TEXT.search(file.data or b"")])
     known = {rule.code: rule for rule in rules_in(rules)}
     own = {module.path for module in modules}
     found: list[Finding] = [item for item in findings_of(known, engine.visits) if item.location.path in own]

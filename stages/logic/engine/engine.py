@@ -72,11 +72,17 @@ class Engine:
 
     Args:
         checks: for each kind of event, the rules that want to hear of it.
+        names: of the functions that may matter when they are called; None: all of them.
     """
 
-    def __init__(self, project: Project, checks: Mapping[type, Sequence[tuple[str, Check]]]) -> None:
+    def __init__(
+        self,
+        project: Project,
+        checks: Mapping[type, Sequence[tuple[str, Check]]],
+        names: frozenset[str] | None = None,
+    ) -> None:
         self.project = project
-        self.relevance = Relevance(project)
+        self.relevance = Relevance(project, names)
         self.visits: dict[tuple[str, ast.AST], list[Visit]] = defaultdict(list)
         self.walked: set[Scope] = set()  # functions that some walk went through
         self.unfinished: list[Scope] = []  # starts that took too long

@@ -28,10 +28,15 @@ _DEEPEST = 6
 
 
 class Relevance:
-    """Answers for each function once."""
+    """Answers for each function once.
 
-    def __init__(self, project: Project) -> None:
+    Args:
+        names: of the functions that are worth resolving when they are called; None: all of them.
+    """
+
+    def __init__(self, project: Project, names: frozenset[str] | None = None) -> None:
         self._project = project
+        self._names = names
         self._direct: dict[Scope, bool] = {}
         self._known: dict[Scope, bool] = {}
 
@@ -61,10 +66,14 @@ class Relevance:
         """Return the functions of the project that are called in the body of one."""
         found: dict[Scope, None] = {}
         for node in own_nodes(_body(scope)):
-            if isinstance(node, ast.Call):
+            if isinstance(node, ast.Call) and (self._names is None or _called(node.func) in self._names):
                 for callee in functions(self._project, node.func, scope):
                     found[callee] = None
         return list(found)
+
+
+def _called(func: ast.expr) -> str:
+    return func.attr if isinstance(func, ast.Attribute) else func.id if isinstance(func, ast.Name) else ""
 
 
 def _body(scope: Scope) -> Iterable[ast.AST]:

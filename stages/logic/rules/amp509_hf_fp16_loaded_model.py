@@ -70,6 +70,8 @@ _QUANTIZED = ("quantization_config", "load_in_8bit", "load_in_4bit")
 
 def inspect(view: View) -> Iterator[Problem]:
     """Report a float16 `from_pretrained` whose name is the trained model of a Trainer with a literal `fp16=True`."""
+    if not any("fp16" in line for line in view.module.lines):
+        return
     if not any(_asks_for_fp16(view, seen.node, seen.scope) for seen in view.calls()):
         return
     trained = {name for seen in view.calls() for name in _trained(view, seen.node, seen.scope)}
