@@ -10,6 +10,7 @@ from stages._source.discovery import rules_in
 from stages._source.parsing import parse
 from stages._source.program.kinds import Kinds
 from stages._source.program.project import Project
+from stages._source.testfiles import is_test_file
 from stages.logic import rules
 from stages.logic.dtypes.judging import judged
 from stages.logic.dtypes.program import read_dtypes
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from stages._source.program.project import Module
+    from stages.logic.engine.state import Happened
     from stages.logic.starts import Walked
     from verifier.api import Finding, Json, Location, SourceFile, StageContext
 
@@ -116,8 +118,17 @@ def _details(
         "not_finished": sorted(f"{scope.module}: {scope.qualname or 'module level'}" for scope in engine.unfinished),
     }
     if context.options.all_facts or len(files) <= _READABLE_FILES:
-        facts["training_paths"] = [row for item in walked if (row := _path(item)) is not None]
+        facts["training_paths"] = _paths(walked)
     return facts
+
+
+def _paths(walked: Sequence[Walked]) -> list[Json]:
+    """Return each training path once; how a test walks through the code is of no interest."""
+    rows: dict[tuple[Happened, ...], Json] = {}
+    for item in walked:
+        if item.steps and not any(is_test_file(step.place.module.path) for step in item.steps[:1]):
+            rows.setdefault(item.steps, _path(item))
+    return [row for row in rows.values() if row is not None]
 
 
 def _path(walked: Walked) -> Json:

@@ -42,7 +42,7 @@ def test_a_clean_task_passes_and_writes_its_reports(project: Path) -> None:
     assert (report["verdict"], report["score"], report["task"]) == ("PASS", 100, "T035")
     assert (project / ".verify/reports/T035/report.md").exists()
     assert done.stdout.startswith("PASS  T035  100/100")
-    assert "not run: integration" in done.stdout
+    assert "not run: logic, integration" in done.stdout
 
 
 def test_several_tasks_end_with_the_worst_code_and_one_folder_each(project: Path) -> None:
