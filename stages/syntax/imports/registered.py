@@ -21,11 +21,15 @@ class Registered:
         self._known: tuple[bool, list[bytes]] | None = None
 
     def may_hold(self, module: str) -> bool:
-        """Say whether code of the project writes to sys.modules, or installs a finder, for a module of this name."""
+        """Say whether code of the project writes to sys.modules, or installs a finder, for a module of this name.
+
+        A finder that names the package above serves what is in it; the top-level package is named for many reasons.
+        """
         writes, finders = self._registrars()
         if writes and _names(self._own(), module):
             return True
-        return _names(finders, module) or _names(finders, module.rpartition(".")[0])
+        parent = module.rpartition(".")[0]
+        return _names(finders, module) or ("." in parent and _names(finders, parent))
 
     def _registrars(self) -> tuple[bool, list[bytes]]:
         if self._known is None:
