@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from stages.logic.starts import AMP_TEXT
+
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(1800)]
 REPETITIONS = 3
 TREES = {"lightning": "lightning", "transformers": "transformers"}
@@ -45,17 +47,39 @@ def test_check_beside_pyflakes(tree: str, corpus: Path) -> None:
     files = list((corpus / tree).rglob("*.py"))
     lines = sum(path.read_bytes().count(b"\n") for path in files)
     ours = [sys.executable, "-m", "verifier", "check", tree, "-q"]
-    peer = [sys.executable, "-m", "pyflakes", tree]
-    times: dict[str, list[float]] = {"verify check": [], "pyflakes": []}
+    commands = {
+        "stage 1": [*ours, "--stage", "syntax"],  # what pyflakes is for, and more
+        "stages 1 and 2": ours,
+        "pyflakes": [sys.executable, "-m", "pyflakes", tree],
+    }
+    times: dict[str, list[float]] = {name: [] for name in commands}
     _seconds([*ours[:-2], str(files[0]), "-q"], corpus)
-    for _ in range(REPETITIONS):  # interleaved, so that a busy minute hits both
-        times["verify check"].append(_seconds(ours, corpus))
-        times["pyflakes"].append(_seconds(peer, corpus))
+    for _ in range(REPETITIONS):  # interleaved, so that a busy minute hits all
+        for name, command in commands.items():
+            times[name].append(_seconds(command, corpus))
     medians = {name: statistics.median(series) for name, series in times.items()}
     print(f"\n{tree}: {len(files)} files, {lines} lines, {os.cpu_count()} cores")
     for name, series in times.items():
         print(f"  {name:14s} median {medians[name]:7.2f} s  of {', '.join(f'{value:.2f}' for value in series)}")
-    print(f"  pyflakes / verify check = {medians['pyflakes'] / medians['verify check']:.2f}")
+    print(f"  pyflakes / stage 1 = {medians['pyflakes'] / medians['stage 1']:.2f}")
+
+
+def test_stage_2_on_files_without_amp(corpus: Path, tmp_path: Path) -> None:
+    """What `verify check` takes longer with stage 2, on the files of the corpus that do not speak of AMP."""
+    for path in (corpus / "transformers").rglob("*.py"):
+        data = path.read_bytes()
+        if AMP_TEXT.search(data) is None:
+            target = tmp_path / path.relative_to(corpus)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+    command = [sys.executable, "-m", "verifier", "check", ".", "-q"]
+    times: dict[str, list[float]] = {"stage 1": [], "stages 1 and 2": []}
+    for _ in range(REPETITIONS):
+        times["stage 1"].append(_seconds([*command, "--stage", "syntax"], tmp_path))
+        times["stages 1 and 2"].append(_seconds(command, tmp_path))
+    print(f"\n{sum(1 for _ in tmp_path.rglob('*.py'))} files without AMP")
+    for name, series in times.items():
+        print(f"  {name:14s} median {statistics.median(series):7.2f} s")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["check", "."]], ids=["help", "five-file-check"])
