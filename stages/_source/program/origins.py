@@ -139,20 +139,20 @@ def _instances_of_binding(project: Project, binding: Binding) -> list[Scope]:
 
 
 def _overrides(project: Project, method: Scope) -> list[Scope]:
-    if project.known_subclasses is None:
-        project.known_subclasses = {}
+    if project.known_methods is None:
+        project.known_methods = {}
         for module in project.modules:
             for cls in module.scopes.scopes.values():
                 if isinstance(cls.node, ast.ClassDef):
-                    for base in lineage(project, cls)[1:]:
-                        project.known_subclasses.setdefault(base, []).append(cls)
-    assert method.parent is not None
+                    for name in cls.bindings:
+                        project.known_methods.setdefault(name, []).append(cls)
     assert isinstance(method.node, Function)
     name = method.node.name
     return [
         binding.scope.inner[binding.node]
-        for cls in project.known_subclasses.get(method.parent, [])
-        for binding in cls.bindings.get(name, [])
+        for cls in project.known_methods.get(name, [])
+        if method.parent in lineage(project, cls)[1:]
+        for binding in cls.bindings[name]
         if binding.how == "function"
     ]
 
@@ -190,6 +190,13 @@ def _of_call(
 
 def _name_origins(project: Project, name: str, scope: Scope, depth: int) -> frozenset[str]:
     owner = scope.owner_of(name)
+    key = (owner or scope, name)
+    if key not in project.known_bound:  # not before it is found: a name may be built from itself
+        project.known_bound[key] = _bound_origins(project, name, owner, scope, depth)
+    return project.known_bound[key]
+
+
+def _bound_origins(project: Project, name: str, owner: Scope | None, scope: Scope, depth: int) -> frozenset[str]:
     if owner is not None:
         return _of_bindings(project, owner.bindings.get(name, []), depth)
     stars = [star for outer in scope.visible() for star in outer.stars]
@@ -203,6 +210,7 @@ def _starred(project: Project, name: str, stars: Sequence[str], depth: int) -> f
     """
     found: set[str] = set()
     pending = list(dict.fromkeys(stars))
+    met = set(pending)
     for star in pending:  # grows while it is walked
         found.add(f"{star}.{name}")
         module = project.named(star)
@@ -212,7 +220,8 @@ def _starred(project: Project, name: str, stars: Sequence[str], depth: int) -> f
         if name in root.bindings:
             found |= _of_bindings(project, root.bindings[name], depth + 1)
         else:
-            pending += [further for further in root.stars if further not in pending]
+            pending += [further for further in dict.fromkeys(root.stars) if further not in met]
+            met.update(root.stars)
     return frozenset(found)
 
 

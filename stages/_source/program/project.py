@@ -61,7 +61,8 @@ class Project:
         self.known_names: dict[str, frozenset[str]] = {}
         self.known_instances: dict[tuple[ast.expr, Scope], list[Scope]] = {}
         self.known_lineage: dict[Scope, list[Scope]] = {}
-        self.known_subclasses: dict[Scope, list[Scope]] | None = None
+        self.known_bound: dict[tuple[Scope, str], frozenset[str]] = {}  # by the scope that binds the name
+        self.known_methods: dict[str, list[Scope]] | None = None  # classes by the names in their bodies
 
     @property
     def modules(self) -> list[Module]:

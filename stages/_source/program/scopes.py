@@ -71,7 +71,12 @@ class Scope:
     def owner_of(self, name: str) -> Scope | None:
         if name in self.elsewhere:
             return self.elsewhere[name]
-        return next((scope for scope in self.visible() if name in scope.bindings), None)
+        scope: Scope | None = self
+        while scope is not None and (
+            name not in scope.bindings or (scope is not self and isinstance(scope.node, ast.ClassDef))
+        ):
+            scope = scope.parent
+        return scope
 
     def root(self) -> Scope:
         scope = self
