@@ -59,4 +59,5 @@ def cast_of(state: State, model: Key) -> Cast | None:
 def casts_of(state: State, optimizer: Optimizer) -> list[Cast]:
     """Return the last casts of the models whose parameters an optimizer steps."""
     known = state.known.get(optimizer.key, optimizer)
-    return [cast for owner in sorted(known.owners, key=repr) if (cast := cast_of(state, owner)) is not None]
+    casts = [cast for owner in known.owners if (cast := cast_of(state, owner)) is not None]
+    return sorted(casts, key=lambda cast: (cast.place.module.name, cast.place.line))
