@@ -83,7 +83,8 @@ def check(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def findings(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
-    (stage,) = json.loads(done.stdout)["stages"]
+    stage, logic = json.loads(done.stdout)["stages"]
+    assert (logic["name"], logic["status"]) == ("logic", "PASSED")
     found: list[dict[str, Any]] = stage["findings"]
     return found
 
@@ -138,7 +139,7 @@ def test_every_format_can_be_written(hostile: Path, tmp_path: Path) -> None:
     done = check(hostile, ".", "--format", "md,json,concise", "--output", str(tmp_path))
     assert done.returncode == 1, done.stderr
     written = sorted(path.name for path in tmp_path.iterdir())
-    assert written == ["report.json", "report.md", "report.txt", "syntax.md"]
+    assert written == ["logic.md", "report.json", "report.md", "report.txt", "syntax.md"]
     for name in written:
         text = (tmp_path / name).read_text("utf-8").replace("\\\\", "\\")
         assert "caf\\udce9.py" in text

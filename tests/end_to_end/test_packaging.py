@@ -210,7 +210,7 @@ def test_a_plugin_that_was_installed_is_listed_with_its_origin(environment: Path
 def test_a_plugin_takes_part_in_a_check(environment: Path, foreign: Path) -> None:
     _, report = reported(environment, foreign, "check", ".")
     assert report["tool"]["plugins"] == ["verify-house-rules 1.0"]
-    syntax, house = report["stages"]
+    syntax, _, house = report["stages"]
     assert ("HSE002", "trainer/loop.py", 7) in [
         (item["rule"], item["path"], item["line"]) for item in syntax["findings"]
     ]
