@@ -15,6 +15,10 @@ Owner = ast.Module | Function | ast.Lambda | ast.ClassDef | Comprehension
 SCOPED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 MODULE_LEVEL = ""
+_BINDING = (
+    *(ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.For, ast.AsyncFor, ast.withitem, ast.NamedExpr),
+    *(ast.ExceptHandler, ast.MatchAs, ast.MatchStar, ast.MatchMapping),
+)
 _LEAVES = (ast.expr_context, ast.operator, ast.cmpop, ast.boolop, ast.unaryop, ast.Constant)
 
 
@@ -179,7 +183,8 @@ def _enter(seen: Seen, found: FileScopes) -> Iterator[Seen]:
         yield from _enter_comprehension(node, seen, found)
         return
     _record(node, seen, found)
-    _bind(node, seen.scope)
+    if isinstance(node, _BINDING):
+        _bind(node, seen.scope)
     for child in ast.iter_child_nodes(node):
         if not isinstance(child, _LEAVES):
             yield Seen(child, seen.scope, seen.label)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,11 +49,21 @@ _FRAMEWORK_NAME = re.compile(r"_*(?:accelerator|fabric)")
 
 
 def names_autocast(origins: Iterable[str]) -> bool:
-    return any(_AUTOCAST.fullmatch(origin) for origin in origins)
+    return any(_is_autocast(origin) for origin in origins)
 
 
 def names_scaler(origins: Iterable[str]) -> bool:
-    return any(_SCALER.fullmatch(origin) for origin in origins)
+    return any(_is_scaler(origin) for origin in origins)
+
+
+@cache  # every call of every file is asked about, by several rules
+def _is_autocast(origin: str) -> bool:
+    return _AUTOCAST.fullmatch(origin) is not None
+
+
+@cache
+def _is_scaler(origin: str) -> bool:
+    return _SCALER.fullmatch(origin) is not None
 
 
 def names_optimizer(origins: Iterable[str]) -> bool:

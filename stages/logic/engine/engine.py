@@ -303,7 +303,7 @@ def walk(engine: Engine, scope: Scope) -> list[State]:
     engine.starts += 1
     node = scope.node
     body = node.body if isinstance(node, Function | ast.Module) else []
-    walker = Walker(engine)
+    walker = Walker(engine, from_test=is_test_file(module.path))
     engine.walked.add(scope)
     frame = Frame(scope, module, (scope,))
     try:

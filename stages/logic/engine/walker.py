@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from stages._source.testfiles import is_test_file
 from stages.logic.engine.attempt import Attempt, Choices, Frame, PathEnds
 from stages.logic.engine.contexts import enter, leave
 from stages.logic.engine.events import FunctionLeft, LoopAgain
@@ -23,6 +24,7 @@ _MOST = 24  # paths kept at one point
 _TURNS = 3  # of a loop: the second shows what the first left behind, the third what stays
 _ERROR_TESTS = ("raises", "assertRaises", "assertRaisesRegex", "warns")
 _BUDGET = 8_000  # statements of one start, calls included
+_TESTED = 8  # what one costs that only a test leads to: no rule hears of it, and many tests go through all of a trainer
 
 
 class OutOfBudget(Exception):  # noqa: N818 - a limit, not a fault
@@ -53,8 +55,9 @@ class Flow:
 class Walker:
     """Walks from one start. `spent` counts statements over all paths."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, from_test: bool = False) -> None:
         self.engine = engine
+        self.from_test = from_test
         self.spent = 0
 
     def evaluate(self, attempt: Attempt, node: ast.expr) -> Value:
@@ -90,7 +93,7 @@ class Walker:
         return flow
 
     def statement(self, node: ast.stmt, state: State, frame: Frame) -> Flow:
-        self.spent += 1
+        self.spent += _TESTED if self.from_test and not is_test_file(frame.module.path) else 1
         if self.spent > _BUDGET:
             raise OutOfBudget
         match node:
