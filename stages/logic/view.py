@@ -41,6 +41,10 @@ class View:
         """Return the dotted names an expression may stand for."""
         return origins(self.project, node, scope)
 
+    def mentions(self, word: str) -> bool:
+        """Say whether the text of the file has a word in it, which is cheaper to ask than its tree."""
+        return any(word in line for line in self.module.lines)
+
     def place(self, node: ast.AST) -> Place:
         return Place(self.module, node)
 

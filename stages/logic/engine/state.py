@@ -182,7 +182,10 @@ def _join(group: Sequence[State], at: ast.AST) -> State:
 
 def _widen(joined: Store[K], other: Store[K], at: ast.AST) -> None:
     """Keep what both have in common; what differs is some value, not known which."""
-    for place in joined.keys() | other.keys():
-        mine, theirs = joined.get(place), other.get(place)
+    differing = [place for place in joined if place not in other]
+    for place, theirs in other.items():
+        mine = joined.get(place)
         if mine is not theirs and mine != theirs:
-            joined[place] = fresh("joined", at, place)
+            differing.append(place)
+    for place in differing:
+        joined[place] = fresh("joined", at, place)

@@ -69,6 +69,8 @@ _TESTS = frozenset(["isnan", "isinf", "isfinite"])
 
 def inspect(view: View) -> Iterator[Problem]:
     """Report loops over parameters that ask of each gradient whether it is finite."""
+    if not (view.mentions("grad") and any(view.mentions(test) for test in _TESTS)):
+        return
     for loop in ast.walk(view.module.tree):
         if isinstance(loop, ast.For) and _over_parameters(loop.iter):
             found = next((node for item in loop.body for node in ast.walk(item) if _tests_gradient(node)), None)
