@@ -11,6 +11,7 @@ from stages._source.parsing import parse
 from stages._source.program.kinds import Kinds
 from stages._source.program.project import Project
 from stages._source.testfiles import is_test_file
+from stages._source.workers import Beside
 from stages.logic import rules
 from stages.logic.dtypes.judging import judged
 from stages.logic.dtypes.program import read_dtypes
@@ -25,15 +26,17 @@ from verifier.api import StageOutcome, rest_of_project
 
 if TYPE_CHECKING:
     import ast
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from stages._source.program.project import Module
     from stages.logic.engine.state import Happened
     from stages.logic.starts import Walked
-    from verifier.api import Finding, Json, Location, SourceFile, StageContext
+    from stages.logic.watch import Watchers
+    from verifier.api import Finding, Json, Location, RuleInfo, SourceFile, StageContext
 
 
 _READABLE_FILES = 200  # a task of more files keeps only counts and what findings rest on, unless --facts
+_SPREAD = 100  # files from which a second process pays for itself
 _STEPS = 24  # shown of one path
 
 
@@ -54,27 +57,44 @@ def _judge(context: StageContext) -> StageOutcome:
     modules = [module for _, module in speaking]
     watching = watchers()
     engine = Engine(project, watching.checks, defined_names([*files, *others]))
-    context.progress("following paths")
-    walked = walk_all(engine, [module for file, module in speaking if STEPS_TEXT.search(file.data or b"")])
     known = {rule.code: rule for rule in rules_in(rules)}
-    own = {module.path for module in modules}
-    found: list[Finding] = [item for item in findings_of(known, engine.visits) if item.location.path in own]
-    kinds = Kinds(project)
-    versions = TorchVersions(context.config.root)
-    for module in modules:
-        view = View(project, module, kinds, versions)
-        for code, inspect in watching.inspections:
-            found += [finding_of(known[code], problem) for problem in inspect(view)]
-    context.progress("reading what runs in low precision")
-    units = read_dtypes(project.whole(), modules).units
     paths = {file.path for file in files}
-    found += [item for item in judged(known, watching.judges, project.whole(), units) if item.location.path in paths]
+
+    def read_alone() -> list[Finding]:
+        found = _inspected(context, project, modules, watching, known)
+        units = read_dtypes(project.whole(), modules).units
+        return [*found, *judged(known, watching.judges, project.whole(), units)]
+
+    context.progress("following paths")
+    with Beside(read_alone, wanted=context.options.jobs > 1 and len(files) >= _SPREAD) as alone:
+        walked = walk_all(engine, [module for file, module in speaking if STEPS_TEXT.search(file.data or b"")])
+        context.progress("reading what runs in low precision")
+        found = [*findings_of(known, engine.visits), *alone.result()]
+    found = [item for item in found if item.location.path in paths]
     return StageOutcome(
         checks_run=len(files) * len(watching.inspections) + sum(len(seen) for seen in engine.visits.values()) + 1,
         findings=_each_once(found),
         gates=logic_gates(modules, engine, unread),
         facts=_counts(files, modules, engine) | _details(context, files, walked, engine, unread),
     )
+
+
+def _inspected(
+    context: StageContext,
+    project: Project,
+    modules: Sequence[Module],
+    watching: Watchers,
+    known: Mapping[str, RuleInfo],
+) -> list[Finding]:
+    """Return what rules say that read one file at a time."""
+    kinds = Kinds(project)
+    versions = TorchVersions(context.config.root)
+    found: list[Finding] = []
+    for module in modules:
+        view = View(project, module, kinds, versions)
+        for code, inspect in watching.inspections:
+            found += [finding_of(known[code], problem) for problem in inspect(view)]
+    return found
 
 
 def _each_once(found: Iterable[Finding]) -> tuple[Finding, ...]:
