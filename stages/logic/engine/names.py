@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stages.logic.engine.walker import Walker
 
 _DEEPEST = 12  # aliases of aliases
+_LONGEST = 10  # dots in a name that is looked up
 
 
 def look_up(walker: Walker, attempt: Attempt, name: str) -> Value:
@@ -45,6 +46,8 @@ def dotted(walker: Walker, name: str, depth: int = 0) -> Value:
     """Follow a dotted name into the project; what is no code of the project stays a dotted name."""
     if name in walker.engine.resolved:
         return walker.engine.resolved[name]
+    if depth > _DEEPEST or name.count(".") > _LONGEST:  # a name that leads into itself, longer each time
+        return Dotted(name)
     walker.engine.resolved[name] = Dotted(name)  # what a name that leads back to itself is
     walker.engine.resolved[name] = _dotted(walker, name, depth)
     return walker.engine.resolved[name]
@@ -109,14 +112,14 @@ def _dotted(walker: Walker, name: str, depth: int) -> Value:
     if value is None:
         return Dotted(name)
     for part in more.split(".") if more else ():
-        value = member(walker, value, part)
+        value = member(walker, value, part, depth + 1)
     return value
 
 
-def member(walker: Walker, value: Value, name: str) -> Value:
+def member(walker: Walker, value: Value, name: str, depth: int = 0) -> Value:
     """Return an attribute of a class or module that is reached by a dotted name."""
     if isinstance(value, Dotted):
-        return dotted(walker, f"{value.name}.{name}")
+        return dotted(walker, f"{value.name}.{name}", depth)
     if isinstance(value, ClassValue):
         return defined(walker, value.scope, name) or Unknown(("member", value.scope, name))
     return Unknown(("member", value, name))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stages.logic.engine.place import Place
     from stages.logic.engine.protocol import Held
     from stages.logic.engine.state import State
-    from stages.logic.engine.values import Scaler
+    from stages.logic.engine.values import Key, Scaler
 
 RULE = RuleInfo(
     code="AMP103",
@@ -86,6 +86,27 @@ RULE = RuleInfo(
                     grad_scaler.update()
                 else:
                     optimizer.step()
+        """),
+        Good("""
+            import torch
+
+            class Warmup:
+                def __init__(self, params):
+                    self.optimizer = torch.optim.Adam(params)
+                    self.param_groups = self.optimizer.param_groups
+
+                def step(self):
+                    self.optimizer.step()
+
+            def train(model, loader, criterion):
+                scaler = torch.amp.GradScaler("cuda")
+                optimizer = Warmup(model.parameters())
+                for x, y in loader:
+                    scaler.scale(criterion(model(x), y)).backward()
+                    scaler.unscale_(optimizer)
+                    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                    scaler.step(optimizer)
+                    scaler.update()
         """),
         Good("""
             from torch.nn.utils import clip_grad_norm_
@@ -182,9 +203,15 @@ def _clipped(event: Clipped) -> Iterator[Held]:
     """Yield the gradients that are clipped and still scaled; none where some of them were unscaled."""
     protocol = event.state.protocol
     keys = concerned(event.state, event.params)
+    if any(_was_unscaled(event.state, key) for key in protocol.optimizers() if not event.state.known[key].owners):
+        return  # an optimizer whose parameters are not known may wrap the one that has these
     held = [protocol.grads(key) for key in keys] or [protocol.others]
     if all(item.status is Grads.SCALED for item in held):
         yield held[0]
+
+
+def _was_unscaled(state: State, key: Key) -> bool:
+    return state.protocol.grads(key).status is Grads.UNSCALED
 
 
 def _may_be_off(state: State, held: Held) -> bool:
