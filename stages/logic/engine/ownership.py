@@ -1,12 +1,14 @@
-"""Whose gradients an operation on parameters touches, and which scaler a key stands for."""
+"""Whose gradients an operation on parameters touches, and what a key stands for on a path."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stages.logic.engine.values import Const, Dotted, ScaleNumber, Scaler
+from stages.logic.engine.values import Const, Dotted, Items, Optimizer, ScaleNumber, Scaler, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from stages.logic.engine.state import State
     from stages.logic.engine.values import Key, Params, Value
 
@@ -31,3 +33,21 @@ def clips_nothing_of_the_scale(limit: Value | None) -> bool:
     if isinstance(limit, Dotted):
         return limit.name.rpartition(".")[2] in ("inf", "infty")
     return isinstance(limit, ScaleNumber) or (isinstance(limit, Const) and limit.value == float("inf"))
+
+
+def made_and_kept(state: State) -> tuple[Key, ...]:
+    """Return the optimizers that some name or attribute still holds: one that was replaced clips and steps nothing."""
+    values = (*state.env.telling.values(), *state.heap.telling.values())
+    kept = {optimizer.key for value in values for optimizer in _optimizers(value)}
+    return tuple(key for key in state.protocol.optimizers() if key in kept)
+
+
+def _optimizers(value: Value) -> Iterator[Optimizer]:
+    if isinstance(value, Optimizer):
+        yield value
+    elif isinstance(value, Items):
+        for item in value.values:
+            yield from _optimizers(item)
+    elif isinstance(value, Table):
+        for _, item in value.entries:
+            yield from _optimizers(item)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stages.logic.engine.events import Clipped
-from stages.logic.engine.ownership import clips_nothing_of_the_scale
+from stages.logic.engine.ownership import clips_nothing_of_the_scale, made_and_kept
 from stages.logic.engine.protocol import Grads
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -63,6 +63,24 @@ RULE = RuleInfo(
                     torch.nn.utils.clip_grad_norm_(params, 1.0)  # expect: AMP104
                     self.scaler.step(self.opt_e)
                     self.scaler.step(self.opt_d)
+                    self.scaler.update()
+        """),
+        Good("""
+            import torch
+
+            class Trainer:
+                def __init__(self, model, warm_up):
+                    self.model = model
+                    self.scaler = torch.amp.GradScaler("cuda")
+                    self.optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+                    if warm_up:
+                        self.optimizer = torch.optim.Adam(model.parameters())  # the first one is gone
+
+                def step(self, loss):
+                    self.scaler.scale(loss).backward()
+                    self.scaler.unscale_(self.optimizer)
+                    torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+                    self.scaler.step(self.optimizer)
                     self.scaler.update()
         """),
         Good("""
@@ -128,7 +146,7 @@ def _concerned(state: State, of: frozenset[Key]) -> list[Key]:
     """Return the optimizers all of whose parameters are among those that are clipped."""
     return [
         key
-        for key in state.protocol.optimizers()
+        for key in made_and_kept(state)
         if state.known[key].owners and all(_is_part(owner, of) for owner in state.known[key].owners)
     ]
 

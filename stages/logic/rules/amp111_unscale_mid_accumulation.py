@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from stages.logic.again import met_again
 from stages.logic.engine.events import Stepped, Unscaled
 from stages.logic.flags import flags_disagree
+from stages.logic.loops import goes_through_optimizers
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
 
@@ -84,6 +85,14 @@ RULE = RuleInfo(
                     scaler.update()
         """),
         Good("""
+            class Accelerated:
+                def unscale(self, optimizers):
+                    for optimizer in optimizers:
+                        while hasattr(optimizer, "optimizer"):
+                            optimizer = optimizer.optimizer
+                        self.scaler.unscale_(optimizer)  # another one in each turn
+        """),
+        Good("""
             import torch
 
             def train(model, loader, optimizer, criterion, k):
@@ -141,7 +150,7 @@ RULE = RuleInfo(
 def check(event: Unscaled | Stepped) -> Iterator[Problem]:
     """Report the unscale_ after which more was added, where the next unscale_ or the step meets it."""
     found = met_again(event)
-    if found is None or found.why != "accumulation" or event.scaler is None:
+    if found is None or found.why != "accumulation" or event.scaler is None or goes_through_optimizers(found.first):
         return
     label = event.optimizer.label
     tests = ((found.test.place, "the step waits for this"),) if found.test else ()
