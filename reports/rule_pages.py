@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from verifier.api import Example, Plugins, RuleInfo
 
 INDEX = "README.md"
-_SEEN = {"static": "in source text", "runtime": "at run time", "both": "in source text and at run time"}
 _LANGUAGES = {".py": "python", ".pyi": "python", ".toml": "toml", ".json": "json", ".yaml": "yaml", ".yml": "yaml"}
 _OWN = "The verifier itself"
 
@@ -29,6 +28,10 @@ def pages(plugins: Plugins) -> dict[str, str]:
     rules = {code: rule for code, rule in plugins.rules.items() if code not in plugins.rule_origin}
     written = {f"{code}.md": rule_page(plugins, rule) for code, rule in rules.items()}
     return written | {INDEX: _document("rules.md.j2", groups=tuple(_groups(plugins, rules)))}
+
+
+def _runs_code(plugins: Plugins, rule: RuleInfo) -> bool:
+    return any(stage.runs_code for stage in plugins.stages if stage.name == plugins.rule_stage[rule.code])
 
 
 def rule_page(plugins: Plugins, rule: RuleInfo) -> str:
@@ -42,7 +45,7 @@ def rule_page(plugins: Plugins, rule: RuleInfo) -> str:
         rule=rule,
         stage=stage,
         own=stage == _OWN,
-        seen=_SEEN[rule.mode],
+        seen=rule.seen(runs_code=_runs_code(plugins, rule)),
         groups=[(title, shown) for title, shown in examples if shown],
         excuse=f"...  # verify: allow[{rule.code}] why it may stay",
     )

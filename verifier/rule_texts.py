@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 PAGES = "docs/rules"
 _WIDTH = 100
-_SEEN = {"static": "in source text", "runtime": "at run time", "both": "in source text and at run time"}
 
 
 def find_rule(plugins: Plugins, name: str) -> RuleInfo:
@@ -36,7 +35,9 @@ def explain(plugins: Plugins, rule: RuleInfo) -> str:
     """Return the page of one rule, for a terminal."""
     stage = plugins.stage(plugins.rule_stage[rule.code])
     origin = plugins.rule_origin.get(rule.code)
-    where = f"stage {stage.number} {stage.name}, {_SEEN[rule.mode]}" if stage else "the verifier itself"
+    where = (
+        f"stage {stage.number} {stage.name}, {rule.seen(runs_code=stage.runs_code)}" if stage else "the verifier itself"
+    )
     lines = [f"{rule.code}  {rule.name}", "", *_wrapped(rule.summary), ""]
     lines += [f"severity  {rule.severity.name}, unless a finding says otherwise", f"seen by   {where}"]
     lines.append(f"from      {origin}" if origin else f"page      {PAGES}/{rule.code}.md")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _FLAG = re.compile(r"amp|fp16|half|mixed|precision|scaler|autocast|bf16|float16|enabled|dtype|cuda|is_available", re.I)
 _SHOWN = 8  # steps of a path in the evidence
-_SUSPECTED = "The code alone does not establish it; a run under the sanitizer confirms or refutes it."
+_SUSPECTED = "The code alone does not establish it; only a run can confirm or refute it."
 
 
 def findings_of(

@@ -22,7 +22,7 @@ class Problem:
         remedy: what to write instead.
         related: other places of the same cause, each with what happens there.
         scaler: on whose account; one that is only assumed, and may be off on this path, makes it a suspicion.
-        suspicion: the code alone does not establish it: reported LOW, for the sanitizer to confirm.
+        suspicion: the code alone does not establish it: reported LOW, as only a run can confirm it.
     """
 
     place: Place

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 _CODE = re.compile(r"[A-Z]{3}\d{3}\Z")
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 _FILE = re.compile(r"^# --- (?P<path>\S+)[ \t]*$", re.MULTILINE)
+_SEEN = {"static": "in source text", "runtime": "at run time", "both": "in source text and at run time"}
+# a stage that runs nothing lists what only a run can show, so that the catalogue is whole
+_READ_ONLY = {
+    "runtime": "at run time only, which no stage of this version looks for yet",
+    "both": "in source text; at run time too, which no stage of this version looks for yet",
+}
 _MARK = re.compile(r"# expect: (?P<codes>[A-Z0-9, ]+)")
 
 
@@ -92,6 +98,10 @@ class RuleInfo:
             raise ValueError(f"rule code {self.code!r} is not three capital letters and three digits")
         if not _NAME.match(self.name):
             raise ValueError(f"rule name {self.name!r} of {self.code} is not kebab-case")
+
+    def seen(self, *, runs_code: bool) -> str:
+        """Say where the rule looks in a stage that runs code or does not, and where nothing looks yet."""
+        return _SEEN[self.mode] if runs_code else _READ_ONLY.get(self.mode, _SEEN[self.mode])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
