@@ -1,16 +1,21 @@
-"""Everything a run needs to go on as if it had never stopped, in one file that is whole or absent."""
+"""Everything a run needs to go on as if it had never stopped, in one folder that is whole or absent."""
 
 from __future__ import annotations
 
-import os
-import uuid
-from collections.abc import Mapping
+import logging
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 
 from amp_runtime import rng
+from amp_runtime.checkpoint_files import CheckpointError, data_files, read_manifest, write_folder
+from amp_runtime.checkpoint_fit import check_fit, describe_parameters
+from amp_runtime.scaling import LossScaler
+from amp_runtime.weights import load_model_state, model_state, read_weights, write_weights
 
 if TYPE_CHECKING:
     from amp_runtime.step import TrainingStep
@@ -18,120 +23,219 @@ if TYPE_CHECKING:
 Batch = TypeVar("Batch")
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 
-FORMAT = 1
-_PARTS = frozenset({"format", "number", "model", "optimizer", "scheduler", "policy", "rng", "extra"})
+_log = logging.getLogger(__name__)
 
 
-class CheckpointError(ValueError):
-    """A file that is no checkpoint, or not one of this run."""
+@runtime_checkable
+class Stateful(Protocol):
+    """Anything else that must be saved: an EMA of the weights, a data sampler, a second optimizer."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return tensors and plain data only."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any], /) -> object:
+        """Take over what `state_dict` returned; raise where it does not fit."""
+        ...
 
 
-def save_checkpoint(path: str | Path, step: TrainingStep[Batch], *, extra: Mapping[str, Plain] | None = None) -> None:
-    """Write model, optimizer, scheduler, loss scaler, random generators and step number.
-
-    The file is written beside `path`, flushed to the disk, read back as `load_checkpoint` would, and only then put
-    in place in one move: a crash at any moment leaves the old checkpoint or the new one.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointInfo:
+    """What a checkpoint says about itself without being loaded.
 
     Args:
+        step: number of the last optimizer step in it.
+        metrics: what was given to `save_checkpoint`.
+        objects: names of the further objects in it.
+    """
+
+    path: Path
+    step: int
+    precision: str
+    torch: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    objects: tuple[str, ...] = ()
+
+
+def save_checkpoint(
+    path: str | Path,
+    step: TrainingStep[Batch],
+    *,
+    extra: Mapping[str, Plain] | None = None,
+    objects: Mapping[str, Stateful] | None = None,
+    metrics: Mapping[str, float] | None = None,
+) -> None:
+    """Write model, optimizer, scheduler, loss scaler, random generators, step number and `objects` to a folder.
+
+    Weights go to a safetensors file, the rest to a file that `torch.load(weights_only=True)` reads. What is written is
+    flushed to the disk and read back before the manifest is put in place in one move: a crash at any moment leaves
+    the old checkpoint or the new one.
+
+    Args:
+        path: the folder; it is made if need be.
         extra: plain data of the caller's own, such as the position in its data; `load_checkpoint` returns it.
+        objects: what else has a state, by name.
+        metrics: figures of this moment for `read_info`, by which one checkpoint is better than another.
 
     Raises:
         CheckpointError: some part of the state cannot be loaded back safely; an old checkpoint stays as it was.
         OSError: the disk is full, or the folder cannot be written.
     """
-    state = {
-        "format": FORMAT,
-        "number": step.number,
-        "model": step.model.state_dict(),
-        "optimizer": step.optimizer.state_dict(),
-        "scheduler": None if step.scheduler is None else step.scheduler.state_dict(),
-        "policy": step.policy.state_dict(),
-        "rng": rng.capture(),
-        "extra": dict(extra or {}),
+    state = {**_gather(step, objects or {}), "extra": dict(extra or {})}
+    weights = {name: value for name, value in state["model"].items() if isinstance(value, torch.Tensor)}
+    state["model"] = {name: value for name, value in state["model"].items() if name not in weights}
+    facts = {
+        "step": step.number,
+        "precision": step.policy.precision.value,
+        "torch": str(torch.__version__),
+        "objects": sorted(objects or {}),
+        "metrics": {name: _as_json(float(value)) for name, value in (metrics or {}).items()},
     }
-    _write_atomically(Path(path), state)
+    writers: dict[str, Callable[[Path], None]] = {
+        "model.safetensors": lambda file: _write_model(weights, file),
+        "state.pt": lambda file: _write_state(state, file),
+    }
+    write_folder(Path(path), facts, writers)
 
 
-def load_checkpoint(path: str | Path, step: TrainingStep[Batch]) -> dict[str, Plain]:
-    """Put a saved run's state into `step` and the random generators; returns the saved `extra`.
+def load_checkpoint(
+    path: str | Path, step: TrainingStep[Batch], *, objects: Mapping[str, Stateful] | None = None
+) -> dict[str, Plain]:
+    """Put a saved run's state into `step`, `objects` and the random generators; returns the saved `extra`.
 
     On a CPU the run then continues bit for bit. Only tensors and plain data are unpickled, never code. Everything is
-    checked first, so a checkpoint that does not fit changes nothing.
+    read and checked first; should an object refuse its state after that, all others get theirs back.
+
+    Between precisions, weights, optimizer, schedule, random generators and step number are kept. The loss scale and
+    its counters are kept only from an fp16 run to an fp16 run; otherwise loss scaling starts afresh. That is logged.
 
     Raises:
-        CheckpointError: the file is damaged, or of another model, optimizer, scheduler or precision.
-        FileNotFoundError: there is no such file.
+        CheckpointError: the folder is damaged, or of another model, optimizer, scheduler or set of objects.
+        FileNotFoundError: there is no such folder.
     """
-    state = _read(Path(path), mmap=False)
-    _check(state, step)
-    step.model.load_state_dict(state["model"])
-    step.optimizer.load_state_dict(state["optimizer"])
-    if step.scheduler is not None:
-        step.scheduler.load_state_dict(state["scheduler"])
-    step.policy.load_state_dict(state["policy"])
-    step.number = state["number"]
-    rng.restore(state["rng"])
+    folder, objects = Path(path), objects or {}
+    state = _read(folder)
+    check_fit(state, step, objects)
+    before = _on_host(_gather(step, objects))
+    try:
+        _put(state, step, objects)
+    except Exception as error:
+        _put(before, step, objects)
+        raise CheckpointError(f"{folder} does not fit this run, which was left as it was: {error}") from error
     extra: dict[str, Plain] = state["extra"]
     return extra
 
 
-def _write_atomically(path: Path, state: dict[str, Any]) -> None:
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with beside.open("xb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        _read(beside, mmap=True)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    # The new name is on the disk only when its folder is.
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
+    """Return only the weights of a checkpoint, on the CPU: what inference needs, and no optimizer.
+
+    Raises:
+        CheckpointError, FileNotFoundError: as `load_checkpoint`.
+    """
+    return read_weights(data_files(Path(path))["model.safetensors"])
 
 
-def _read(path: Path, *, mmap: bool) -> dict[str, Any]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # torch.load raises half a dozen types for damaged files and refused objects
-        raise CheckpointError(f"{path} cannot be loaded safely: {error}") from error
-    if not isinstance(state, dict) or set(state) != _PARTS:
-        raise CheckpointError(f"{path} is not a checkpoint of a training run")
-    if state["format"] != FORMAT:
-        raise CheckpointError(f"{path} has format {state['format']}; this version reads {FORMAT}")
-    return state
+def read_info(path: str | Path) -> CheckpointInfo:
+    """Say what is in a checkpoint; reads the manifest only, so damaged data goes unnoticed.
+
+    Raises:
+        CheckpointError, FileNotFoundError: as `load_checkpoint`, as far as the manifest is concerned.
+    """
+    facts = read_manifest(Path(path))["facts"]
+    return CheckpointInfo(
+        path=Path(path),
+        step=facts["step"],
+        precision=facts["precision"],
+        torch=facts["torch"],
+        metrics={name: float(value) for name, value in facts["metrics"].items()},
+        objects=tuple(facts["objects"]),
+    )
 
 
-def _check(state: dict[str, Any], step: TrainingStep[Batch]) -> None:
-    saved, wanted = _shapes(state["model"]), _shapes(step.model.state_dict())
-    if saved != wanted:
-        names = sorted(name for name in saved.keys() | wanted.keys() if saved.get(name) != wanted.get(name))
-        first = names[0]
-        raise CheckpointError(
-            f"the checkpoint is of another model: {len(names)} entries differ, first {first!r}: "
-            f"saved {saved.get(first, 'nothing')}, needed {wanted.get(first, 'nothing')}"
-        )
-    groups = [len(group["params"]) for group in state["optimizer"]["param_groups"]]
-    if groups != [len(group["params"]) for group in step.optimizer.param_groups]:
-        raise CheckpointError(f"the checkpoint is of another optimizer: its groups have {groups} parameters")
-    if (state["scheduler"] is None) != (step.scheduler is None):
-        has = "no scheduler" if state["scheduler"] is None else "a scheduler"
-        raise CheckpointError(f"the checkpoint has {has}, which does not match this run")
-    if state["policy"]["precision"] != step.policy.precision.value:
-        raise CheckpointError(
-            f"the checkpoint was saved by a {state['policy']['precision']} run; this one trains in "
-            f"{step.policy.precision}"
-        )
-
-
-def _shapes(state: Mapping[str, Any]) -> dict[str, str]:
+def _gather(step: TrainingStep[Batch], objects: Mapping[str, Stateful]) -> dict[str, Any]:
     return {
-        name: f"{value.dtype} {tuple(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
-        for name, value in state.items()
+        "number": step.number,
+        "model": model_state(step.model),
+        "optimizer": step.optimizer.state_dict(),
+        "parameters": describe_parameters(step.optimizer),
+        "scheduler": None if step.scheduler is None else step.scheduler.state_dict(),
+        "scheduler_type": type(step.scheduler).__name__,
+        "policy": step.policy.state_dict(),
+        "rng": rng.capture(),
+        "objects": {name: thing.state_dict() for name, thing in objects.items()},
     }
+
+
+def _put(state: dict[str, Any], step: TrainingStep[Batch], objects: Mapping[str, Stateful]) -> None:
+    # Those that may refuse come first. The generators come last: taking over a state may draw from them.
+    for name, thing in objects.items():
+        try:
+            thing.load_state_dict(state["objects"][name])
+        except Exception as error:
+            raise CheckpointError(f"{name!r} refused its state ({type(error).__name__}: {error})") from error
+    step.optimizer.load_state_dict(state["optimizer"])
+    if step.scheduler is not None:
+        step.scheduler.load_state_dict(state["scheduler"])
+    load_model_state(step.model, state["model"])
+    _put_policy(state["policy"], step)
+    step.number = state["number"]
+    rng.restore(state["rng"])
+
+
+def _put_policy(saved: dict[str, Any], step: TrainingStep[Batch]) -> None:
+    policy = step.policy
+    if saved["precision"] == policy.precision.value:
+        policy.load_state_dict(saved)
+        return
+    if policy.scaler is not None:
+        fresh = LossScaler(policy.device, policy.scaler.settings)
+        policy.scaler.load_state_dict(fresh.state_dict())
+    scale = "the loss scale of the checkpoint is dropped" if policy.scaler is None else "the loss scale starts afresh"
+    _log.warning(
+        "the checkpoint was saved by a %s run and this one trains in %s: weights, optimizer, schedule, random "
+        "generators and step number are kept%s",
+        saved["precision"],
+        policy.precision,
+        f"; {scale}" if policy.scaler is not None or "loss_scaling" in saved else "",
+    )
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    files = data_files(folder)
+    try:
+        state = torch.load(files["state.pt"], map_location="cpu", weights_only=True)
+        state["model"].update(read_weights(files["model.safetensors"]))
+    except Exception as error:  # both readers raise half a dozen types, and the bytes are those that were written
+        raise CheckpointError(f"{folder} cannot be loaded safely: {error}") from error
+    return dict(state)
+
+
+def _write_model(weights: dict[str, torch.Tensor], file: Path) -> None:
+    try:
+        write_weights(weights, file)
+    except ValueError as error:
+        raise CheckpointError(f"the model cannot be saved: {error}") from error
+
+
+def _write_state(state: dict[str, Any], file: Path) -> None:
+    torch.save(state, file)
+    try:
+        torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # whatever it is, this file must not take the place of a good one
+        raise CheckpointError(f"some part of the state cannot be loaded safely: {error}") from error
+
+
+def _on_host(value: Any) -> Any:
+    """Copy a state so that nothing done to the run can change the copy."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, Mapping):
+        return {key: _on_host(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        copies = [_on_host(item) for item in value]
+        return copies if isinstance(value, list) else tuple(copies)
+    return value
+
+
+def _as_json(value: float) -> float | str:
+    return value if math.isfinite(value) else str(value)
