@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, runtime_checkable
 import torch
 
 from amp_runtime.capability import capability_of
-from amp_runtime.config import AmpConfig
+from amp_runtime.config import AmpConfig, LossScaling
+from amp_runtime.precision import Precision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,6 +75,23 @@ def best_config(*, amp: bool) -> AmpConfig:
         return AmpConfig(device=device, reason="AMP is off")
     best = capability_of(device).best_amp()
     return AmpConfig(precision=best.precision, device=device, reason=best.reason)
+
+
+def fp16_config(*, amp: bool) -> AmpConfig:
+    """Return fp32, or with `amp` float16 with a loss scaler, on any device.
+
+    The first scale is smaller than usual: a healthy run then has no overflow, so it can be compared with fp32 step by
+    step. It grows after 20 good steps, so that a short run sees the scale change.
+    """
+    device = workload_device()
+    if not amp:
+        return AmpConfig(device=device, reason="AMP is off")
+    return AmpConfig(
+        precision=Precision.FP16,
+        device=device,
+        reason="this workload exists to exercise loss scaling",
+        loss_scaling=LossScaling(init_scale=4096.0, growth_interval=20),
+    )
 
 
 def figures(metrics: Metrics) -> dict[str, float]:

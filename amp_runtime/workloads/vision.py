@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from amp_runtime.config import AmpConfig, LossScaling
 from amp_runtime.metrics import evaluate
 from amp_runtime.objective import classification
 from amp_runtime.policy import policy_for
-from amp_runtime.precision import Precision
 from amp_runtime.step import StepOptions, TrainingStep
-from amp_runtime.workloads.contract import PacedWorkload, best_config, figures, seeded, workload_device
+from amp_runtime.workloads.contract import PacedWorkload, best_config, figures, fp16_config, seeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from amp_runtime.config import AmpConfig
 
 Images = tuple[torch.Tensor, torch.Tensor]
 
@@ -37,13 +37,7 @@ def digits_fp16(*, amp: bool, seed: int) -> PacedWorkload[Images]:
 
     Clipping is on and usually active, so clipping scaled gradients stops the learning at once.
     """
-    device = workload_device()
-    if not amp:
-        return _workload(AmpConfig(device=device, reason="AMP is off"), seed)
-    # A smaller first scale than usual: no overflow in a healthy run, so it can be compared with fp32 step by step.
-    scaling = LossScaling(init_scale=4096.0, growth_interval=20)
-    reason = "this workload exists to exercise loss scaling"
-    return _workload(AmpConfig(precision=Precision.FP16, device=device, reason=reason, loss_scaling=scaling), seed)
+    return _workload(fp16_config(amp=amp), seed)
 
 
 def _workload(config: AmpConfig, seed: int) -> PacedWorkload[Images]:

@@ -3,9 +3,10 @@ import math
 import pytest
 import torch
 
-from amp_runtime.workloads import Workload, char_lm, digits, digits_fp16
+from amp_runtime.workloads import Workload, char_lm, digits, digits_fp16, encoder_fp16, line_gru
 
-FACTORIES = {"char_lm": char_lm, "digits": digits, "digits_fp16": digits_fp16}
+FACTORIES = {make.__name__: make for make in (char_lm, digits, digits_fp16, encoder_fp16, line_gru)}
+FP16 = [name for name in FACTORIES if name.endswith("_fp16")]
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +49,10 @@ def test_a_workload_keeps_the_contract(runs, name):
 
 
 def test_each_workload_says_what_it_trains_in(runs):
-    assert [runs[name, False][0].precision for name in FACTORIES] == ["fp32"] * 3
-    assert runs["digits_fp16", True][0].precision == "fp16"
-    assert runs["digits", True][0].precision == runs["char_lm", True][0].precision
-    assert runs["digits", True][0].precision in ("bf16", "fp16")
+    assert {runs[name, False][0].precision for name in FACTORIES} == {"fp32"}
+    assert {runs[name, True][0].precision for name in FP16} == {"fp16"}
+    others = {runs[name, True][0].precision for name in FACTORIES if name not in FP16}
+    assert others in ({"bf16"}, {"fp16"})
 
 
 @pytest.mark.parametrize("name", FACTORIES)
@@ -81,7 +82,9 @@ def test_making_a_workload_leaves_the_global_generator_alone():
     assert torch.equal(torch.rand(2), expected)
 
 
-def test_the_fp16_workload_really_scales_its_loss(runs):
-    scaler = runs["digits_fp16", True][0].training_step.policy.scaler
+@pytest.mark.parametrize("name", FP16)
+def test_the_fp16_workloads_really_scale_their_loss(runs, name):
+    scaler = runs[name, True][0].training_step.policy.scaler
     assert scaler.steps == 40
+    assert scaler.skipped_steps == 0
     assert scaler.current_scale > 4096
