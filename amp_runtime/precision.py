@@ -6,6 +6,8 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from amp_runtime.config_table import ConfigError, nearest
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,6 +27,38 @@ class Precision(enum.StrEnum):
     def needs_loss_scaling(self) -> bool:
         """Whether gradients can underflow: float16 ends at 6e-8, bfloat16 has float32's range."""
         return self is Precision.FP16
+
+    @classmethod
+    def parse(cls, name: str) -> Precision:
+        """Read the name of a precision in the spelling of this library, PyTorch, Lightning or Accelerate.
+
+        Raises:
+            ConfigError: an unknown name, or one that means half-precision weights, which is not mixed precision.
+        """
+        name = str(name)
+        if name in _TRUE_HALF:
+            raise ConfigError(
+                f"precision {name!r} keeps the weights themselves in half precision, where small updates round to "
+                "nothing; mixed precision is 'bf16' or 'fp16'"
+            )
+        spellings = {precision.value: precision for precision in cls} | _SPELLINGS
+        if name not in spellings:
+            raise ConfigError(f"precision {name!r} is not known{nearest(name, spellings)} (fp32, bf16, fp16)")
+        return spellings[name]
+
+
+_SPELLINGS = {
+    "32": Precision.FP32,
+    "32-true": Precision.FP32,
+    "float32": Precision.FP32,
+    "no": Precision.FP32,
+    "bf16-mixed": Precision.BF16,
+    "bfloat16": Precision.BF16,
+    "16": Precision.FP16,
+    "16-mixed": Precision.FP16,
+    "float16": Precision.FP16,
+}
+_TRUE_HALF = ("16-true", "bf16-true")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,13 @@ import sys
 
 import pytest
 
-TORCH_FREE = ["amp_runtime", "amp_runtime.precision", "amp_runtime.config", "amp_runtime.accumulation"]
+TORCH_FREE = [
+    "amp_runtime",
+    "amp_runtime.precision",
+    "amp_runtime.config",
+    "amp_runtime.config_table",
+    "amp_runtime.accumulation",
+]
 
 
 @pytest.mark.parametrize("module", TORCH_FREE)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amp_runtime.config_table import ConfigError
 from amp_runtime.precision import Precision, compute_effective_precision, effective_precision
 
 FP32, BF16, FP16 = Precision.FP32, Precision.BF16, Precision.FP16
@@ -66,6 +67,24 @@ def test_request_switch_and_device_decide_together(requested, use_amp, available
     assert effective_precision(requested, use_amp, available).precision is effective
 
 
+ORDERS = [(), (BF16,), (FP16,), (BF16, FP16), (FP16, BF16)]
+
+
+@pytest.mark.parametrize("available", ORDERS, ids=str)
+@pytest.mark.parametrize("use_amp", [None, True, False])
+@pytest.mark.parametrize("requested", list(Precision))
+def test_every_combination_follows_four_sentences(requested, use_amp, available):
+    got = effective_precision(requested, use_amp, available).precision
+    if use_amp is False:  # the switch wins
+        assert got is FP32
+    elif requested in available:  # what can be had is had
+        assert got is requested
+    elif use_amp:  # else the best there is
+        assert got is (available[0] if available else FP32)
+    else:  # without the switch nothing else than the request is ever used
+        assert got is FP32
+
+
 @given(
     st.sampled_from(Precision),
     st.sampled_from([None, True, False]),
@@ -91,3 +110,33 @@ def test_the_reason_names_what_was_asked_for_and_what_came():
 def test_only_fp16_needs_loss_scaling():
     assert [p for p in Precision if p.needs_loss_scaling] == [FP16]
     assert [p for p in Precision if p.is_low] == [BF16, FP16]
+
+
+SPELLINGS = {
+    FP32: ["fp32", "32", "32-true", "float32", "no"],
+    BF16: ["bf16", "bf16-mixed", "bfloat16"],
+    FP16: ["fp16", "16", "16-mixed", "float16", 16],
+}
+
+
+@pytest.mark.parametrize(("precision", "name"), [(p, name) for p, names in SPELLINGS.items() for name in names])
+def test_the_spellings_of_other_libraries_are_known(precision, name):
+    assert Precision.parse(name) is precision
+    assert Precision.parse(precision) is precision
+
+
+@pytest.mark.parametrize("name", ["16-true", "bf16-true"])
+def test_half_precision_weights_are_no_mixed_precision(name):
+    with pytest.raises(ConfigError, match="small updates round to nothing"):
+        Precision.parse(name)
+
+
+@given(st.text().filter(lambda name: name not in {s for names in SPELLINGS.values() for s in names}))
+def test_any_other_name_is_refused_in_one_sentence(name):
+    with pytest.raises(ConfigError):
+        Precision.parse(name)
+
+
+def test_the_nearest_name_is_suggested():
+    with pytest.raises(ConfigError, match="did you mean 'bf16-mixed'"):
+        Precision.parse("bf16_mixed")
