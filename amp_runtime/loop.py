@@ -76,7 +76,7 @@ def _train(
         recorder.add(report)
         for callback in callbacks:
             callback.on_step(report)
-    step.optimizer.zero_grad()  # validation needs the memory
+    step.zero_grad()  # validation needs the memory
     recorder.read()  # waits for the device, so that the time is that of the work and not of its submission
     return recorder, time.perf_counter() - started
 

@@ -61,16 +61,20 @@ class Fp32Policy:
     def scale(self, loss: torch.Tensor) -> torch.Tensor:
         return loss
 
-    def unscale(self, optimizer: Optimizer) -> None:
-        """Make the gradients true before anything reads or clips them."""
+    def unscale(self, *optimizers: Optimizer) -> None:
+        """Make the gradients true before anything reads or clips them; all optimizers of the step at once."""
 
-    def step(self, optimizer: Optimizer) -> ScaledStep | None:
-        """Step the optimizer; returns what the loss scaler did, where there is one."""
-        optimizer.step()
+    def step(self, *optimizers: Optimizer) -> ScaledStep | None:
+        """Step the optimizers; returns what the loss scaler did with all of them, where there is one."""
+        for optimizer in optimizers:
+            optimizer.step()
         return None
 
     def update(self) -> None:
         """Adapt the loss scale, where there is one; the last act of a step."""
+
+    def abandon(self) -> None:
+        """Forget a step that an exception ended between `unscale` and `update`."""
 
     def state_dict(self) -> dict[str, Any]:
         return {"precision": self.precision.value}
@@ -119,14 +123,17 @@ class Fp16Policy(Fp32Policy):
     def scale(self, loss: torch.Tensor) -> torch.Tensor:
         return self._scaler.scale(loss)
 
-    def unscale(self, optimizer: Optimizer) -> None:
-        self._scaler.unscale(optimizer)
+    def unscale(self, *optimizers: Optimizer) -> None:
+        self._scaler.unscale(*optimizers)
 
-    def step(self, optimizer: Optimizer) -> ScaledStep:
-        return self._scaler.step(optimizer)
+    def step(self, *optimizers: Optimizer) -> ScaledStep:
+        return self._scaler.step(*optimizers)
 
     def update(self) -> None:
         self._scaler.update()
+
+    def abandon(self) -> None:
+        self._scaler.abandon()
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "loss_scaling": self._scaler.state_dict()}

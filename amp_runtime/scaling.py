@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -89,12 +89,22 @@ class LossScaler:
             _log.warning("the loss is float16, so no scale above 32768 can work; compute it from logits.float()")
         return self._scaler.scale(loss)
 
-    def unscale(self, optimizer: Optimizer) -> None:
-        """Divide the gradients of `optimizer` by the scale, in place, and note whether all are finite."""
-        self._scaler.unscale_(optimizer)
+    def unscale(self, *optimizers: Optimizer) -> None:
+        """Divide the gradients of `optimizers` by the scale, in place, and note whether all are finite.
 
-    def step(self, optimizer: Optimizer) -> ScaledStep:
-        """Step `optimizer` unless a gradient is inf or NaN."""
+        One inf or NaN counts for all of them. GradScaler by itself lets each optimizer decide alone, so that a batch
+        could move one network and not the other, and a schedule or an average of the weights could not follow.
+        """
+        for optimizer in optimizers:
+            self._scaler.unscale_(optimizer)
+        if len(optimizers) > 1:
+            flags = [flag for one in optimizers for flag in self._scaler._found_inf_per_device(one).values()]
+            overflow = torch.stack([flag.to(self.device) for flag in flags]).amax()
+            for flag in flags:
+                flag.copy_(overflow)
+
+    def step(self, *optimizers: Optimizer) -> ScaledStep:
+        """Step `optimizers` unless a gradient is inf or NaN."""
         ran: list[torch.Tensor | None] = []
 
         def note(stepped: Optimizer, _args: Any, _kwargs: Any) -> None:
@@ -102,15 +112,19 @@ class LossScaler:
 
         # A scaled 1 is a fresh tensor: unlike get_scale() it costs no wait, and update() cannot change it.
         scale = self._scaler.scale(self._one)
-        handle = optimizer.register_step_post_hook(note)
-        try:
-            self._scaler.step(optimizer)
-        finally:
-            handle.remove()
-        overflow = True if not ran else False if ran[0] is None else ran[0]
-        done = ScaledStep(scale=scale, overflow=overflow)
+        for optimizer in optimizers:
+            handle = optimizer.register_step_post_hook(note)
+            try:
+                self._scaler.step(optimizer)
+            finally:
+                handle.remove()
+        done = ScaledStep(scale=scale, overflow=_overflow(ran, len(optimizers)))
         self._pending.append(done)
         return done
+
+    def abandon(self) -> None:
+        """Forget a step that an exception ended between `unscale` and `update`, so that another one can begin."""
+        self._scaler._per_optimizer_states.clear()
 
     def update(self) -> None:
         """Grow or back off the scale. Call it last, once per step.
@@ -123,7 +137,7 @@ class LossScaler:
         unread = [step for step in self._pending if not isinstance(step.overflow, bool)]
         # Flags that only the device knows are read in batches, soon enough to stop long before the
         # scale's reciprocal overflows (144 skips in a row).
-        if len(unread) in (0, 8):
+        if not unread or len(unread) >= 8:
             self._settle()
 
     def _settle(self) -> None:
@@ -159,3 +173,13 @@ class LossScaler:
         self._scaler.load_state_dict(state["scaler"])
         self.steps, self._skips, self._low_skips = state["steps"], state["skips"], state["low_skips"]
         self._pending.clear()
+
+
+def _overflow(ran: list[torch.Tensor | None], optimizers: int) -> bool | torch.Tensor:
+    """Judge a step by the optimizers that ran: for a fused one its kernel's flag, None for one that GradScaler let run.
+
+    They share one fate, so one that the host knows of spares the wait for the others.
+    """
+    if len(ran) < optimizers:
+        return True
+    return False if None in ran else cast("torch.Tensor", ran[0])

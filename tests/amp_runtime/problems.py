@@ -54,3 +54,9 @@ def weights(model):
 
 def same(left, right):
     return len(left) == len(right) and all(torch.equal(a, b) for a, b in zip(left, right, strict=True))
+
+
+def split_optimizers(model, **settings):
+    """Two optimizers that share the work on `network()`: SGD with momentum for the body, AdamW for the head."""
+    body = torch.optim.SGD(model[0].parameters(), lr=0.1, momentum=0.9, **settings)
+    return [body, torch.optim.AdamW(model[2].parameters(), lr=0.01, **settings)]

@@ -45,15 +45,20 @@ BREAKAGES = {
         "amp_runtime/loop.py", "", "\ndef broken(:\n    pass\n", "SYN001", "amp_runtime/loop.py", "Syntax error"
     ),
     "scope": Breakage(
-        "amp_runtime/step.py",
+        "amp_runtime/step/training.py",
         "from amp_runtime.accumulation import shares\n",
         "",
         "SCP001",
-        "amp_runtime/step.py",
+        "amp_runtime/step/training.py",
         "shares",
     ),
     "import": Breakage(
-        "amp_runtime/step.py", "import shares", "import shares, partition", "IMP001", "amp_runtime/step.py", "partition"
+        "amp_runtime/step/training.py",
+        "import shares",
+        "import shares, partition",
+        "IMP001",
+        "amp_runtime/step/training.py",
+        "partition",
     ),
     "cycle": Breakage(
         "amp_runtime/accumulation.py",
@@ -86,7 +91,7 @@ BREAKAGES = {
         "amp_runtime/rng.py", "", "\nimport os\nos._exit(0)\n", "RUN005", "amp_runtime/rng.py", "0"
     ),
     "clip before unscale": Breakage(
-        "amp_runtime/step.py", "        self.policy.unscale(self.optimizer)\n", "",
+        "amp_runtime/step/training.py", "            self.policy.unscale(*self.optimizers)\n", "",
         "RUN009", "amp_runtime/workloads", "fp16",
     ),
 }  # fmt: skip

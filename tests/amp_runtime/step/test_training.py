@@ -241,6 +241,62 @@ def test_a_non_finite_loss_is_skipped_where_configured():
     assert step.optimizer.param_groups[0]["lr"] == 0.1
 
 
+def test_skips_in_a_row_have_a_budget(caplog):
+    step = make_step(Bf16Policy(), options=StepOptions(nonfinite=NonFinite.SKIP, skip_budget=2))
+    bad, before = batches(1, factor=float("nan")), weights(step.model)
+    assert step.run(bad).skipped
+    assert step.run(bad).skipped
+    with pytest.raises(NonFiniteError, match=r"step 3: loss nan.* after 2 steps withheld in a row"):
+        step.run(bad)
+    assert same(weights(step.model), before)
+    assert caplog.text.count("step 1 withheld: loss nan") == 1
+    assert caplog.text.count("withheld") == 1
+
+
+def test_a_good_step_renews_the_budget_of_skips():
+    step = make_step(options=StepOptions(nonfinite=NonFinite.SKIP, skip_budget=1))
+    for _ in range(3):
+        assert step.run(batches(1, factor=float("inf"))).skipped
+        assert not step.run(batches(1)).skipped
+
+
+@pytest.mark.parametrize("budget", [0, -1, True, 1.5])
+def test_a_budget_that_is_none_is_refused(budget):
+    with pytest.raises(ValueError, match="skip_budget"):
+        StepOptions(skip_budget=budget)
+
+
+def test_clipping_together_without_a_norm_is_refused():
+    with pytest.raises(ValueError, match="clip_together"):
+        StepOptions(clip_value=1.0, clip_together=True)
+
+
+def test_sparse_gradients_are_measured_and_trained():
+    class Table(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rows = nn.Embedding(5, 3, sparse=True)
+
+        def forward(self, places):
+            return self.rows(places)
+
+    torch.manual_seed(0)
+    model, dense = Table(), nn.Embedding(5, 3)
+    dense.load_state_dict(model.rows.state_dict())
+    places = torch.tensor([0, 2, 2])
+    sparse_step, dense_step = (
+        TrainingStep(
+            one,
+            torch.optim.SGD(one.parameters(), lr=0.1),
+            fp16(),
+            lambda m, x: Outcome(loss=m(x).float().pow(2).mean(), examples=len(x)),
+        )
+        for one in (model, dense)
+    )
+    assert sparse_step.run([places]).grad_norm == pytest.approx(dense_step.run([places]).grad_norm, rel=1e-6)
+    assert torch.allclose(model.rows.weight, dense.weight)
+
+
 class InfiniteGradient(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):
