@@ -14,7 +14,6 @@ import torch
 from amp_runtime import rng
 from amp_runtime.checkpoint_files import CheckpointError, data_files, read_manifest, write_folder
 from amp_runtime.checkpoint_fit import check_fit, describe_parameters
-from amp_runtime.scaling import LossScaler
 from amp_runtime.weights import load_model_state, model_state, read_weights, write_weights
 
 if TYPE_CHECKING:
@@ -177,27 +176,9 @@ def _put(state: dict[str, Any], step: TrainingStep[Batch], objects: Mapping[str,
     if step.scheduler is not None:
         step.scheduler.load_state_dict(state["scheduler"])
     load_model_state(step.model, state["model"])
-    _put_policy(state["policy"], step)
+    step.policy.load_state_dict(state["policy"])
     step.number = state["number"]
     rng.restore(state["rng"])
-
-
-def _put_policy(saved: dict[str, Any], step: TrainingStep[Batch]) -> None:
-    policy = step.policy
-    if saved["precision"] == policy.precision.value:
-        policy.load_state_dict(saved)
-        return
-    if policy.scaler is not None:
-        fresh = LossScaler(policy.device, policy.scaler.settings)
-        policy.scaler.load_state_dict(fresh.state_dict())
-    scale = "the loss scale of the checkpoint is dropped" if policy.scaler is None else "the loss scale starts afresh"
-    _log.warning(
-        "the checkpoint was saved by a %s run and this one trains in %s: weights, optimizer, schedule, random "
-        "generators and step number are kept%s",
-        saved["precision"],
-        policy.precision,
-        f"; {scale}" if policy.scaler is not None or "loss_scaling" in saved else "",
-    )
 
 
 def _read(folder: Path) -> dict[str, Any]:

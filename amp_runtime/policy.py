@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from amp_runtime.config import AmpConfig, LossScaling
     from amp_runtime.scaling import ScaledStep
 
+_log = logging.getLogger(__name__)
+
 _HALF = (torch.float16, torch.bfloat16)
 
 
@@ -29,6 +33,7 @@ class Fp32Policy:
     """
 
     precision: ClassVar[Precision] = Precision.FP32
+    dtype: ClassVar[torch.dtype] = torch.float32  # of matrix products; weights are float32 in every policy
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
@@ -79,29 +84,46 @@ class Fp32Policy:
     def state_dict(self) -> dict[str, Any]:
         return {"precision": self.precision.value}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore a state of the same precision.
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over the state of a run, of this precision or another.
+
+        Weights, optimizer state and schedule are float32 in every precision and no business of a policy. A loss scale
+        goes on only from float16 to float16: no other run has one, and none needs one. A run that changes to float16
+        begins with the first scale, one that leaves float16 drops its scale; a warning says so.
 
         Raises:
-            ValueError: the state of another precision.
+            ValueError: no state of a policy.
         """
-        if state["precision"] != self.precision.value:
-            raise ValueError(f"the state was saved by a {state['precision']} run; this one trains in {self.precision}")
+        saved = self._saved_precision(state)
+        if saved is not self.precision:
+            after = "; its loss scale is dropped" if saved.needs_loss_scaling else ""
+            _log.warning("the state was saved by a %s run and this one trains in %s%s", saved, self.precision, after)
+
+    def _saved_precision(self, state: Mapping[str, Any]) -> Precision:
+        name = state.get("precision")
+        if name not in list(Precision):
+            raise ValueError(f"this is no state of a precision policy: its precision is {name!r}")
+        return Precision(name)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.device)!r})"
 
 
 class Bf16Policy(Fp32Policy):
     """Autocast to bfloat16. It has float32's range, so it needs no loss scaling and gets none."""
 
     precision = Precision.BF16
+    dtype = torch.bfloat16
 
     def autocast(self) -> AbstractContextManager[object]:
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return torch.autocast(self.device.type, dtype=self.dtype)
 
 
 class Fp16Policy(Fp32Policy):
     """Autocast to float16 with dynamic loss scaling."""
 
     precision = Precision.FP16
+    dtype = torch.float16
 
     def __init__(self, device: torch.device | str = "cpu", scaling: LossScaling | None = None) -> None:
         super().__init__(device)
@@ -118,7 +140,7 @@ class Fp16Policy(Fp32Policy):
             raise ValueError("LBFGS calls a closure several times per step, which loss scaling cannot do; use bf16")
 
     def autocast(self) -> AbstractContextManager[object]:
-        return torch.autocast(self.device.type, dtype=torch.float16)
+        return torch.autocast(self.device.type, dtype=self.dtype)
 
     def scale(self, loss: torch.Tensor) -> torch.Tensor:
         return self._scaler.scale(loss)
@@ -138,9 +160,24 @@ class Fp16Policy(Fp32Policy):
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "loss_scaling": self._scaler.state_dict()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
-        self._scaler.load_state_dict(state["loss_scaling"])
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """As in the base; the scale, its growth and its counters go on where a float16 run was saved.
+
+        Raises:
+            ValueError: no state of a policy, or a broken one of its loss scaler.
+        """
+        saved = self._saved_precision(state)
+        if saved is self.precision:
+            if "loss_scaling" not in state:
+                raise ValueError("this is no state of an fp16 policy: it has no loss scale")
+            self._scaler.load_state_dict(state["loss_scaling"])
+            return
+        self._scaler.reset()
+        _log.warning(
+            "the state was saved by a %s run and this one trains in fp16; the loss scale starts afresh at %g",
+            saved,
+            self._scaler.settings.init_scale,
+        )
 
 
 def policy_for(config: AmpConfig) -> Fp32Policy:

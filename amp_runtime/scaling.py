@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
 from amp_runtime.config import LossScaling
+from amp_runtime.scale_history import ScaleHistory
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
+
+    from amp_runtime.scale_history import ScaleChange
 
 _log = logging.getLogger(__name__)
 
@@ -55,13 +60,8 @@ class LossScaler:
         self._pending: list[ScaledStep] = []
         self._one = torch.ones((), device=self.device)
         self._warned_half_loss = False
-        self._scaler = torch.amp.GradScaler(
-            self.device.type,
-            init_scale=self.settings.init_scale,
-            growth_factor=self.settings.growth_factor,
-            backoff_factor=self.settings.backoff_factor,
-            growth_interval=self.settings.growth_interval,
-        )
+        self._history = ScaleHistory()
+        self._scaler = torch.amp.GradScaler(self.device.type, **_arguments(self.settings))
         if not self._scaler.is_enabled():
             raise ValueError(f"loss scaling does not work on {self.device}: PyTorch disabled the scaler")
 
@@ -75,6 +75,12 @@ class LossScaler:
         """How many steps were skipped so far. Waits for the device if fused steps are still unread."""
         self._settle()
         return self._skips
+
+    @property
+    def scale_changes(self) -> tuple[ScaleChange, ...]:
+        """When the scale changed, and whether by growth or overflow, oldest first. Waits for the device."""
+        self._settle()
+        return self._history.changes()
 
     def scale(self, loss: torch.Tensor) -> torch.Tensor:
         """Return `loss` times the scale.
@@ -143,6 +149,7 @@ class LossScaler:
     def _settle(self) -> None:
         pending, self._pending = self._pending, []
         for step in pending:
+            self._history.add(step.scale)
             if step.skipped:
                 self._note_skip(float(step.scale.item()))
 
@@ -166,13 +173,56 @@ class LossScaler:
             "steps": self.steps,
             "skips": self._skips,
             "low_skips": self._low_skips,
+            "history": self._history.state_dict(),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict` returned; the saved growth settings win over the constructor's, as in PyTorch."""
-        self._scaler.load_state_dict(state["scaler"])
-        self.steps, self._skips, self._low_skips = state["steps"], state["skips"], state["low_skips"]
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned, or the state of a `torch.amp.GradScaler` of another program.
+
+        The saved growth settings win over the constructor's, as in PyTorch; where they differ, a warning says so.
+
+        Raises:
+            ValueError: no state of a scaler, one of a scaler that was switched off, or a scale that cannot be.
+        """
+        own: Mapping[str, Any] = state
+        if "scaler" not in state:
+            own = {"scaler": state, "steps": 0, "skips": 0, "low_skips": 0, "history": []}
+        saved = _checked(own["scaler"])
+        settings = replace(self.settings, **{name: saved[name] for name in _GROWTH})
+        if settings != self.settings:
+            _log.warning("loss scaling goes on as it was saved, with %s instead of %s", settings, self.settings)
+        self.settings = settings
+        self._scaler.load_state_dict(dict(saved))
+        self.steps, self._skips, self._low_skips = own["steps"], own["skips"], own["low_skips"]
+        self._history.load_state_dict(own["history"])
         self._pending.clear()
+
+    def reset(self) -> None:
+        """Begin anew: first scale, no steps, no history."""
+        fresh = torch.amp.GradScaler(self.device.type, **_arguments(self.settings))
+        self._scaler.load_state_dict(fresh.state_dict())
+        self.steps = self._skips = self._low_skips = 0
+        self.abandon()
+        self._pending.clear()
+        self._history = ScaleHistory()
+
+
+_GROWTH = ("growth_factor", "backoff_factor", "growth_interval")
+
+
+def _arguments(settings: LossScaling) -> dict[str, Any]:
+    return {"init_scale": settings.init_scale} | {name: getattr(settings, name) for name in _GROWTH}
+
+
+def _checked(saved: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not saved:
+        raise ValueError("the saved loss scaler was switched off, so it has no scale to go on with; call reset()")
+    missing = [name for name in ("scale", *_GROWTH, "_growth_tracker") if name not in saved]
+    if missing:
+        raise ValueError(f"this is no state of a loss scaler: it lacks {', '.join(missing)}")
+    if not (math.isfinite(saved["scale"]) and saved["scale"] > 0):
+        raise ValueError(f"the saved loss scale is {saved['scale']!r}; training cannot go on with it")
+    return saved
 
 
 def _overflow(ran: list[torch.Tensor | None], optimizers: int) -> bool | torch.Tensor:

@@ -71,7 +71,62 @@ def test_a_device_without_autocast_is_refused():
         Fp32Policy("meta")
 
 
-@pytest.mark.parametrize(("saved", "loaded"), [("fp16", "fp32"), ("fp32", "bf16"), ("bf16", "fp16")])
-def test_a_state_of_another_precision_is_refused(saved, loaded):
-    with pytest.raises(ValueError, match=f"saved by a {saved} run; this one trains in {loaded}"):
-        POLICIES[loaded]().load_state_dict(POLICIES[saved]().state_dict())
+CROSSINGS = [(saved, loaded) for saved in POLICIES for loaded in POLICIES if saved != loaded]
+
+
+@pytest.mark.parametrize(("saved", "loaded"), CROSSINGS)
+def test_the_state_of_another_precision_is_taken_over_but_for_the_loss_scale_and_that_is_said(saved, loaded, caplog):
+    policy = POLICIES[loaded]()
+    before = policy.state_dict()
+    policy.load_state_dict(used(POLICIES[saved]()).state_dict())
+    assert policy.state_dict() == before
+    assert f"saved by a {saved} run and this one trains in {loaded}" in caplog.text
+    assert ("its loss scale is dropped" in caplog.text) is (saved == "fp16")
+    assert ("the loss scale starts afresh at" in caplog.text) is (loaded == "fp16")
+
+
+def used(policy):
+    """Train one step that overflows, so that a loss scale is no longer the first one."""
+    optimizer = sgd(nn.Linear(2, 2))
+    loss = sum(p.sum() for p in trained_parameters(optimizer)) * 1e38
+    policy.scale(loss).backward()
+    policy.unscale(optimizer)
+    policy.step(optimizer)
+    policy.update()
+    return policy
+
+
+def test_a_run_that_changes_to_fp16_midway_drops_what_its_scaler_had(caplog):
+    policy = used(Fp16Policy(scaling=LossScaling(init_scale=64.0)))
+    assert policy.scaler.current_scale == 32
+    policy.load_state_dict(Bf16Policy().state_dict())
+    assert policy.scaler.current_scale == 64
+    assert (policy.scaler.steps, policy.scaler.skipped_steps) == (0, 0)
+    assert "afresh at 64" in caplog.text
+
+
+def test_from_fp16_to_fp16_the_scale_goes_on_in_silence(caplog):
+    policy = Fp16Policy()
+    policy.load_state_dict(used(Fp16Policy()).state_dict())
+    assert policy.scaler.current_scale == 32768
+    assert policy.scaler.skipped_steps == 1
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("state", [{}, {"precision": "fp8"}, {"loss_scaling": {}}])
+@pytest.mark.parametrize("name", POLICIES)
+def test_what_is_no_state_of_a_policy_is_refused(name, state):
+    with pytest.raises(ValueError, match="no state of a precision policy: its precision is"):
+        POLICIES[name]().load_state_dict(state)
+
+
+def test_an_fp16_state_without_its_scale_is_refused():
+    with pytest.raises(ValueError, match="it has no loss scale"):
+        Fp16Policy().load_state_dict({"precision": "fp16"})
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_names_its_format_and_device(name):
+    policy = POLICIES[name]()
+    assert policy.dtype is DTYPES[name]
+    assert repr(policy) == f"{type(policy).__name__}('cpu')"

@@ -144,3 +144,82 @@ def test_state_survives_a_round_trip():
         one_step(restored, *parameter())
     assert restored.state_dict() == scaler.state_dict()
     assert restored.current_scale == 64
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.booleans(), max_size=12), st.booleans())
+def test_the_history_tells_every_change_of_gradscalers_scale(overflows, fused):
+    scaler = LossScaler("cpu", LossScaling(init_scale=1024.0, growth_interval=2))
+    mine = parameter(fused)
+    scales = []
+    for overflow in overflows:
+        scales.append(scaler.current_scale)
+        one_step(scaler, *mine, 3e38 if overflow else 1.0)
+    told = {change.step: change.scale for change in scaler.scale_changes}
+    assert [told.get(1 + i) for i in range(len(scales))] == [
+        scale if i == 0 or scale != scales[i - 1] else None for i, scale in enumerate(scales)
+    ]
+    for change in scaler.scale_changes[1:]:
+        assert change.cause == ("overflow" if overflows[change.step - 2] else "growth")
+
+
+def test_a_restored_scale_is_told_apart_from_growth():
+    weight, optimizer = parameter()
+    scaler = LossScaler("cpu")
+    one_step(scaler, weight, optimizer)
+    scaler.load_state_dict(torch.amp.GradScaler("cpu", init_scale=2.0**20).state_dict())
+    one_step(scaler, weight, optimizer)
+    assert [(change.scale, change.cause) for change in scaler.scale_changes] == [(2.0**20, "restored")]
+
+
+def test_the_state_of_a_plain_gradscaler_is_taken_over():
+    theirs = torch.amp.GradScaler("cpu", init_scale=4.0, growth_interval=7)
+    scaler = LossScaler("cpu", LossScaling(growth_interval=7))
+    scaler.load_state_dict(theirs.state_dict())
+    assert scaler.current_scale == 4
+    assert scaler.settings.growth_interval == 7
+
+
+def test_other_growth_settings_in_a_state_win_and_that_is_said(caplog):
+    scaler = LossScaler("cpu", LossScaling(growth_interval=5))
+    scaler.load_state_dict(LossScaler("cpu", LossScaling(growth_interval=9)).state_dict())
+    assert scaler.settings == LossScaling(growth_interval=9)
+    assert "growth_interval=9" in caplog.text
+    caplog.clear()
+    scaler.load_state_dict(LossScaler("cpu", LossScaling(growth_interval=9)).state_dict())
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({}, "was switched off"),
+        ({"scaler": {}, "steps": 1, "skips": 0, "low_skips": 0, "history": []}, "was switched off"),
+        ({"scale": 1.0}, "it lacks growth_factor"),
+        ({**torch.amp.GradScaler("cpu").state_dict(), "scale": float("inf")}, "the saved loss scale is inf"),
+        ({**torch.amp.GradScaler("cpu").state_dict(), "scale": 0.0}, "the saved loss scale is 0.0"),
+    ],
+)
+def test_a_state_that_scaling_cannot_go_on_with_is_refused(state, message):
+    scaler = LossScaler("cpu")
+    with pytest.raises(ValueError, match=message):
+        scaler.load_state_dict(state)
+    assert scaler.current_scale == 65536
+
+
+def test_a_reset_scaler_is_as_new():
+    weight, optimizer = parameter()
+    scaler = LossScaler("cpu", LossScaling(init_scale=64.0))
+    one_step(scaler, weight, optimizer, factor=1e38)
+    scaler.reset()
+    assert scaler.state_dict() == LossScaler("cpu", LossScaling(init_scale=64.0)).state_dict()
+    assert not one_step(scaler, weight, optimizer).skipped
+
+
+def test_a_scale_that_nothing_limits_is_warned_about_once(caplog):
+    weight, optimizer = parameter()
+    scaler = LossScaler("cpu", LossScaling(init_scale=2.0**39, growth_interval=1))
+    for _ in range(4):
+        one_step(scaler, weight, optimizer)
+    assert len(scaler.scale_changes) == len(scaler.scale_changes) == 4
+    assert caplog.text.count("nothing is computed in float16") == 1
