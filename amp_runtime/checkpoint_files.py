@@ -170,3 +170,11 @@ def _remove_unlisted(folder: Path) -> None:
         ours = _FILE.fullmatch(path.name) or _BESIDE.fullmatch(path.name)
         if ours and path.name not in listed:
             path.unlink(missing_ok=True)
+
+
+def remove_checkpoint(folder: Path) -> None:
+    """Delete a checkpoint, its manifest first, so that a crash leaves none that looks whole; foreign files stay."""
+    (folder / MANIFEST).unlink(missing_ok=True)
+    _remove_unlisted(folder)
+    if not any(folder.iterdir()):
+        folder.rmdir()
