@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 @runtime_checkable
 class Stateful(Protocol):
-    """Anything else that must be saved: an EMA of the weights, a data sampler, a second optimizer."""
+    """Anything else that must be saved: a data sampler, a second model, a tokenizer's counters."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return tensors and plain data only."""
@@ -64,7 +64,7 @@ def save_checkpoint(
     objects: Mapping[str, Stateful] | None = None,
     metrics: Mapping[str, float] | None = None,
 ) -> None:
-    """Write model, optimizer, scheduler, loss scaler, random generators, step number and `objects` to a folder.
+    """Write model, optimizers, schedulers, loss scaler, EMA, random generators, step number and `objects` to a folder.
 
     Weights go to a safetensors file, the rest to a file that `torch.load(weights_only=True)` reads. What is written is
     flushed to the disk and read back before the manifest is put in place in one move: a crash at any moment leaves
@@ -73,21 +73,22 @@ def save_checkpoint(
     Args:
         path: the folder; it is made if need be.
         extra: plain data of the caller's own, such as the position in its data; `load_checkpoint` returns it.
-        objects: what else has a state, by name.
+        objects: what else has a state, by name; the step's own EMA is `ema`.
         metrics: figures of this moment for `read_info`, by which one checkpoint is better than another.
 
     Raises:
         CheckpointError: some part of the state cannot be loaded back safely; an old checkpoint stays as it was.
         OSError: the disk is full, or the folder cannot be written.
     """
-    state = {**_gather(step, objects or {}), "extra": dict(extra or {})}
+    objects = _with_ema(step, objects)
+    state = {**_gather(step, objects), "extra": dict(extra or {})}
     weights = {name: value for name, value in state["model"].items() if isinstance(value, torch.Tensor)}
     state["model"] = {name: value for name, value in state["model"].items() if name not in weights}
     facts = {
         "step": step.number,
         "precision": step.policy.precision.value,
         "torch": str(torch.__version__),
-        "objects": sorted(objects or {}),
+        "objects": sorted(objects),
         "metrics": {name: _as_json(float(value)) for name, value in (metrics or {}).items()},
     }
     writers: dict[str, Callable[[Path], None]] = {
@@ -112,7 +113,7 @@ def load_checkpoint(
         CheckpointError: the folder is damaged, or of another model, optimizer, scheduler or set of objects.
         FileNotFoundError: there is no such folder.
     """
-    folder, objects = Path(path), objects or {}
+    folder, objects = Path(path), _with_ema(step, objects)
     state = _read(folder)
     check_fit(state, step, objects)
     before = _on_host(_gather(step, objects))
@@ -151,14 +152,21 @@ def read_info(path: str | Path) -> CheckpointInfo:
     )
 
 
+def _with_ema(step: TrainingStep[Batch], objects: Mapping[str, Stateful] | None) -> dict[str, Stateful]:
+    """Add the average of the weights, where the step has one, to what the caller names."""
+    ema: dict[str, Stateful] = {} if step.ema is None else {"ema": step.ema}
+    return {**ema, **(objects or {})}
+
+
 def _gather(step: TrainingStep[Batch], objects: Mapping[str, Stateful]) -> dict[str, Any]:
     return {
         "number": step.number,
+        "withheld_in_a_row": step.withheld_in_a_row,
         "model": model_state(step.model),
-        "optimizer": step.optimizer.state_dict(),
-        "parameters": describe_parameters(step.optimizer),
-        "scheduler": None if step.scheduler is None else step.scheduler.state_dict(),
-        "scheduler_type": type(step.scheduler).__name__,
+        "optimizers": [optimizer.state_dict() for optimizer in step.optimizers],
+        "parameters": [describe_parameters(optimizer) for optimizer in step.optimizers],
+        "schedulers": [scheduler.state_dict() for scheduler in step.schedulers],
+        "scheduler_types": [type(scheduler).__name__ for scheduler in step.schedulers],
         "policy": step.policy.state_dict(),
         "rng": rng.capture(),
         "objects": {name: thing.state_dict() for name, thing in objects.items()},
@@ -172,12 +180,13 @@ def _put(state: dict[str, Any], step: TrainingStep[Batch], objects: Mapping[str,
             thing.load_state_dict(state["objects"][name])
         except Exception as error:
             raise CheckpointError(f"{name!r} refused its state ({type(error).__name__}: {error})") from error
-    step.optimizer.load_state_dict(state["optimizer"])
-    if step.scheduler is not None:
-        step.scheduler.load_state_dict(state["scheduler"])
+    for optimizer, saved in zip(step.optimizers, state["optimizers"], strict=True):
+        optimizer.load_state_dict(saved)
+    for scheduler, saved in zip(step.schedulers, state["schedulers"], strict=True):
+        scheduler.load_state_dict(saved)
     load_model_state(step.model, state["model"])
     step.policy.load_state_dict(state["policy"])
-    step.number = state["number"]
+    step.number, step.withheld_in_a_row = state["number"], state["withheld_in_a_row"]
     rng.restore(state["rng"])
 
 

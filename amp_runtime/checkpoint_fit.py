@@ -11,7 +11,7 @@ from amp_runtime.checkpoint_files import CheckpointError
 from amp_runtime.weights import model_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from torch.optim import Optimizer
 
@@ -37,10 +37,11 @@ def check_fit(state: Mapping[str, Any], step: TrainingStep[Batch], objects: Iter
         CheckpointError: the first part that does not fit.
     """
     _check_model(state["model"], model_state(step.model))
-    _check_optimizer(state["parameters"], describe_parameters(step.optimizer))
-    _check_scheduler(state, step)
+    _check_optimizers(state["parameters"], [describe_parameters(optimizer) for optimizer in step.optimizers])
+    _check_schedulers(state["scheduler_types"], [type(scheduler).__name__ for scheduler in step.schedulers])
     _check_objects(set(state["objects"]), set(objects))
-    _log_differences(state["optimizer"]["param_groups"], step.optimizer.param_groups)
+    for saved, optimizer in zip(state["optimizers"], step.optimizers, strict=True):
+        _log_differences(saved["param_groups"], optimizer.param_groups)
 
 
 def _check_model(saved_state: Mapping[str, Any], wanted_state: Mapping[str, Any]) -> None:
@@ -52,6 +53,13 @@ def _check_model(saved_state: Mapping[str, Any], wanted_state: Mapping[str, Any]
         raise CheckpointError(
             f"the checkpoint is of another model, {len(names)} entries differ: {'; '.join(told[:_SHOWN])}{more}"
         )
+
+
+def _check_optimizers(saved: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]]) -> None:
+    if len(saved) != len(wanted):
+        raise CheckpointError(f"the checkpoint is of {len(saved)} optimizers, and this run has {len(wanted)}")
+    for old, new in zip(saved, wanted, strict=True):
+        _check_optimizer(old, new)
 
 
 def _check_optimizer(saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
@@ -73,13 +81,10 @@ def _check_optimizer(saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> Non
                 )
 
 
-def _check_scheduler(state: Mapping[str, Any], step: TrainingStep[Batch]) -> None:
-    saved = None if state["scheduler"] is None else state["scheduler_type"]
-    wanted = None if step.scheduler is None else type(step.scheduler).__name__
-    if saved != wanted:
-        raise CheckpointError(
-            f"the checkpoint has {saved or 'no scheduler'}, which does not match this run's {wanted or 'none'}"
-        )
+def _check_schedulers(saved: Sequence[str], wanted: Sequence[str]) -> None:
+    if list(saved) != list(wanted):
+        has, needs = ("no scheduler" if not names else ", ".join(names) for names in (saved, wanted))
+        raise CheckpointError(f"the checkpoint has {has}, which does not match this run: it has {needs}")
 
 
 def _check_objects(saved: set[str], wanted: set[str]) -> None:

@@ -9,6 +9,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from amp_runtime.wrapping import unwrapped
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -16,25 +18,14 @@ if TYPE_CHECKING:
 _COMPILED = "_orig_mod."
 
 
-def bare(model: torch.nn.Module) -> torch.nn.Module:
-    """Return the model inside `torch.compile` and (distributed) data parallel wrappers; state is kept without them."""
-    while True:
-        if isinstance(model, torch.nn.DataParallel | torch.nn.parallel.DistributedDataParallel):
-            model = model.module
-        elif isinstance(inner := getattr(model, "_orig_mod", None), torch.nn.Module):
-            model = inner
-        else:
-            return model
-
-
 def model_state(model: torch.nn.Module) -> dict[str, Any]:
     """Return the model's state under the names that it has without wrappers, compiled submodules included."""
-    return {name.replace(_COMPILED, ""): value for name, value in bare(model).state_dict().items()}
+    return {name.replace(_COMPILED, ""): value for name, value in unwrapped(model).state_dict().items()}
 
 
 def load_model_state(model: torch.nn.Module, state: Mapping[str, Any]) -> None:
     """Put a state of `model_state` into a model, wrapped or not. Raises RuntimeError where names or shapes differ."""
-    inner = bare(model)
+    inner = unwrapped(model)
     own = {name: name.replace(_COMPILED, "") for name in inner.state_dict()}
     inner.load_state_dict({name: state[plain] for name, plain in own.items()})
 

@@ -14,8 +14,10 @@ from torch import nn
 
 from amp_runtime import checkpoint_files
 from amp_runtime.checkpoint import CheckpointError, load_checkpoint, load_weights, read_info, save_checkpoint
+from amp_runtime.ema import ExponentialMovingAverage
 from amp_runtime.policy import Bf16Policy, Fp16Policy, Fp32Policy
-from tests.amp_runtime.problems import OVERFLOW, POLICIES, batches, fp16, make_step, network, same, weights
+from amp_runtime.step import NonFinite, StepOptions, TrainingStep
+from tests.amp_runtime.problems import OVERFLOW, POLICIES, batches, fp16, make_step, network, regression, same, weights
 
 
 def noisy_step(name):
@@ -482,3 +484,34 @@ def test_in_the_same_precision_nothing_is_said(policy, tmp_path, caplog):
     save_checkpoint(tmp_path / "run", make_step(policy()))
     load_checkpoint(tmp_path / "run", make_step(policy()))
     assert caplog.text == ""
+
+
+def two_optimizers():
+    model = network()
+    optimizers = [torch.optim.AdamW(model[0].parameters(), lr=0.01), torch.optim.SGD(model[2].parameters(), lr=0.1)]
+    schedules = [torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.9) for optimizer in optimizers]
+    ema = ExponentialMovingAverage(model, decay=0.5)
+    options = StepOptions(nonfinite=NonFinite.SKIP)
+    return TrainingStep(model, optimizers, Bf16Policy(), regression, scheduler=schedules, ema=ema, options=options)
+
+
+def test_several_optimizers_their_schedules_and_the_average_of_the_weights_go_on(tmp_path):
+    data = batches(8)
+    data[3] = (*data[3][:2], float("nan"))
+    straight, first, second = two_optimizers(), two_optimizers(), two_optimizers()
+    expected = trail(straight, data)
+    begun = trail(first, data[:4])
+    save_checkpoint(tmp_path / "run", first)
+    assert read_info(tmp_path / "run").objects == ("ema",)
+    load_checkpoint(tmp_path / "run", second)
+    assert second.withheld_in_a_row == 1
+    assert begun + trail(second, data[4:]) == expected
+    assert repr(second.ema.state_dict()) == repr(straight.ema.state_dict())
+
+
+def test_another_number_of_optimizers_is_named(tmp_path):
+    save_checkpoint(tmp_path / "run", two_optimizers())
+    step = make_step(Bf16Policy())
+    step.ema = ExponentialMovingAverage(step.model)
+    with pytest.raises(CheckpointError, match="of 2 optimizers, and this run has 1"):
+        load_checkpoint(tmp_path / "run", step)
