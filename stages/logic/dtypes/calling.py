@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING
 from stages._source.program.kinds import last_name
 from stages._source.program.origins import origins
 from stages.logic.dtypes import operations
-from stages.logic.dtypes.known import BOOL, FLOAT32, INT, NUMBER, UNKNOWN, Dtype, Known, joined, low_dtype, promoted
+from stages.logic.dtypes.known import (
+    BOOL,
+    FLOAT32,
+    INT,
+    NUMBER,
+    UNKNOWN,
+    Dtype,
+    Known,
+    joined,
+    low_dtype,
+    promoted,
+    ranging,
+)
 from stages.logic.dtypes.layers import Passing, layer_calls, through_layer
 from stages.logic.dtypes.numbers import number_of
 
@@ -50,15 +62,12 @@ def called(reading: Reading, call: ast.Call) -> Known:
 
 def lowered(reading: Reading, node: ast.expr, operands: Sequence[Known]) -> Known:
     """Return what a matrix product or the like gives."""
-    positions = any(item.positions for item in operands)
     if reading.region.low:
-        return Known(low_dtype(reading.region), node, positions=positions).marked("matmul", node)
+        return ranging(Known(low_dtype(reading.region), node), *operands).marked("matmul", node)
     low = next((item for item in operands if item.low), None)
     if low is not None and all(item.dtype == low.dtype for item in operands):
-        return Known(low.dtype, low.since, positions=positions).marked("matmul", node)
-    if any(item.dtype == "float32" for item in operands):
-        return replace(FLOAT32, positions=positions)
-    return Known(positions=positions)
+        return ranging(Known(low.dtype, low.since), *operands).marked("matmul", node)
+    return ranging(FLOAT32 if any(item.dtype == "float32" for item in operands) else UNKNOWN, *operands)
 
 
 def dtype_named(reading: Reading, node: ast.expr) -> Known | None:
@@ -138,7 +147,7 @@ def _other(reading: Reading, name: str, arguments: Sequence[ast.expr], given: Se
 
 def _cast(value: Known, dtype: Dtype, node: ast.AST) -> Known:
     low = dtype in ("float16", "bfloat16")
-    return Known(dtype, node if low else value.since, positions=value.positions)
+    return ranging(Known(dtype, node if low else value.since), value)
 
 
 def _to(reading: Reading, call: ast.Call, name: str, arguments: Sequence[ast.expr], given: Sequence[Known]) -> Known:
@@ -151,12 +160,12 @@ def _to(reading: Reading, call: ast.Call, name: str, arguments: Sequence[ast.exp
             asked = known.plain()
     if asked is None:
         return value
-    return replace(asked, since=call if asked.low else value.since, positions=value.positions)
+    return ranging(replace(asked, since=call if asked.low else value.since), value)
 
 
 def _raised(reading: Reading, call: ast.Call, name: str, first: Known) -> Known:
     if reading.region.low:
-        return replace(FLOAT32, positions=first.positions)
+        return ranging(FLOAT32, first)
     plain = first.plain()
     if name == "softmax" and plain.low:
         return plain.marked("softmax", call)

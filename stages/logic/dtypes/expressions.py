@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from stages._source.program.origins import attribute_bindings, origins
 from stages._source.program.scopes import self_class
 from stages.logic.dtypes import calling
-from stages.logic.dtypes.known import BOOL, FLOAT32, INT, NUMBER, UNKNOWN, Known, joined, promoted
+from stages.logic.dtypes.known import BOOL, FLOAT32, INT, NUMBER, UNKNOWN, Known, joined, promoted, ranging
 from stages.logic.dtypes.numbers import number_of
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _named(reading: Reading, node: ast.Name, name: str) -> Known:
 
 
 def _with_positions(known: Known, name: str) -> Known:
-    if known.positions or not _POSITIONS.fullmatch(name):
+    if known.positions or known.bounded or not _POSITIONS.fullmatch(name):
         return known
     return replace(known, positions=True)
 
@@ -173,8 +173,16 @@ def _combined(reading: Reading, node: ast.BinOp, left: Known, op: ast.operator, 
     found = promoted(left, right)
     divided = isinstance(op, ast.Div) and found.dtype in ("int", "bool")
     if divided or (found.dtype == "int" and _is_fraction(node)):
-        found = replace(FLOAT32, positions=found.positions)
+        found = ranging(FLOAT32, found)
+    if isinstance(op, ast.Div) and left.positions and _is_made_of(node.right, node.left):
+        found = replace(found, positions=False, bounded=True)
     return _noted(reading, node, op, left, right, found)
+
+
+def _is_made_of(whole: ast.expr, part: ast.expr) -> bool:
+    """Say whether `part` is read in `whole`, as in `positions / positions[-1]`."""
+    wanted = ast.dump(part)
+    return any(ast.dump(node) == wanted for node in ast.walk(whole))
 
 
 def _as_scalar(part: ast.expr, known: Known, other: Known) -> Known:

@@ -29,12 +29,14 @@ class Known:
         since: what made it low; a later cast to float32 does not bring back what was lost there.
         marks: what the last operation did that a rule asks about, and where.
         positions: whether it was computed from indices: positions, time steps, frequencies of them.
+        bounded: whether positions in it were divided by their own extent: they end at a number that somebody chose.
     """
 
     dtype: Dtype = ""
     since: ast.AST | None = None
     marks: tuple[tuple[Mark, ast.AST], ...] = ()
     positions: bool = False
+    bounded: bool = False
 
     @property
     def low(self) -> bool:
@@ -103,9 +105,14 @@ class Unit:
         return self.regions.get(node, NOWHERE)
 
 
+def ranging(known: Known, *parts: Known) -> Known:
+    """Have a value be computed from positions if some part of it is; if some part is bounded, it is bounded."""
+    bounded = any(part.bounded for part in parts)
+    return replace(known, positions=not bounded and any(part.positions for part in parts), bounded=bounded)
+
+
 def promoted(first: Known, second: Known) -> Known:
     """Return what arithmetic on two values gives, by torch's promotion of tensors of one dimension and more."""
-    positions = first.positions or second.positions
     low = first if first.low else second
     found: Known
     if first.dtype == "number":
@@ -122,7 +129,7 @@ def promoted(first: Known, second: Known) -> Known:
         found = low
     else:
         found = INT if "int" in (first.dtype, second.dtype) else BOOL
-    return Known(found.dtype, first.since or second.since, positions=positions)
+    return ranging(Known(found.dtype, first.since or second.since), first, second)
 
 
 def joined(values: Iterable[Known]) -> Known:
@@ -136,11 +143,11 @@ def joined(values: Iterable[Known]) -> Known:
 def _either(first: Known, second: Known) -> Known:
     if first == second:
         return first
-    positions = first.positions or second.positions
+    found = UNKNOWN
     if first.dtype == second.dtype:
-        return Known(first.dtype, first.since or second.since, positions=positions)
-    if first.low and second.dtype == "number":  # `total = 0` before the loop that adds to it
-        return Known(first.dtype, first.since, positions=positions)
-    if second.low and first.dtype == "number":
-        return Known(second.dtype, second.since, positions=positions)
-    return Known(positions=positions)
+        found = Known(first.dtype, first.since or second.since)
+    elif first.low and second.dtype == "number":  # `total = 0` before the loop that adds to it
+        found = Known(first.dtype, first.since)
+    elif second.low and first.dtype == "number":
+        found = Known(second.dtype, second.since)
+    return ranging(found, first, second)

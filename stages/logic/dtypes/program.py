@@ -25,7 +25,7 @@ _DEEPEST = 24  # calls inside of calls
 _MANY = 6000  # functions, each as it is called from somewhere
 _WAYS = 6  # in which one function is read
 _LOW_NAMES = frozenset(["half", "float16", "bfloat16"])
-Key = tuple[Scope, str, tuple[tuple[str, str, bool], ...]]
+Key = tuple[Scope, str, tuple[tuple[str, str, bool, bool], ...]]
 
 
 @dataclass(slots=True)
@@ -57,11 +57,11 @@ class Dtypes:
         Args:
             start: the function enters autocast, or casts, by itself; others are read only where something is low.
         """
-        low = {name: known for name, known in given.items() if known.dtype or known.positions}
+        low = {name: known for name, known in given.items() if known.dtype or known.positions or known.bounded}
         key: Key = (
             scope,
             region.dtype + "?" * region.assumed,
-            tuple(sorted((n, k.dtype, k.positions) for n, k in low.items())),
+            tuple(sorted((n, k.dtype, k.positions, k.bounded) for n, k in low.items())),
         )
         if key in self.results:
             return self.results[key]

@@ -100,13 +100,13 @@ class Engine:
         if frame.quiet or self._only_a_test_leads_to(event, frame):
             return
         for rule, check in self._checks.get(type(event), ()):
-            problems = list(check(event))
+            problems = [item for item in check(event) if not self._only_a_test_leads_to(item, frame)]
             for problem in problems or (None,):
                 node = problem.place.node if problem else event.place.node
                 visit = Visit(problem, event.state.decisions, event.state.trail)
                 self.visits[(rule, node)].append(visit)
 
-    def _only_a_test_leads_to(self, event: Event, frame: Frame) -> bool:
+    def _only_a_test_leads_to(self, event: Event | Problem, frame: Frame) -> bool:
         """Say whether a test calls project code here: it may do so in ways that no training run would."""
         start = self.module_of(frame.calls[0]) if frame.calls else None
         return start is not None and is_test_file(start.path) and not is_test_file(event.place.module.path)

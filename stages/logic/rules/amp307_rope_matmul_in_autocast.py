@@ -96,6 +96,18 @@ RULE = RuleInfo(
             def without(timesteps, inv_freq):
                 return (timesteps[:, None].float() @ inv_freq[None].float()).cos()
         """),
+        Good("""
+            import math
+
+            import torch
+
+            @torch.autocast("cuda")
+            def embed(height, inv_freq, normalize):
+                rows = torch.arange(height).float()
+                if normalize:  # they end at 2 pi, where half precision has steps of a few thousandths
+                    rows = rows / (rows[-1] + 1e-6) * 2 * math.pi
+                return torch.einsum("i,j->ij", rows, inv_freq).sin()
+        """),
     ),
 )
 

@@ -91,3 +91,29 @@ def test_a_function_not_followed_to_the_end_defers_what_rests_on_paths(
     statuses = {gate.name: gate.status for gate in outcome.gates}
     assert statuses["scaler-protocol"] is GateStatus.DEFERRED
     assert statuses["low-precision-arithmetic"] is GateStatus.PASS
+
+
+CLIPS = """
+import torch
+
+def clip_gradients(model, limit, scale=1.0):
+    torch.nn.utils.clip_grad_norm_(model.parameters(), limit * scale)
+
+def finish(trainer):
+    clip_gradients(trainer.model, 1.0, trainer.scaler.get_scale())
+"""
+CALLS_IT = """
+import torch
+from clips import clip_gradients
+
+def check_clipping(trainer):
+    scaler = torch.amp.GradScaler("cuda")
+    clip_gradients(trainer.model, 0.15)
+    scaler.step(trainer.optimizer)
+    scaler.update()
+"""
+
+
+def test_how_a_test_calls_project_code_is_no_fault_of_that_code(tmp_path: Path) -> None:
+    assert [item.location.line for item in clipping(judged(tmp_path, clips=CLIPS, calls=CALLS_IT))] == [5]
+    assert clipping(judged(tmp_path, clips=CLIPS, test_clips=CALLS_IT)) == []
