@@ -20,7 +20,9 @@ _OPTIMIZER_CLASS = re.compile(
     r"\.\w*(?:Adam\w*|Adafactor|SGD\w*|Lion\w*|LAMB|Lamb)"
     r"|(?:torch_optimizer|pytorch_optimizer|distributed_shampoo)(?:\.\w+)*\.(?:[A-Z]\w*)"
 )
-_NO_OPTIMIZER = re.compile(r"lr_scheduler|swa_utils|Schedul|LR$|Averag|Config$|Args$|Arguments$|Error$|Type$|Names?$")
+_NO_OPTIMIZER = re.compile(
+    r"lr_scheduler|swa_utils|Schedul|LR$|Averag|E(?:MA|ma)|Config$|Args$|Arguments$|Error$|Type$|Names?$"
+)
 _CLIPPERS = frozenset(
     [
         "clip_grad_norm_",

@@ -206,13 +206,21 @@ def _nothing(walker: Walker, attempt: Attempt, given: Given, name: str) -> Value
 
 def _wrap(walker: Walker, attempt: Attempt, given: Given, name: str) -> Value:
     inner = given.get(0, "module") or given.get(0, "model")
-    wrapper = "fsdp" if "Full" in name or "FSDP" in name else "compiled" if name == "torch.compile" else ""
+    wrapper = "compiled" if name == "torch.compile" else ""
+    if ("Full" in name or "FSDP" in name) and not _shards_nothing(given):
+        wrapper = "fsdp"
     if isinstance(inner, Model):
         return replace(inner, wrapper=wrapper or inner.wrapper)
     if isinstance(inner, Instance | Unknown):
         scope = inner.scope if isinstance(inner, Instance) else None
         return Model(key_of(inner), "model", wrapper=wrapper, cls=scope)
     return fresh("call", given.node)
+
+
+def _shards_nothing(given: Given) -> bool:
+    """Say whether FSDP is told to keep whole parameters on every rank, whose gradients are then all the same."""
+    strategy = given.get(2, "sharding_strategy")
+    return isinstance(strategy, Dotted) and strategy.name.endswith(".NO_SHARD")
 
 
 def _copied(walker: Walker, attempt: Attempt, given: Given, name: str) -> Value:

@@ -143,6 +143,19 @@ RULE = RuleInfo(
                         opt.step()  # the check that the scaler would have made
                     scaler.update()
         """),
+        Good("""
+            import torch
+            from project import optim
+
+            def fit(net, batches, opt):
+                scaler = torch.amp.GradScaler("cuda")
+                average = optim.ModelEMA(net, decay=0.999)
+                for x, y in batches:
+                    scaler.scale(torch.nn.functional.mse_loss(net(x), y)).backward()
+                    average.step()  # averages weights: no optimizer
+                    scaler.step(opt)
+                    scaler.update()
+        """),
     ),
 )
 _FINITE = re.compile(r"finite|isnan|isinf|\binf\b|nan\b|norm|overflow|skip", re.I)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
+from stages._source.program.scopes import Function
 from stages.logic.engine.events import Stepped
 from stages.logic.engine.protocol import Grads, Turn
 from stages.logic.flags import flags_disagree
@@ -12,6 +14,8 @@ from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from stages.logic.engine.place import Place
 
 RULE = RuleInfo(
     code="AMP126",
@@ -88,6 +92,21 @@ RULE = RuleInfo(
                     scaler.update()
                     optimizer.zero_grad()
         """),
+        Good("""
+            import torch
+
+            def train(model, loader, optimizer, criterion, limit):
+                scaler = torch.amp.GradScaler("cuda")
+                for x, y in loader:
+                    optimizer.zero_grad()
+                    scaler.scale(criterion(model(x), y)).backward()
+                    scaler.unscale_(optimizer)
+                    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                    if norm > limit:  # this one step is left out on purpose
+                        optimizer.zero_grad()
+                    scaler.step(optimizer)
+                    scaler.update()
+        """),
     ),
 )
 
@@ -102,6 +121,8 @@ def check(event: Stepped) -> Iterator[Problem]:
     if held.status is not Grads.CLEAN or held.cleared_at is None or protocol.turn(scaler.key, key) is not Turn.UNSCALED:
         return
     unscaled = protocol.turned_at(scaler.key, key)
+    if unscaled is not None and _chosen_since(unscaled, held.cleared_at):
+        return
     yield Problem(
         place=held.cleared_at,
         message=f"zero_grad clears what {scaler.label} unscaled, before {scaler.label}.step({event.optimizer.label})",
@@ -111,6 +132,17 @@ def check(event: Stepped) -> Iterator[Problem]:
         scaler=scaler,
         suspicion=flags_disagree(event.state),
     )
+
+
+def _chosen_since(unscaled: Place, cleared: Place) -> bool:
+    """Say whether a test after unscale_ leads to the clearing: then some steps are left out on purpose."""
+    parents = cleared.module.scopes.parents
+    around = parents.get(cleared.node)
+    while around is not None and not isinstance(around, Function):
+        if isinstance(around, ast.If | ast.IfExp | ast.Match) and not unscaled.inside(around):
+            return True
+        around = parents.get(around)
+    return False
 
 
 CHECKS = {Stepped: check}

@@ -87,6 +87,21 @@ RULE = RuleInfo(
                     second.step(optimizer)
                     second.update()
         """),
+        Good("""
+            from contextlib import nullcontext
+
+            import torch
+
+            def train(args, model, loader, optimizer):
+                amp = args.amp
+                scaler = torch.amp.GradScaler("cuda", enabled=args.amp)
+                for batch in loader:
+                    with torch.autocast("cuda", enabled=True) if amp else nullcontext():
+                        loss = model(batch)
+                    scaler.scale(loss).backward()
+                    scaler.step(optimizer)
+                    scaler.update()
+        """),
     ),
 )
 
@@ -99,7 +114,7 @@ def check(event: Scaled) -> Iterator[Problem]:
     off = enabled_of(event.scaler.site)
     if not is_ours(event.scaler) or event.scaler.at is None or off is None or asks_device(off) or says_bf16(off):
         return
-    on = enabled_of(forward.context.site)
+    on = _chosen_by(forward) or enabled_of(forward.context.site)
     if isinstance(off, ast.Constant) or _same(on, off):
         return
     yield Problem(
@@ -110,6 +125,14 @@ def check(event: Scaled) -> Iterator[Problem]:
         related=((forward.place, "autocast to float16"), (event.place, "the loss is scaled, if the scaler is on")),
         suspicion=on is not None and not isinstance(on, ast.Constant),
     )
+
+
+def _chosen_by(forward: Forward) -> ast.expr | None:
+    """Return the test of `with autocast(...) if flag else nullcontext():`, which is as good as `enabled=flag`."""
+    item = forward.place.node
+    expression = item.context_expr if isinstance(item, ast.withitem) else item
+    chosen = isinstance(expression, ast.IfExp) and expression.body is forward.context.site
+    return expression.test if chosen and isinstance(expression, ast.IfExp) else None
 
 
 def _message(forward: Forward, on: ast.expr | None, off: ast.expr) -> str:

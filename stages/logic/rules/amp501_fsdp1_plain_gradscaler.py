@@ -79,6 +79,23 @@ RULE = RuleInfo(
         """),
         Good("""
             import torch
+            from torch.distributed.fsdp import FullyShardedDataParallel as FSDP
+            from torch.distributed.fsdp import ShardingStrategy
+
+            def train(model, loader, criterion):
+                model = FSDP(model, sharding_strategy=ShardingStrategy.NO_SHARD)  # every rank has all gradients
+                optimizer = torch.optim.AdamW(model.parameters())
+                scaler = torch.amp.GradScaler("cuda")
+                for x, y in loader:
+                    with torch.autocast("cuda", dtype=torch.float16):
+                        loss = criterion(model(x), y)
+                    scaler.scale(loss).backward()
+                    scaler.step(optimizer)
+                    scaler.update()
+                    optimizer.zero_grad()
+        """),
+        Good("""
+            import torch
             from torch.distributed.fsdp import fully_shard
 
             def train(model, loader, criterion):
