@@ -103,13 +103,13 @@ def _problem(view: View, region: Region, node: ast.expr) -> Problem:
         why="The state belongs to the thread: the consumer's code is cast until the generator is closed.",
         remedy="Leave the `with` block before `yield`, and let the consumer enter its own.",
         related=((view.place(region.call), "autocast is entered"),),
-        severity=Severity.MEDIUM if _only_predicts(view, region) else None,
+        severity=Severity.MEDIUM if _only_predicts(view, node) else None,
     )
 
 
-def _only_predicts(view: View, region: Region) -> bool:
+def _only_predicts(view: View, suspended: ast.expr) -> bool:
     """Say whether the generator wants no gradient: then its consumer does not train either."""
-    node: ast.AST | None = region.node
+    node: ast.AST | None = suspended
     while node is not None and not isinstance(node, Function):
         if isinstance(node, ast.With) and any(_wants_no_grad(item.context_expr) for item in node.items):
             return True
