@@ -18,7 +18,8 @@ from stages.logic.dtypes.program import read_dtypes
 from stages.logic.engine.engine import Engine
 from stages.logic.findings import finding_of, findings_of
 from stages.logic.gates import logic_gates
-from stages.logic.starts import AMP_TEXT, STEPS_TEXT, TRAINING_TEXT, defined_names, walk_all
+from stages.logic.starts import defined_names, walk_all
+from stages.logic.texts import AMP_TEXT, STEPS_TEXT, TRAINING_TEXT
 from stages.logic.versions import TorchVersions
 from stages.logic.view import View
 from stages.logic.watch import watchers
@@ -50,7 +51,7 @@ def _judge(context: StageContext) -> StageOutcome:
     files = [file for file in context.sources.python() if not file.path.endswith(".pyi")]
     others = [file for file in rest_of_project(context.config, context.sources) if not file.path.endswith(".pyi")]
     project = _project([*files, *others])
-    wanted = [file for file in files if file.data is not None and AMP_TEXT.search(file.data)]
+    wanted = [file for file in files if AMP_TEXT.within(file.data)]
     context.progress(f"reading {len(wanted)} files that speak of AMP")
     speaking = [(file, module) for file in wanted if (module := project.module(file.path)) is not None]
     unread = [file.path for file in wanted if project.module(file.path) is None]
@@ -67,7 +68,7 @@ def _judge(context: StageContext) -> StageOutcome:
 
     context.progress("following paths")
     with Beside(read_alone, wanted=context.options.jobs > 1 and len(files) >= _SPREAD) as alone:
-        walked = walk_all(engine, [module for file, module in speaking if STEPS_TEXT.search(file.data or b"")])
+        walked = walk_all(engine, [module for file, module in speaking if STEPS_TEXT.within(file.data)])
         context.progress("reading what runs in low precision")
         found = [*findings_of(known, engine.visits), *alone.result()]
     found = [item for item in found if item.location.path in paths]
@@ -113,10 +114,13 @@ def _project(files: Sequence[SourceFile]) -> Project:
         return None if tree is None else (tree, by_path[path].text_lines)
 
     def worth(path: str) -> bool:
-        data = by_path[path].data
-        return path.endswith("__init__.py") or (data is not None and TRAINING_TEXT.search(data) is not None)
+        return path.endswith("__init__.py") or TRAINING_TEXT.within(by_path[path].data)
 
-    return Project(by_path, read, worth)
+    def names(path: str, name: str) -> bool:
+        data = by_path[path].data or b""
+        return name.encode() in data or b"import *" in data
+
+    return Project(by_path, read, worth, names)
 
 
 def _counts(files: Sequence[SourceFile], modules: Sequence[Module], engine: Engine) -> dict[str, Json]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from stages._source.program.scopes import Function
 from stages.logic.engine.engine import walk
 from stages.logic.engine.state import happened
+from stages.logic.texts import ACTS_TEXT
 
 if TYPE_CHECKING:
     import ast
@@ -20,31 +21,13 @@ if TYPE_CHECKING:
     from stages.logic.engine.state import Happened, State
     from verifier.api import SourceFile
 
-AMP_TEXT = re.compile(
-    rb"autocast|GradScaler|[sS]caler\b|\bamp\b|accelerator|Accelerator|fabric|LightningModule|manual_backward"
-    rb"|bfloat16|float16|\.half\(|unscale_"
-)
-# without any of this, a file has no step of training in it, whatever dtypes it names
-STEPS_TEXT = re.compile(
-    rb"autocast|GradScaler|[sS]caler\b|unscale_|backward|\bamp\b|[aA]ccelerator|[fF]abric|clip_grad|\.half\(|zero_grad"
-)
-# a function in a file without any of this cannot change what becomes of a gradient
-TRAINING_TEXT = re.compile(
-    rb"backward|unscale|autocast|[sS]caler|clip_grad|zero_grad|optimizer|optim\.|[aA]ccelerator|[fF]abric"
-    rb"|LightningModule|\.half\(|float16|nullcontext|\.step\("
-)
-
-
-_ACTS = re.compile(
-    rb"backward|unscale|clip_grad|zero_grad|optim\.[A-Z]|GradScaler|autocast|[sS]caler\b|\.step\(|nullcontext|Accelerator"
-)
 _DEFINED = re.compile(rb"\bdef (\w+)")
 
 
 def defined_names(files: Iterable[SourceFile]) -> frozenset[str]:
     """Return the names of the functions in files that act on gradients: a call of any other name leads nowhere."""
     texts = (file.data for file in files)
-    names = (_DEFINED.findall(data) for data in texts if data is not None and _ACTS.search(data))
+    names = (_DEFINED.findall(data) for data in texts if data is not None and ACTS_TEXT.within(data))
     return frozenset(name.decode() for found in names for name in found)
 
 

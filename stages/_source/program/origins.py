@@ -212,13 +212,14 @@ def _starred(project: Project, name: str, stars: Sequence[str], depth: int) -> f
     pending = list(dict.fromkeys(stars))
     met = set(pending)
     for star in pending:  # grows while it is walked
-        found.add(f"{star}.{name}")
-        module = project.named(star)
+        module = project.starred(star, name)
         if module is None:
+            if not project.holds(star):
+                found.add(f"{star}.{name}")
             continue
         root = module.scopes.root
         if name in root.bindings:
-            found |= _of_bindings(project, root.bindings[name], depth + 1)
+            found |= {f"{star}.{name}", *_of_bindings(project, root.bindings[name], depth + 1)}
         else:
             pending += [further for further in dict.fromkeys(root.stars) if further not in met]
             met.update(root.stars)

@@ -35,6 +35,7 @@ class Project:
             their folder.
         read: gives the tree and the lines of a file; None where it does not parse.
         worth: whether a file is worth reading because a name leads into it; other files are treated as a library's.
+        names: whether a file can bind a name or pass it on from a star import, by its text; None: any file can.
     """
 
     def __init__(
@@ -42,9 +43,11 @@ class Project:
         paths: Iterable[str],
         read: Callable[[str], tuple[ast.Module, Sequence[str]] | None],
         worth: Callable[[str], bool] | None = None,
+        names: Callable[[str, str], bool] | None = None,
     ) -> None:
         self._read = read
         self._worth = worth
+        self._names = names
         self._passed_over: set[str] = set()  # files that turned out not to be worth reading
         self._paths: dict[str, str] = {}  # dotted name -> file
         self._modules: dict[str, Module | None] = {}  # file -> module
@@ -86,9 +89,23 @@ class Project:
             return None
         return self.module(path)
 
+    def starred(self, dotted: str, name: str) -> Module | None:
+        """Return the file from which a star import of `dotted` may bring a name: none where the file never has it.
+
+        A package that star-imports a hundred others would have all of them read for every name that it brings.
+        """
+        path = self._paths.get(dotted)
+        if path is None or (self._names is not None and not self._names(path, name)):
+            return None
+        return self.named(dotted)
+
+    def holds(self, dotted: str) -> bool:
+        """Say whether a module is a file of the task, worth reading or not."""
+        return dotted in self._paths
+
     def whole(self) -> Project:
         """Return the same project, in which every name leads into its file. Files that were read are shared."""
-        twin = Project(self._dotted, self._read)
+        twin = Project(self._dotted, self._read, names=self._names)
         twin._modules = self._modules
         return twin
 

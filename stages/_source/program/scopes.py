@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
@@ -15,11 +15,22 @@ Owner = ast.Module | Function | ast.Lambda | ast.ClassDef | Comprehension
 SCOPED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 MODULE_LEVEL = ""
-_BINDING = (
-    *(ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.For, ast.AsyncFor, ast.withitem, ast.NamedExpr),
-    *(ast.ExceptHandler, ast.MatchAs, ast.MatchStar, ast.MatchMapping),
+_BINDING = frozenset(
+    [
+        *(ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.For, ast.AsyncFor, ast.withitem, ast.NamedExpr),
+        *(ast.ExceptHandler, ast.MatchAs, ast.MatchStar, ast.MatchMapping),
+    ]
 )
-_LEAVES = (ast.expr_context, ast.operator, ast.cmpop, ast.boolop, ast.unaryop, ast.Constant)
+_LEAVES = frozenset(
+    [
+        ast.Constant,
+        *(
+            kind
+            for base in (ast.expr_context, ast.operator, ast.cmpop, ast.boolop, ast.unaryop)
+            for kind in base.__subclasses__()
+        ),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,8 +100,7 @@ class Scope:
         return scope
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """A node, the scope its names are read in, and the function a reader would say it belongs to."""
 
     node: ast.AST
@@ -124,13 +134,35 @@ def read_scopes(tree: ast.Module, module: str, *, is_package: bool) -> FileScope
     root = Scope(tree, None, "", module=module, is_package=is_package)
     root.inner[tree] = root
     found = FileScopes(root, root.inner)
+    parents = found.parents
     stack = [Seen(node, root, MODULE_LEVEL) for node in reversed(tree.body)]
     while stack:
         seen = stack.pop()
-        children = list(_enter(seen, found))
-        for child in children:
-            found.parents.setdefault(child.node, seen.node)
-        stack.extend(reversed(children))
+        node, scope, label = seen
+        entered = _ENTERED.get(type(node))
+        if entered is not None:
+            children = list(entered(node, seen, found))
+            for child in children:
+                parents.setdefault(child.node, node)
+            stack.extend(reversed(children))
+            continue
+        _record(node, seen, found)
+        below = [child for child in _children(node) if type(child) not in _LEAVES]
+        for node_below in below:
+            parents.setdefault(node_below, node)
+        stack.extend([Seen(node_below, scope, label) for node_below in reversed(below)])
+    return found
+
+
+def _children(node: ast.AST) -> list[ast.AST]:
+    """Return the nodes right below one, in source order; `ast.iter_child_nodes` without its two generators."""
+    found: list[ast.AST] = []
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if isinstance(value, list):
+            found += [item for item in value if isinstance(item, ast.AST)]
+        elif isinstance(value, ast.AST):
+            found.append(value)
     return found
 
 
@@ -152,7 +184,7 @@ def own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
         node = stack.pop()
         yield node
         if not isinstance(node, SCOPED):
-            stack.extend(ast.iter_child_nodes(node))
+            stack.extend(_children(node))
 
 
 def parameters(node: Function | ast.Lambda) -> Iterator[tuple[ast.arg, ast.expr | None]]:
@@ -169,25 +201,6 @@ def parameters(node: Function | ast.Lambda) -> Iterator[tuple[ast.arg, ast.expr 
 
 def _is_static(node: Function) -> bool:
     return any(isinstance(item, ast.Name) and item.id == "staticmethod" for item in node.decorator_list)
-
-
-def _enter(seen: Seen, found: FileScopes) -> Iterator[Seen]:
-    node = seen.node
-    if isinstance(node, Function | ast.Lambda):
-        yield from _enter_function(node, seen, found)
-        return
-    if isinstance(node, ast.ClassDef):
-        yield from _enter_class(node, seen, found)
-        return
-    if isinstance(node, COMPREHENSIONS):
-        yield from _enter_comprehension(node, seen, found)
-        return
-    _record(node, seen, found)
-    if isinstance(node, _BINDING):
-        _bind(node, seen.scope)
-    for child in ast.iter_child_nodes(node):
-        if not isinstance(child, _LEAVES):
-            yield Seen(child, seen.scope, seen.label)
 
 
 def _child(seen: Seen, found: FileScopes, node: Owner, name: str) -> Scope:
@@ -216,20 +229,19 @@ def _enter_function(node: Function | ast.Lambda, seen: Seen, found: FileScopes) 
         yield Seen(decorator, seen.scope, scope.label)
     if node.returns is not None:
         yield Seen(node.returns, seen.scope, seen.label)
-    _declare_elsewhere(node, scope)
     for statement in node.body:
         yield Seen(statement, scope, scope.label)
 
 
-def _declare_elsewhere(node: Function, scope: Scope) -> None:
-    for inner in own_nodes(node.body):
-        if isinstance(inner, ast.Global):
-            scope.elsewhere.update(dict.fromkeys(inner.names, scope.root()))
-        elif isinstance(inner, ast.Nonlocal) and scope.parent is not None:
-            for name in inner.names:
-                owner = scope.parent.owner_of(name)
-                if owner is not None:
-                    scope.elsewhere[name] = owner
+def _declare_elsewhere(node: ast.Global | ast.Nonlocal, scope: Scope) -> None:
+    """Note that names belong to another scope. Python wants this said before the names are used."""
+    if isinstance(node, ast.Global):
+        scope.elsewhere.update(dict.fromkeys(node.names, scope.root()))
+    elif scope.parent is not None:
+        for name in node.names:
+            owner = scope.parent.owner_of(name)
+            if owner is not None:
+                scope.elsewhere[name] = owner
 
 
 def _enter_class(node: ast.ClassDef, seen: Seen, found: FileScopes) -> Iterator[Seen]:
@@ -256,14 +268,21 @@ def _enter_comprehension(node: Comprehension, seen: Seen, found: FileScopes) -> 
 
 
 def _record(node: ast.AST, seen: Seen, found: FileScopes) -> None:
-    if isinstance(node, ast.Call):
+    kind = type(node)
+    if kind is ast.Name or kind is ast.Attribute:
+        if isinstance(node.ctx, ast.Load):  # type: ignore[attr-defined]
+            found.loads.append(seen)
+    elif kind is ast.Call:
         found.calls.append(seen)
-    elif isinstance(node, ast.withitem):
-        found.contexts.append(seen)
-    elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
-        found.loads.append(seen)
-    elif isinstance(node, ast.Return) and node.value is not None:
-        seen.scope.returns.append(node.value)
+    elif isinstance(node, ast.Global | ast.Nonlocal):
+        _declare_elsewhere(node, seen.scope)
+    elif isinstance(node, ast.Return):
+        if node.value is not None:
+            seen.scope.returns.append(node.value)
+    elif kind in _BINDING:
+        if kind is ast.withitem:
+            found.contexts.append(seen)
+        _bind(node, seen.scope)
 
 
 def _bind(node: ast.AST, scope: Scope) -> None:
@@ -344,3 +363,12 @@ def _bind_target(
         owner = self_class(scope, target.value.id)
         if owner is not None:
             owner.attributes.setdefault(target.attr, []).append(binding)
+
+
+_ENTERED: dict[type[ast.AST], Callable[..., Iterator[Seen]]] = {
+    ast.FunctionDef: _enter_function,
+    ast.AsyncFunctionDef: _enter_function,
+    ast.Lambda: _enter_function,
+    ast.ClassDef: _enter_class,
+    **dict.fromkeys(COMPREHENSIONS, _enter_comprehension),
+}

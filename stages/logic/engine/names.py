@@ -81,7 +81,7 @@ def _unbound(walker: Walker, attempt: Attempt, scope: Scope, name: str) -> Value
     if known is not None:
         return known
     for outer in scope.visible():
-        for star in outer.stars:
+        for star in _stars(walker, outer, name):
             found = dotted(walker, f"{star}.{name}")
             if not isinstance(found, Dotted) or found.name != f"{star}.{name}" or star.startswith("torch"):
                 return found
@@ -105,7 +105,7 @@ def _dotted(walker: Walker, name: str, depth: int) -> Value:
     if value is None and head in root.bindings:
         value = global_value(walker, root, head)
     if value is None:
-        for star in root.stars:
+        for star in _stars(walker, root, head):
             found = dotted(walker, f"{star}.{head}", depth + 1)
             if not isinstance(found, Dotted):
                 value = found
@@ -114,6 +114,12 @@ def _dotted(walker: Walker, name: str, depth: int) -> Value:
     for part in more.split(".") if more else ():
         value = member(walker, value, part, depth + 1)
     return value
+
+
+def _stars(walker: Walker, scope: Scope, name: str) -> list[str]:
+    """Return the modules from which a star import may bring a name."""
+    project = walker.engine.project
+    return [star for star in scope.stars if not project.holds(star) or project.starred(star, name) is not None]
 
 
 def member(walker: Walker, value: Value, name: str, depth: int = 0) -> Value:

@@ -1,0 +1,81 @@
+"""Which files are worth reading at all, by the words in their text: a search for plain bytes costs next to nothing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Some words of which a text must have one.
+
+    A regular expression of alternatives has no prefix to search for and is ten times slower than one search for each.
+
+    Args:
+        anywhere: bytes as they stand, also inside a longer word.
+        patterns: expressions that begin with plain bytes, which CPython then searches for.
+        whole: words that are no part of a longer one.
+    """
+
+    anywhere: tuple[bytes, ...]
+    patterns: tuple[re.Pattern[bytes], ...] = ()
+    whole: tuple[bytes, ...] = ()
+
+    def within(self, data: bytes | None) -> bool:
+        """Say whether a text has one of the words; no text has none."""
+        return data is not None and (
+            any(word in data for word in self.anywhere)
+            or any(pattern.search(data) is not None for pattern in self.patterns)
+            or any(_stands_alone(word, data) for word in self.whole)
+        )
+
+
+def _stands_alone(word: bytes, data: bytes) -> bool:
+    start = data.find(word)
+    while start >= 0:
+        before, after = data[start - 1 : start], data[start + len(word) : start + len(word) + 1]
+        if not _inside(before) and not _inside(after):
+            return True
+        start = data.find(word, start + 1)
+    return False
+
+
+def _inside(byte: bytes) -> bool:
+    return byte.isalnum() or byte == b"_"
+
+
+_SCALER = re.compile(rb"caler\b")  # scaler, Scaler; not scalers or rescaled
+
+AMP_TEXT = Words(
+    (
+        *(b"autocast", b"GradScaler", b"accelerator", b"Accelerator", b"fabric", b"LightningModule"),
+        *(b"manual_backward", b"bfloat16", b"float16", b".half(", b"unscale_"),
+    ),
+    (_SCALER,),
+    (b"amp",),
+)
+# without any of this, a file has no step of training in it, whatever dtypes it names
+STEPS_TEXT = Words(
+    (
+        *(b"autocast", b"GradScaler", b"unscale_", b"backward", b"ccelerator", b"abric"),
+        *(b"clip_grad", b".half(", b"zero_grad"),
+    ),
+    (_SCALER,),
+    (b"amp",),
+)
+# a function in a file without any of this cannot change what becomes of a gradient
+TRAINING_TEXT = Words(
+    (
+        *(b"backward", b"unscale", b"autocast", b"caler", b"clip_grad", b"zero_grad", b"optimizer", b"optim."),
+        *(b"ccelerator", b"abric", b"LightningModule", b".half(", b"float16", b"nullcontext", b".step("),
+    )
+)
+# what acts on gradients, in functions that are worth being followed into
+ACTS_TEXT = Words(
+    (
+        *(b"backward", b"unscale", b"clip_grad", b"zero_grad", b"GradScaler", b"autocast", b".step("),
+        *(b"nullcontext", b"Accelerator"),
+    ),
+    (_SCALER, re.compile(rb"optim\.[A-Z]")),
+)
