@@ -21,6 +21,10 @@ _DECORATOR = re.compile(r"torch\.(?:(cuda|cpu)\.)?amp(?:\.autocast_mode)?\.custo
 _HARMLESS = re.compile(
     r"staticmethod|torch\.jit\.\w+|torch\.autograd\.function\.once_differentiable|(?:typing\.)?override"
 )
+_LIBRARIES = re.compile(
+    r"(?:torch|numpy|math|typing|functools|itertools|os|sys|random|warnings|logging|time|triton)(?:\.|$)"
+)
+_LONG = 6  # statements
 _PRODUCTS = frozenset(
     ["matmul", "mm", "bmm", "addmm", "baddbmm", "linear", "conv1d", "conv2d", "conv3d", "einsum", "mv"]
 )
@@ -85,6 +89,37 @@ def multiplies(method: Declared) -> bool:
         or (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _PRODUCTS)
         for node in own_nodes(method.node.body)
     )
+
+
+def works(view: View, method: Declared) -> bool:
+    """Say whether a method multiplies, or hands tensors to code outside of torch: an extension or another function."""
+    return multiplies(method) or any(
+        isinstance(node, ast.Call) and bool(node.args) and _is_foreign(view, node.func)
+        for node in own_nodes(method.node.body)
+    )
+
+
+def saves(method: Declared) -> bool:
+    """Say whether a method keeps tensors for the other direction."""
+    return any(
+        isinstance(node, ast.Attribute) and node.attr == "save_for_backward" for node in own_nodes(method.node.body)
+    )
+
+
+def _is_foreign(view: View, func: ast.expr) -> bool:
+    root = func
+    while isinstance(root, ast.Attribute):
+        root = root.value
+    bindings = view.module.scopes.root.bindings.get(root.id, []) if isinstance(root, ast.Name) else []
+    names = {binding.origin for binding in bindings if binding.how == "import"}
+    if ast.unparse(func).startswith("torch.ops."):
+        return True
+    return any(_is_long(binding.node) for binding in bindings) or any(not _LIBRARIES.match(name) for name in names)
+
+
+def _is_long(node: ast.AST) -> bool:
+    """Say whether a function of the file computes more than the formula of an activation."""
+    return isinstance(node, Function) and sum(isinstance(part, ast.stmt) for part in own_nodes(node.body)) >= _LONG
 
 
 def _method(view: View, scope: Scope, name: str, kind: Literal["fwd", "bwd"]) -> Declared | None:

@@ -13,6 +13,7 @@ from stages._source.program.project import Project
 from stages._source.testfiles import is_test_file
 from stages._source.workers import Beside
 from stages.logic import rules
+from stages.logic.doubts import Doubting, doubtful
 from stages.logic.dtypes.judging import judged
 from stages.logic.dtypes.program import read_dtypes
 from stages.logic.engine.engine import Engine
@@ -63,8 +64,10 @@ def _judge(context: StageContext) -> StageOutcome:
 
     def read_alone() -> list[Finding]:
         found = _inspected(context, project, modules, watching, known)
-        units = read_dtypes(project.whole(), modules).units
-        return [*found, *judged(known, watching.judges, project.whole(), units)]
+        dtypes = read_dtypes(project.whole(), modules)
+        found += judged(known, watching.judges, dtypes.project, dtypes.units)
+        doubting = Doubting(files=files, others=others, root=context.config.root, dtypes=dtypes, found=found)
+        return [*found, *doubtful(doubting, watching, known)]
 
     context.progress("following paths")
     with Beside(read_alone, wanted=context.options.jobs > 1 and len(files) >= _SPREAD) as alone:

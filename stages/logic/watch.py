@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stages.logic import rules
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stages.logic.dtypes.known import Unit
     from stages.logic.engine.events import Event
     from stages.logic.problems import Problem
+    from stages.logic.suspects import Spoken
     from stages.logic.view import View
 
     Check = Callable[[Event], Iterable[Problem]]
@@ -34,11 +35,22 @@ class Watchers:
         inspections: (code, inspect), for rules that read one file at a time: a function `inspect(view)`.
         judges: (code, judge), for rules about dtypes: a function `judge(project, unit)`, asked about every function
             that is known to run in low precision.
+        doubtful: codes of those judges that are also asked about functions that may run in low precision, each with
+            what a project has to speak of: a rule says `SUSPECTS = "float16"`, `"low"` or `"any"`.
+        suspicions: (code, suspect), for rules that look at one file as `inspect` does, but at code that is not known to
+            run in low precision: a function `suspect(view)`.
     """
 
     checks: Mapping[type, Sequence[tuple[str, Check]]]
     inspections: Sequence[tuple[str, Inspect]]
     judges: Sequence[tuple[str, Judge]] = ()
+    doubtful: Mapping[str, str] = field(default_factory=dict)
+    suspicions: Sequence[tuple[str, Inspect]] = ()
+
+    def suspecting(self, spoken: Spoken) -> list[tuple[str, Judge]]:
+        """Return the judges to be asked about what may run in the low precision that a project speaks of."""
+        wanted = ["any", *(["low"] if spoken.low else []), *(["float16"] if spoken.float16 else [])]
+        return [(code, judge) for code, judge in self.judges if self.doubtful.get(code) in wanted]
 
 
 def watchers() -> Watchers:
@@ -46,6 +58,8 @@ def watchers() -> Watchers:
     checks: defaultdict[type, list[tuple[str, Check]]] = defaultdict(list)
     inspections: list[tuple[str, Inspect]] = []
     judges: list[tuple[str, Judge]] = []
+    doubtful: dict[str, str] = {}
+    suspicions: list[tuple[str, Inspect]] = []
     for info in pkgutil.iter_modules(rules.__path__):
         module = importlib.import_module(f"{rules.__name__}.{info.name}")
         for kind, check in getattr(module, "CHECKS", {}).items():
@@ -54,4 +68,8 @@ def watchers() -> Watchers:
             inspections.append((module.RULE.code, module.inspect))
         if hasattr(module, "judge"):
             judges.append((module.RULE.code, module.judge))
-    return Watchers(dict(checks), inspections, judges)
+        if hasattr(module, "SUSPECTS"):
+            doubtful[module.RULE.code] = module.SUSPECTS
+        if hasattr(module, "suspect"):
+            suspicions.append((module.RULE.code, module.suspect))
+    return Watchers(dict(checks), inspections, judges, doubtful, suspicions)

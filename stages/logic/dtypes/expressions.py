@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stages.logic.dtypes.reading import Reading
 
 _POSITIONS = re.compile(
-    r"(?:.*_)?(?:positions?|pos|position_ids|pos_ids|timesteps?|time_?ids|inv_freqs?|freqs?|seq_idx)\d*"
+    r"(?:.*_)?(?:positions?|pos|position_ids|pos_ids|timesteps?|time_?ids|(?:inv_)?freqs?(?:_\w+)?|omegas?|seq_idx)\d*"
 )
 _SCALAR = re.compile(
     r"(?:.*_)?(?:scale|scaling|scale_factor|temperature|temp|tau|norm_factor|dim|d_k|d_head|sqrt_d\w*)"
@@ -167,8 +167,9 @@ def _combined(reading: Reading, node: ast.BinOp, left: Known, op: ast.operator, 
     right = _as_scalar(node.right, right, left)
     if isinstance(op, ast.Pow):
         if reading.region.low and left.dtype != "number":
-            return replace(FLOAT32, positions=left.positions)
+            return replace(FLOAT32, positions=left.positions or right.positions)
         base = (left if left.dtype != "number" else right).plain()
+        base = replace(base, positions=left.positions or right.positions)
         return base.marked("square", node) if base.low and left.dtype != "number" else base
     found = promoted(left, right)
     divided = isinstance(op, ast.Div) and found.dtype in ("int", "bool")

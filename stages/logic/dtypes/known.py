@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import ast
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from stages._source.program.project import Module
     from stages._source.program.scopes import Scope
@@ -97,6 +97,8 @@ class Unit:
     stores: dict[ast.Subscript, ast.expr] = field(default_factory=dict)  # `tensor[index] = value`
     returned: list[Known] = field(default_factory=list)
     started: dict[ast.AST, Known] = field(default_factory=dict)  # augmented target -> what it was before the loop
+    given: Mapping[str, Known] = field(default_factory=dict)  # parameters of which something is known
+    suspected: bool = False  # nothing in sight runs it in low precision: its text alone made it be read
 
     def at(self, node: ast.AST) -> Known:
         return self.known.get(node, UNKNOWN)

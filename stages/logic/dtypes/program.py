@@ -37,6 +37,7 @@ class Dtypes:
     units: list[Unit] = field(default_factory=list)
     results: dict[Key, Known] = field(default_factory=dict)
     ways: dict[Scope, int] = field(default_factory=dict)
+    spared: set[Scope] = field(default_factory=set)  # called where autocast is turned off
     depth: int = 0
 
     def calls_of(self, reading: Reading, call: ast.Call, given: Sequence[Known]) -> Known | None:
@@ -48,6 +49,8 @@ class Dtypes:
         returned = []
         for scope, bound in found:
             known = _arguments(scope, call, given, reading, bound=bound)
+            if reading.region.dtype == "off":
+                self.spared.add(scope)
             returned.append(self.read(scope, reading.region, known))
         return joined(returned)
 
@@ -82,7 +85,7 @@ class Dtypes:
             return UNKNOWN
         if isinstance(node, Function):
             region = decorated(self.project, node, scope) or region
-        unit = Unit(scope, module, region)
+        unit = Unit(scope, module, region, given=given)
         self.units.append(unit)
         env = {name: known.plain() for name, known in given.items()}
         reading = Reading(self.project, unit, region, self.calls_of, infer, env)

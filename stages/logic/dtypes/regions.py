@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from stages._source.program import vocabulary
+from stages._source.program.kinds import last_name
 from stages._source.program.origins import origins, resolve_bindings
 from stages.logic.dtypes.known import Region
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from stages._source.program.scopes import Function, Scope
 
 _DEEPEST = 4
+_OFF = re.compile(r"(?:disable|without|no)_?(?:auto_?cast|amp|casts?$)", re.I)
 _DEFAULTS = {"cpu": "bfloat16", "hpu": "bfloat16"}  # every other device: float16
 
 
@@ -22,6 +25,8 @@ def region_of(project: Project, expr: ast.expr, scope: Scope, depth: int = 0) ->
     if depth > _DEEPEST:
         return None
     match expr:
+        case ast.Call() if _turns_off(expr):
+            return Region("off", expr)
         case ast.Call() if vocabulary.names_autocast(called := origins(project, expr.func, scope)):
             return _made(project, expr, called, scope)
         case ast.IfExp(body=body, orelse=orelse):
@@ -35,6 +40,17 @@ def region_of(project: Project, expr: ast.expr, scope: Scope, depth: int = 0) ->
             found = [region for value, where in values if (region := region_of(project, value, where, depth + 1))]
             return next((region for region in found if region.low), found[0] if found else None)
     return None
+
+
+def _turns_off(call: ast.Call) -> bool:
+    """Say whether a context turns autocast off by its name, as frameworks wrap it: `maybe_autocast(enabled=False)`."""
+    name = last_name(call.func)
+    if _OFF.search(name):
+        return True
+    return "autocast" in name and any(
+        item.arg == "enabled" and isinstance(item.value, ast.Constant) and not item.value.value
+        for item in call.keywords
+    )
 
 
 def decorated(project: Project, node: Function, scope: Scope) -> Region | None:

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 _NAMES = {"low": "low precision"}
 
 
+def here(unit: Unit) -> str:
+    """Return where a value is low: here, or only where somebody runs this function in low precision."""
+    return "where a caller runs this in half precision" if unit.suspected else "here"
+
+
 def because(unit: Unit, node: ast.AST) -> tuple[tuple[Place, str], ...]:
     """Return where a value became low, where that is in the same file and another line."""
     known = unit.at(node)

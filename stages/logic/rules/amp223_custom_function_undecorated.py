@@ -6,13 +6,13 @@ import ast
 from typing import TYPE_CHECKING
 
 from stages._source.program.scopes import own_nodes
-from stages.logic.custom_functions import applications, custom_functions, multiplies
+from stages.logic.custom_functions import applications, custom_functions, multiplies, saves, works
 from stages.logic.problems import Problem
 from stages.logic.regions import Regions
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from stages.logic.custom_functions import CustomFunction, Declared
     from stages.logic.regions import Region
@@ -70,6 +70,57 @@ RULE = RuleInfo(
                 @autocast()
                 def forward(self, x, w):
                     return Project.apply(x, w)
+        """),
+        Bad("""
+            import torch
+            from torch.autograd import Function
+            from .backend import _backend
+
+            class March(Function):
+                @staticmethod
+                def forward(ctx, sigmas, rays):  # expect: AMP223
+                    image = torch.zeros(rays.shape[0], 3, device=sigmas.device)
+                    _backend.march_forward(sigmas, rays, image)
+                    ctx.save_for_backward(sigmas, rays)
+                    return image
+
+                @staticmethod
+                def backward(ctx, grad_image):
+                    sigmas, rays = ctx.saved_tensors
+                    grad = torch.zeros_like(sigmas)
+                    _backend.march_backward(grad_image, sigmas, rays, grad)
+                    return grad, None
+
+            march = March.apply
+            fp16 = True
+        """),
+        Good("""
+            import torch
+            from torch.autograd import Function
+            from torch.cuda.amp import custom_bwd, custom_fwd
+            from .backend import _backend
+
+            class March(Function):
+                @staticmethod
+                @custom_fwd(cast_inputs=torch.half)
+                def forward(ctx, sigmas, rays):
+                    ctx.save_for_backward(sigmas, rays)
+                    return _backend.march_forward(sigmas, rays)
+
+                @staticmethod
+                @custom_bwd
+                def backward(ctx, grad_image):
+                    return _backend.march_backward(grad_image, *ctx.saved_tensors), None
+
+            class Gather(Function):
+                @staticmethod
+                def forward(ctx, x, group):
+                    ctx.group = group
+                    return _backend.gather(x, group)
+
+                @staticmethod
+                def backward(ctx, grad):
+                    return _backend.split(grad, ctx.group), None
         """),
         Good("""
             import torch
@@ -173,12 +224,28 @@ def inspect(view: View) -> Iterator[Problem]:
         )
 
 
-def _is_open(function: CustomFunction) -> bool:
-    """Say whether both directions multiply and nothing in them, or around them, sees to the types."""
+def suspect(view: View) -> Iterator[Problem]:
+    """Report such functions where nothing in the file runs them, those that leave the work to a library included."""
+    regions = Regions(view)
+    for function in custom_functions(view):
+        forward = function.forward
+        if forward.by is not None or not _is_open(function, lambda method: works(view, method)):
+            continue
+        if saves(forward) and all(regions.around(seen.node) is None for seen in applications(view, function)):
+            yield Problem(
+                place=view.place(forward.node),
+                message=f"{function.name} computes in both directions without custom_fwd and custom_bwd",
+                why="Under the autocast of a caller it gets half tensors, which it may not be written for.",
+                remedy="Decorate forward with `torch.amp.custom_fwd` and backward with `torch.amp.custom_bwd`.",
+            )
+
+
+def _is_open(function: CustomFunction, works: Callable[[Declared], bool] = multiplies) -> bool:
+    """Say whether both directions work, and nothing in them, or around them, sees to the types."""
     forward, backward = function.forward, function.backward
     if backward.by is not None or forward.casts or not forward.plain or not backward.plain:
         return False
-    return all(multiplies(method) and not _sees_to_types(method) for method in (forward, backward))
+    return all(works(method) and not _sees_to_types(method) for method in (forward, backward))
 
 
 def _sees_to_types(method: Declared) -> bool:
@@ -186,8 +253,5 @@ def _sees_to_types(method: Declared) -> bool:
 
 
 def _applied_in(view: View, function: CustomFunction, regions: Regions) -> Region | None:
-    for seen in applications(view, function):
-        region = regions.around(seen.node)
-        if region is not None and not region.off:
-            return region
-    return None
+    found = (regions.around(seen.node) for seen in applications(view, function))
+    return next((region for region in found if region is not None and not region.off), None)

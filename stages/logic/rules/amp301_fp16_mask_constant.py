@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
+from stages._source.program.kinds import last_name
+from stages._source.program.origins import functions, origins
+from stages._source.program.scopes import Function, own_nodes
 from stages.logic.dtypes.numbers import number_of
-from stages.logic.dtypes.wording import because
+from stages.logic.dtypes.wording import because, here
 from stages.logic.engine.place import Place
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -79,6 +83,62 @@ RULE = RuleInfo(
             def padded(x):
                 return torch.nn.functional.pad(x.half(), (0, 1), value=torch.finfo(torch.float32).min)  # expect: AMP301
         """),
+        Bad("""
+            # --- layers.py
+            import torch
+            from torch import nn
+
+            def fill(tensor, mask, value):
+                return tensor.masked_fill(~mask, value)
+
+            class Attention(nn.Module):
+                def __init__(self, dim):
+                    super().__init__()
+                    self.score = nn.Linear(dim, 1)
+
+                def forward(self, x, mask):
+                    score = self.score(x).transpose(-2, -1)
+                    score.data.masked_fill_(mask, -1e9)  # expect: AMP301
+                    return torch.softmax(score, -1) @ x
+
+            def masked_softmax(vector, mask, fill: float = -1e32):
+                return torch.softmax(vector.masked_fill(~mask, fill), -1)  # expect: AMP301
+
+            # --- train.py
+            import torch
+
+            def train(model, loader, scaler=torch.amp.GradScaler("cuda")):
+                return [model(x.half()) for x in loader]
+        """),
+        Good("""
+            # --- layers.py
+            import torch
+            from torch import nn
+
+            class Attention(nn.Module):
+                def __init__(self, dim):
+                    super().__init__()
+                    self.score = nn.Linear(dim, 1)
+
+                def forward(self, x, mask):
+                    score = self.score(x)
+                    if score.dtype == torch.float16:
+                        score = score.masked_fill(mask, -6e4)
+                    else:
+                        score = score.masked_fill(mask, -1e9)
+                    wide = self.score(x).float().masked_fill(mask, -1e9)
+                    return torch.softmax(score, -1) + torch.softmax(wide, -1)
+
+            def costs(boxes: torch.Tensor, valid, ids):
+                cost = torch.cdist(boxes.float(), boxes.float())
+                return cost.masked_fill(~valid, 1e9), ids.masked_fill(~valid, 1000000)
+
+            # --- train.py
+            import torch
+
+            def train(model, loader, scaler=torch.amp.GradScaler("cuda")):
+                return [model(x.half()) for x in loader]
+        """),
         Good("""
             import torch
             from torch import nn
@@ -134,8 +194,12 @@ RULE = RuleInfo(
     ),
 )
 _LARGEST = 65504.0
+_SCORES = re.compile(
+    r"(?:\w*_)?(?:scores?|attns?|atts?|attention|logits?|energy|energies|sim|dots?|qk|attn_mask|bias)\d*"
+)
 _RAISING = {"masked_fill": 1, "masked_fill_": 1, "clamp": 0, "clamp_": 0, "clip": 0, "pad": -1, "fill_": 0}
 _SILENT = "Where float16 cannot hold the number, it becomes infinite: softmax of a row that is masked whole is NaN."
+SUSPECTS = "float16"
 _REMEDY = "Write `torch.finfo(scores.dtype).min` or `float('-inf')`, or mask after `.float()`."
 
 
@@ -147,7 +211,7 @@ def judge(project: Project, unit: Unit) -> Iterator[Problem]:
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub | ast.Mult):
             yield from _added(project, unit, node)
     for target, value in unit.stores.items():
-        if unit.at(target.value).dtype == "float16" and _too_large(project, unit, value):
+        if _is_half(unit, target.value) and _too_large(project, unit, value):
             yield _problem(unit, value, target.value, raises=False)
 
 
@@ -155,12 +219,14 @@ def _filled(project: Project, unit: Unit, call: ast.Call) -> Iterator[Problem]:
     func = call.func
     name = func.attr if isinstance(func, ast.Attribute) else func.id if isinstance(func, ast.Name) else ""
     if name not in _RAISING:
+        if unit.suspected and call.args and (_is_half(unit, call.args[0]) or not unit.at(call.args[0]).dtype):
+            yield from _handed(project, unit, call)
         return
     given = list(call.args)
-    tensor = func.value if isinstance(func, ast.Attribute) and unit.at(func.value).dtype else None
+    tensor = func.value if isinstance(func, ast.Attribute) and _is_tensor(project, unit, func.value) else None
     if tensor is None and given:
         tensor = given.pop(0)
-    if tensor is None or unit.at(tensor).dtype != "float16":
+    if tensor is None or not _is_half(unit, tensor):
         return
     values = [*given, *(item.value for item in call.keywords)]
     for value in values:
@@ -168,10 +234,45 @@ def _filled(project: Project, unit: Unit, call: ast.Call) -> Iterator[Problem]:
             yield _problem(unit, value, tensor, raises=True)
 
 
+def _handed(project: Project, unit: Unit, call: ast.Call) -> Iterator[Problem]:
+    """Report a number that a call hands to a function of the project for masks, which fills the tensor with it."""
+    if "mask" not in last_name(call.func):
+        return
+    for place, value in enumerate(call.args[1:], 1):
+        if not _too_large(project, unit, value):
+            continue
+        for function in functions(project, call.func, unit.scope):
+            node = function.node
+            assert isinstance(node, Function)
+            names = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args)]
+            if place < len(names) and _fills_with(node, names[place]):
+                yield _problem(unit, value, call.args[0], raises=True)
+
+
+def _fills_with(function: Function, name: str) -> bool:
+    """Say whether a function fills its first parameter with another one."""
+    return any(
+        isinstance(node, ast.Call)
+        and last_name(node.func) in _RAISING
+        and any(isinstance(item, ast.Name) and item.id == name for item in node.args)
+        for node in own_nodes(function.body)
+    )
+
+
 def _added(project: Project, unit: Unit, node: ast.BinOp) -> Iterator[Problem]:
     for value, tensor in ((node.left, node.right), (node.right, node.left)):
         if unit.at(tensor).dtype == "float16" and _too_large(project, unit, value):
             yield _problem(unit, value, tensor, raises=False)
+
+
+def _is_tensor(project: Project, unit: Unit, node: ast.expr) -> bool:
+    return bool(unit.at(node).dtype) or not origins(project, node, unit.scope)
+
+
+def _is_half(unit: Unit, tensor: ast.expr) -> bool:
+    """Say whether a tensor is float16; in code that is only suspected, a name that scores have will do."""
+    dtype = unit.at(tensor).dtype
+    return dtype == "float16" or (unit.suspected and not dtype and _SCORES.fullmatch(last_name(tensor)) is not None)
 
 
 def _too_large(project: Project, unit: Unit, value: ast.expr) -> bool:
@@ -181,10 +282,10 @@ def _too_large(project: Project, unit: Unit, value: ast.expr) -> bool:
 
 def _problem(unit: Unit, value: ast.expr, tensor: ast.expr, *, raises: bool) -> Problem:
     place = Place(unit.module, value)
-    how = "raises" if raises else "becomes infinite"
+    how = f"float16 {here(unit)}: it {'raises' if raises else 'becomes infinite'}"
     return Problem(
         place=place,
-        message=f"`{ast.unparse(value)}` is beyond float16, and `{ast.unparse(tensor)}` is float16 here: it {how}",
+        message=f"`{ast.unparse(value)}` is beyond float16, and `{ast.unparse(tensor)}` is {how}",
         why="" if raises else _SILENT,
         remedy=_REMEDY,
         related=because(unit, tensor),

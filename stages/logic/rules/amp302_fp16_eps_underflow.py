@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stages.logic.dtypes.numbers import number_of
 from stages.logic.dtypes.sinks import guarded
-from stages.logic.dtypes.wording import because
+from stages.logic.dtypes.wording import because, here
 from stages.logic.engine.place import Place
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -67,6 +67,41 @@ RULE = RuleInfo(
                     y = x @ x.mT
                     return y / y.abs().amax(-1, keepdim=True).clamp(min=1e-10)  # expect: AMP302
         """),
+        Bad("""
+            # --- losses.py
+            import torch
+
+            def focal(logits, target):
+                p = torch.sigmoid(logits)
+                return -(target * torch.log(p + 1e-8)).mean()  # expect: AMP302
+
+            def standardized(x):
+                return (x - x.mean()) / (x.std() + 1e-8)  # expect: AMP302
+
+            # --- train.py
+            from accelerate import Accelerator
+
+            accelerator = Accelerator(mixed_precision="fp16")
+        """),
+        Good("""
+            # --- losses.py
+            import torch
+
+            def focal(logits, target):
+                p = torch.sigmoid(logits.float())
+                return -(target * torch.log(p + 1e-8)).mean()
+
+            def unit(x):
+                return x / (x.norm(dim=-1, keepdim=True) + 1e-8)
+
+            def share(counts, mask):
+                return counts.sum() / (mask.float().mean() + 1e-8)
+
+            # --- train.py
+            from accelerate import Accelerator
+
+            accelerator = Accelerator(mixed_precision="fp16")
+        """),
         Good("""
             import torch
             from torch import nn
@@ -106,6 +141,7 @@ RULE = RuleInfo(
         """),
     ),
 )
+SUSPECTS = "float16"
 _SMALLEST = 2.0**-25  # rounds to 0 at and below
 
 
@@ -120,7 +156,7 @@ def judge(project: Project, unit: Unit) -> Iterator[Problem]:
             continue
         yield Problem(
             place=Place(unit.module, guard),
-            message=f"`{ast.unparse(guard)}` is 0 in float16, which `{ast.unparse(node)}` is: it guards nothing",
+            message=f"`{ast.unparse(guard)}` is 0 in float16: what `{ast.unparse(node)}` is {here(unit)}",
             remedy="Widen first, by `.float()` before the guard is added, or use one that float16 holds, such as 1e-4.",
             related=because(unit, node),
         )

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from stages.logic.dtypes.sinks import guarded
-from stages.logic.dtypes.wording import because
+from stages.logic.dtypes.wording import because, here
 from stages.logic.engine.place import Place
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -57,6 +57,8 @@ RULE = RuleInfo(
     ),
 )
 
+SUSPECTS = "low"
+
 
 def judge(project: Project, unit: Unit) -> Iterator[Problem]:
     """Report limits that round to one where the distance to one is divided by, or its logarithm taken."""
@@ -67,7 +69,7 @@ def judge(project: Project, unit: Unit) -> Iterator[Problem]:
         dtype = "half precision" if known.dtype == "low" else known.dtype
         yield Problem(
             place=Place(unit.module, limit),
-            message=f"`{ast.unparse(limit)}` is 1 in {dtype}, so `{ast.unparse(node)}` can be 0",
+            message=f"`{ast.unparse(limit)}` is 1 in {dtype}, so `{ast.unparse(node)}` can be 0 {here(unit)}",
             remedy="Widen first with `.float()`, or work on logits: `F.logsigmoid(-z)` is log(1 - sigmoid(z)).",
             related=because(unit, node),
         )

@@ -72,6 +72,7 @@ RULE = RuleInfo(
         """),
     ),
 )
+SUSPECTS = "float16"
 _INSTEAD: dict[Mark, tuple[str, str]] = {
     "sigmoid": ("sigmoid", "F.logsigmoid(z)"),
     "one-minus-sigmoid": ("1 - sigmoid", "F.logsigmoid(-z)"),

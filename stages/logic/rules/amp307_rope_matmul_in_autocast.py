@@ -70,6 +70,38 @@ RULE = RuleInfo(
                 angles = timesteps[:, None].float() @ inv_freq[None].float()
                 return torch.cat([torch.sin(angles.float()), torch.cos(angles.float())], -1)  # expect: AMP307
         """),
+        Bad("""
+            import torch
+
+            def rope(pos, dim, theta):
+                scale = torch.arange(0, dim, 2, dtype=torch.float32, device=pos.device) / dim
+                omega = 1.0 / (theta**scale)
+                return torch.einsum("...n,d->...nd", pos, omega).float()  # expect: AMP307
+
+            class Rotary(torch.nn.Module):
+                def forward(self, position_ids):
+                    freqs = self.inv_freq[None, :, None].float() @ position_ids[:, None].float()  # expect: AMP307
+                    return self.interleaved(freqs).cos()
+        """),
+        Good("""
+            import torch
+            from torch import nn
+
+            class Rotary(nn.Module):
+                @torch.autocast("cuda", enabled=False)
+                def forward(self, t):
+                    return torch.einsum("i,j->ij", t.type_as(self.inv_freq), self.inv_freq)
+
+            class Guarded(nn.Module):
+                def forward(self, position_ids):
+                    with maybe_autocast(device_type="cuda", enabled=False):
+                        freqs = self.inv_freq[None, :, None].float() @ position_ids[:, None].float()
+                    return freqs.cos()
+
+            class Relative(nn.Module):
+                def forward(self, query, rel_pos):
+                    return torch.einsum("bhid,jd->bhij", query, self.embed(rel_pos))
+        """),
         Good("""
             import torch
             from torch import nn
@@ -93,8 +125,8 @@ RULE = RuleInfo(
                 with torch.autocast("cuda", dtype=torch.bfloat16):
                     return rotary(x)
 
-            def without(timesteps, inv_freq):
-                return (timesteps[:, None].float() @ inv_freq[None].float()).cos()
+            def elementwise(timesteps, inv_freq):
+                return (timesteps[:, None].float() * inv_freq[None].float()).cos()
         """),
         Good("""
             import math
@@ -112,8 +144,15 @@ RULE = RuleInfo(
 )
 
 
+SUSPECTS = "any"  # a library of layers need not know of autocast to be run under one
+_REMEDY = "Compute the angles under `torch.autocast(device, enabled=False)`, or multiply elementwise."
+
+
 def judge(project: Project, unit: Unit) -> Iterator[Problem]:
     """Report sin and cos of what a half matrix product made of positions; one finding for each product."""
+    if unit.suspected:
+        yield from _products_of_positions(unit)
+        return
     seen: set[ast.AST] = set()
     for call, node, known in waves(project, unit):
         product = known.since
@@ -124,9 +163,33 @@ def judge(project: Project, unit: Unit) -> Iterator[Problem]:
         yield Problem(
             place=Place(unit.module, call),
             message=f"`{ast.unparse(node)}` comes from a matrix product of positions that autocast computes in half",
-            remedy="Compute the angles under `torch.autocast(device, enabled=False)`, or multiply elementwise.",
+            remedy=_REMEDY,
             related=((Place(unit.module, product), "autocast runs this in half precision"),) if inside else (),
         )
+
+
+def _products_of_positions(unit: Unit) -> Iterator[Problem]:
+    """Report products of positions with frequencies: what is made of them elsewhere can only be angles."""
+    for node, known in list(unit.known.items()):
+        if known.low and known.since is node and _is_product(node):
+            operands = _operands(node)
+            if len(operands) == 2 and all(unit.at(item).positions for item in operands):
+                yield Problem(
+                    place=Place(unit.module, node),
+                    message=f"`{ast.unparse(node)}` makes angles of positions, which the autocast of a caller rounds",
+                    remedy=_REMEDY,
+                )
+
+
+def _operands(node: ast.AST) -> list[ast.expr]:
+    if isinstance(node, ast.BinOp):
+        return [node.left, node.right]
+    if not isinstance(node, ast.Call):
+        return []
+    if last_name(node.func) == "einsum":
+        return node.args[1:]
+    own = [node.func.value] if isinstance(node.func, ast.Attribute) and len(node.args) == 1 else []
+    return [*own, *node.args]
 
 
 def _is_product(node: ast.AST) -> bool:

@@ -46,6 +46,17 @@ RULE = RuleInfo(
                 t = torch.arange(max_seq_len, device=x.device, dtype=x.dtype)  # expect: AMP308
                 return t
         """),
+        Bad("""
+            import torch
+
+            class Rotary(torch.nn.Module):
+                def forward(self, x, seq_len=None):
+                    t = torch.arange(seq_len, device=x.device).type_as(self.inv_freq)  # expect: AMP308
+                    return torch.outer(t, self.inv_freq)
+
+            def load(model):
+                return model.half()
+        """),
         Good("""
             import torch
 
@@ -58,21 +69,26 @@ RULE = RuleInfo(
                 waves = torch.arange(4096).float().cos().to(x.dtype)
                 return small, even, whole, wide, waves
 
-            def unknown(x, max_seq_len):
-                return torch.arange(max_seq_len, dtype=x.dtype)
+            def unknown(lengths, max_seq_len):
+                return torch.arange(max_seq_len, dtype=lengths.dtype)
         """),
     ),
 )
 _LARGEST = {"float16": 2048, "bfloat16": 256, "low": 2048}
 _LENGTHS = re.compile(
-    r"(?:\w+_)?(?:seq_?len\w*|max_len\w*|length|max_positions?\w*|n_positions|num_positions|timesteps)"
+    r"(?:\w+_)?(?:seq_?len\w*|max_len\w*|length|max_positions?\w*|n_positions|num_positions|timesteps|n_ctx|T)"
 )
+
+
+SUSPECTS = "low"
 
 
 def judge(project: Project, unit: Unit) -> Iterator[Problem]:
     """Report ranges that are made in, or cast to, a half type that does not hold all of their numbers."""
     for node, known in list(unit.known.items()):
-        if not isinstance(node, ast.Call) or not known.low or not known.positions or known.since is not node:
+        if not isinstance(node, ast.Call) or not known.positions:
+            continue
+        if not (known.low and known.since is node) and not (unit.suspected and _is_like_frequencies(unit, node)):
             continue
         made = next((part for part in ast.walk(node) if isinstance(part, ast.Call) and _is_range(part)), None)
         if made is None or (made is not node and unit.at(made).dtype != "int"):
@@ -80,12 +96,14 @@ def judge(project: Project, unit: Unit) -> Iterator[Problem]:
         last = made.args[1] if len(made.args) > 1 else made.args[0]
         number = number_of(project, last, unit.scope)
         named = _LENGTHS.fullmatch(last_name(last)) is not None
-        if (number is None and not named) or (number is not None and number - 1 <= _LARGEST[known.dtype]):
+        largest = _LARGEST.get(known.dtype, 2048)
+        if (number is None and not named) or (number is not None and number - 1 <= largest):
             continue
-        dtype = "half precision" if known.dtype == "low" else known.dtype
+        dtype = known.dtype if known.dtype in ("float16", "bfloat16") else "half precision"
+        how = f"takes on the {dtype} of its caller or model" if unit.suspected else f"is in {dtype}"
         yield Problem(
             place=Place(unit.module, node),
-            message=f"`{ast.unparse(made)}` is in {dtype}, which holds whole numbers to {_LARGEST[known.dtype]} only",
+            message=f"`{ast.unparse(made)}` {how}, which holds whole numbers to {largest} only",
             remedy="Keep indices as integers or float32, and cast what is computed from them.",
             suspicion=number is None,
         )
@@ -93,3 +111,12 @@ def judge(project: Project, unit: Unit) -> Iterator[Problem]:
 
 def _is_range(call: ast.Call) -> bool:
     return last_name(call.func) == "arange" and bool(call.args)
+
+
+def _is_like_frequencies(unit: Unit, call: ast.Call) -> bool:
+    """Say whether a range gets the dtype of a buffer of frequencies, which is half in a model that was cast to half."""
+    if unit.region.low or unit.region_at(call).dtype == "off" or unit.at(call).dtype:
+        return False
+    given = [*call.args, *(item.value for item in call.keywords if item.arg == "dtype")]
+    named = [item.value if isinstance(item, ast.Attribute) and item.attr == "dtype" else item for item in given]
+    return any(isinstance(item, ast.Attribute) and "freq" in item.attr for item in named)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stages.logic.adapters import added_to_half, casts_of_shared_pipelines, loaded_as_trained
 from stages.logic.engine.events import Stepped, Unscaled
 from stages.logic.engine.precision import casts_of
 from stages.logic.masters import trains_a_part
@@ -13,6 +14,9 @@ from verifier.api import Bad, Good, RuleInfo, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stages._source.program.scopes import Scope
+    from stages.logic.adapters import Added
+    from stages.logic.view import View
 
 RULE = RuleInfo(
     code="AMP401",
@@ -56,6 +60,73 @@ RULE = RuleInfo(
                     scaler.step(optimizer)
                     scaler.update()
                     optimizer.zero_grad()
+        """),
+        Bad("""
+            import torch
+            from accelerate import Accelerator
+
+            def main(args, unet, config, loader):
+                accelerator = Accelerator(mixed_precision=args.mixed_precision)
+                dtype = torch.float32
+                if accelerator.mixed_precision == "fp16":
+                    dtype = torch.float16
+                unet.requires_grad_(False)
+                unet.to(accelerator.device, dtype=dtype)
+                unet.add_adapter(config)  # expect: AMP401
+                optimizer = torch.optim.AdamW(filter(lambda p: p.requires_grad, unet.parameters()))
+                unet, optimizer, loader = accelerator.prepare(unet, optimizer, loader)
+        """),
+        Bad("""
+            import torch
+            from transformers import AutoModelForCausalLM, Trainer
+
+            def main(args, train_args):
+                dtype = torch.float16 if train_args.fp16 else torch.bfloat16  # expect: AMP401
+                model = AutoModelForCausalLM.from_pretrained(args.name, torch_dtype=dtype)
+                Trainer(model=model, args=train_args).train()
+        """),
+        Bad("""
+            import torch
+            from accelerate import Accelerator
+            from diffusers import DiffusionPipeline
+            from diffusers.training_utils import cast_training_params
+
+            def log_validation(pipeline, accelerator, torch_dtype):
+                pipeline = pipeline.to(accelerator.device, dtype=torch_dtype)  # expect: AMP401
+                return pipeline("a dog").images
+
+            def main(args, unet, optimizer, batches, unwrap_model):
+                accelerator = Accelerator(mixed_precision="fp16")
+                cast_training_params(unet, dtype=torch.float32)
+                unet, optimizer = accelerator.prepare(unet, optimizer)
+                for batch in batches:
+                    accelerator.backward(unet(batch))
+                    optimizer.step()
+                    pipeline = DiffusionPipeline.from_pretrained(args.name, unet=unwrap_model(unet))
+                    log_validation(pipeline, accelerator, torch.float16)
+        """),
+        Good("""
+            import torch
+            from accelerate import Accelerator
+            from diffusers.training_utils import cast_training_params
+            from transformers import AutoModelForCausalLM, Trainer
+
+            def main(args, unet, config, loader):
+                accelerator = Accelerator(mixed_precision=args.mixed_precision)
+                dtype = torch.float32
+                if accelerator.mixed_precision == "fp16":
+                    dtype = torch.float16
+                unet.to(accelerator.device, dtype=dtype)
+                unet.add_adapter(config)
+                if args.mixed_precision == "fp16":
+                    cast_training_params(unet, dtype=torch.float32)
+                optimizer = torch.optim.AdamW(filter(lambda p: p.requires_grad, unet.parameters()))
+                unet, optimizer, loader = accelerator.prepare(unet, optimizer, loader)
+
+            def tune(args, train_args):
+                dtype = torch.bfloat16 if train_args.bf16 else torch.float32
+                model = AutoModelForCausalLM.from_pretrained(args.name, torch_dtype=dtype)
+                Trainer(model=model, args=train_args).train()
         """),
         Good("""
             import copy
@@ -112,6 +183,45 @@ def check(event: Stepped | Unscaled) -> Iterator[Problem]:
                 suspicion=trains_a_part(cast.place.module) or trains_a_part(event.place.module),
             )
             return
+
+
+def inspect(view: View) -> Iterator[Problem]:
+    """Report adapters of a half model, and models that a trainer's own flag loads in half: suspicions."""
+    if any(view.mentions(word) for word in ("mixed_precision", "GradScaler")):
+        yield from _of_adapters(view)
+        for call in casts_of_shared_pipelines(view):
+            yield Problem(
+                place=view.place(call),
+                message="this pipeline shares the module that is trained, and casts what is trained to half with it",
+                remedy="Move the pipeline only, and leave out the dtype.",
+                suspicion=True,
+            )
+    if any(view.mentions(word) for word in ("Trainer", "TrainingArguments")):
+        for choice in loaded_as_trained(view):
+            yield Problem(
+                place=view.place(choice),
+                message="the flag that trains with a scaler loads the model in float16",
+                remedy="Load in float32, or in bfloat16 with `bf16=True`, and let the trainer cast.",
+                suspicion=True,
+            )
+
+
+def _of_adapters(view: View) -> Iterator[Problem]:
+    """Report the first model of each function: what is left out there is left out for all of them."""
+    by_function: dict[Scope, list[Added]] = {}
+    for added in added_to_half(view):
+        by_function.setdefault(added.scope, []).append(added)
+    for first, *others in by_function.values():
+        yield Problem(
+            place=view.place(first.call),
+            message=f"what is trained of `{first.model}` may be float16, as `{first.model}` is, under a scaler",
+            remedy="Cast the parameters that are trained to float32: `cast_training_params(model)`.",
+            related=(
+                (view.place(first.cast), "the model may become float16"),
+                *((view.place(item.call), f"the same of `{item.model}`") for item in others),
+            ),
+            suspicion=True,
+        )
 
 
 CHECKS = {Stepped: check, Unscaled: check}

@@ -1,0 +1,56 @@
+"""Looks at code that half precision would harm although nothing in sight runs it so: suspicions, INFO."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from stages._source.program.kinds import Kinds
+from stages._source.testfiles import is_test_file
+from stages.logic.dtypes.judging import suspected
+from stages.logic.dtypes.suspected import read_suspected
+from stages.logic.findings import finding_of
+from stages.logic.suspects import spoken_of, suspicious_lines
+from stages.logic.versions import TorchVersions
+from stages.logic.view import View
+from verifier.api import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from stages.logic.dtypes.program import Dtypes
+    from stages.logic.watch import Watchers
+    from verifier.api import Finding, RuleInfo, SourceFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubting:
+    """What is needed to doubt a file: the task, the project around it, and what is known to run in low precision."""
+
+    files: Sequence[SourceFile]
+    others: Sequence[SourceFile]
+    root: Path
+    dtypes: Dtypes
+    found: Sequence[Finding]
+
+
+def doubtful(doubting: Doubting, watching: Watchers, known: Mapping[str, RuleInfo]) -> Iterator[Finding]:
+    """Yield what low precision would harm in files that say something harmful, whether they speak of AMP or not."""
+    dtypes = doubting.dtypes
+    spoken = spoken_of([*doubting.files, *doubting.others])
+    kinds, versions = Kinds(dtypes.project), TorchVersions(doubting.root)
+    judges, inspections = watching.suspecting(spoken), watching.suspicions if spoken.low else ()
+    found = {(item.rule, item.location.path, item.symbol) for item in doubting.found}
+    for file in doubting.files:
+        if file.data is None or is_test_file(file.path):
+            continue
+        lines = suspicious_lines(file.data, spoken)
+        module = dtypes.project.module(file.path) if lines else None
+        if module is None:
+            continue
+        yield from suspected(known, judges, dtypes.project, read_suspected(dtypes, module, lines, spoken), found)
+        view = View(dtypes.project, module, kinds, versions)
+        for code, suspect in inspections:
+            for problem in suspect(view):
+                yield finding_of(known[code], replace(problem, severity=Severity.INFO, suspicion=True))

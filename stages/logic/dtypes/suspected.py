@@ -1,0 +1,100 @@
+"""Reads functions whose text low precision may harm as if their callers ran them in it: nothing in sight says so.
+
+What comes of it is a suspicion. A parameter is taken for a half tensor unless its name, its annotation or a call in
+sight says otherwise, and the rest follows as it does under a real autocast: what autocast widens stays wide.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from stages._source.program.scopes import Function, parameters, self_class
+from stages.logic.dtypes.known import BOOL, NOWHERE, Known, Region
+from stages.logic.dtypes.program import Dtypes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from stages._source.program.project import Module
+    from stages._source.program.scopes import Scope
+    from stages.logic.dtypes.known import Unit
+    from stages.logic.suspects import Spoken
+
+_NO_FLOATS = re.compile(
+    r"(?:.*_)?(?:mask\w*|ids?|idx|index|indices|labels?|targets?|gt\w*|y|lengths?|lens?|positions?|pos|timesteps?|t|steps?"
+    r"|device|dtype|dim|dims|axis|axes|shape|size|num\w*|n|k|i|j|eps\w*|scale|temperature|tau|training|reduction|name"
+    r"|config|cfg|args|kwargs|path|seed|rank|epoch|lr|alpha|beta\d?|gamma|margin|value|fill_value|theta|base|min\w*|max\w*)"
+)
+_MASKS = re.compile(r"(?!at)(?:.*_)?masks?")  # an attention mask may as well be what is added to the scores
+_TENSORS = re.compile(r"\b(?:Float|Half|Cuda)?Tensor\b|FloatTensor")
+_CALLED_ONLY = 22  # of the depth of calls, so that what such a function calls is read two deep
+
+
+def read_suspected(dtypes: Dtypes, module: Module, lines: Iterable[int], spoken: Spoken) -> Iterator[Unit]:
+    """Yield the functions of a file that hold such lines, each as autocast would run it, and as a half model would.
+
+    Args:
+        dtypes: what was read of the code that is known to run in low precision; it tells which arguments are not half.
+    """
+    seen = _arguments(dtypes)
+    for scope in _functions(module, frozenset(lines)):
+        if scope in dtypes.spared and scope not in dtypes.ways:
+            continue
+        regions = [Region("float16" if spoken.float16 else "bfloat16", assumed=True)]
+        if spoken.pure:
+            regions.append(NOWHERE)
+        for region in regions:
+            reader = Dtypes(dtypes.project, dtypes.calls, depth=_CALLED_ONLY)
+            reader.read(scope, region, _given(scope, seen.get(scope, {}), spoken), start=True)
+            for unit in reader.units:
+                if unit.scope is scope:
+                    unit.suspected = True
+                    yield unit
+
+
+def _arguments(dtypes: Dtypes) -> dict[Scope, dict[str, Known]]:
+    """Return the parameters that calls in sight give something other than a half tensor."""
+    found: dict[Scope, dict[str, Known]] = {}
+    for unit in dtypes.units:
+        for name, known in unit.given.items():
+            if known.dtype and not known.low:
+                found.setdefault(unit.scope, {})[name] = known
+    return found
+
+
+def _functions(module: Module, lines: frozenset[int]) -> list[Scope]:
+    """Return the innermost function around each line; not constructors, which nobody runs under autocast."""
+    found: dict[int, Scope] = {}
+    for node, scope in module.scopes.scopes.items():  # outer ones come first
+        if isinstance(node, Function) and node.end_lineno is not None:
+            for line in lines:
+                if node.lineno <= line <= node.end_lineno:
+                    found[line] = scope
+    scopes = [scope for scope in found.values() if getattr(scope.node, "name", "") not in ("__init__", "__post_init__")]
+    return list(dict.fromkeys(scopes))
+
+
+def _given(scope: Scope, seen: dict[str, Known], spoken: Spoken) -> dict[str, Known]:
+    node = scope.node
+    assert isinstance(node, Function)
+    half = Known("float16" if spoken.float16 else "bfloat16", node)
+    given: dict[str, Known] = {}
+    for argument, default in parameters(node):
+        name = argument.arg
+        if name in seen:
+            given[name] = seen[name]
+        elif _MASKS.fullmatch(name):
+            given[name] = BOOL
+        elif _may_be_half(argument, default) and self_class(scope, name) is None:
+            given[name] = half
+    return given
+
+
+def _may_be_half(argument: ast.arg, default: ast.expr | None) -> bool:
+    if _NO_FLOATS.fullmatch(argument.arg):
+        return False
+    if isinstance(default, ast.Constant) and default.value is not None:
+        return False
+    return argument.annotation is None or _TENSORS.search(ast.unparse(argument.annotation)) is not None
