@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.utils._python_dispatch import TorchDispatchMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +34,8 @@ class MemoryUse:
         weights: parameters and buffers of the model, and whatever else its optimizers train.
         gradients: when the optimizer steps.
         optimizer_state: after that step.
-        activations: the most that autograd kept for backward at one time, weights and buffers left out. The
-            half-precision copies of weights that autocast makes are kept for backward too, so they count.
+        activations: the most that autograd kept for backward at one time, weights, buffers and copies left out.
+        weight_copies: the most that autograd kept at one time of the copies that autocast makes of weights.
         allocator_peak: on CUDA, the most that the allocator held above what was there before; else None.
     """
 
@@ -42,49 +43,78 @@ class MemoryUse:
     gradients: int
     optimizer_state: int
     activations: int
+    weight_copies: int
     allocator_peak: int | None = None
 
     @property
     def whole(self) -> int:
-        """All four together: what is needed at most, as they are not all at their peak at one time."""
-        return self.weights + self.gradients + self.optimizer_state + self.activations
+        """All five together: what is needed at most, as they are not all at their peak at one time."""
+        return self.weights + self.gradients + self.optimizer_state + self.activations + self.weight_copies
+
+
+class _Casts(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes the storages into which weights are cast. They are held, so that no other tensor gets their place."""
+
+    def __init__(self, weights: set[int]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._weights = weights
+        self._held: dict[int, torch.UntypedStorage] = {}
+
+    def __contains__(self, pointer: int) -> bool:
+        return pointer in self._held
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func is torch.ops.aten._to_copy.default and _pointers(args[0]) & self._weights:
+            self._held |= {storage.data_ptr(): storage for storage in _storages(result)}
+        return result
 
 
 class ActivationMeter:
     """Counts what autograd saves for backward, and forgets it when autograd does.
 
     Args:
-        excluded: tensors that are there anyway: weights and buffers.
+        weights: tensors that are there anyway, parameters and buffers; copies of them are counted apart.
     """
 
-    def __init__(self, excluded: Iterable[torch.Tensor]) -> None:
+    def __init__(self, weights: Iterable[torch.Tensor]) -> None:
         self.peak = 0
+        self.copies_peak = 0
         self._now = 0
-        self._excluded = {storage.data_ptr() for tensor in excluded for storage in _storages(tensor)}
+        self._copies_now = 0
+        self._weights = {pointer for tensor in weights for pointer in _pointers(tensor)}
+        self._casts = _Casts(self._weights)
         self._users: dict[int, int] = {}
         self._lock = threading.RLock()  # backward releases tensors in threads of its own, or inside a collection
 
     @contextmanager
     def watching(self) -> Iterator[ActivationMeter]:
         """Count what the body saves."""
-        with torch.autograd.graph.saved_tensors_hooks(self._pack, self._unpack):
+        with self._casts, torch.autograd.graph.saved_tensors_hooks(self._pack, self._unpack):
             yield self
 
     def _pack(self, tensor: torch.Tensor) -> _Held | torch.Tensor:
-        sizes = {s.data_ptr(): s.nbytes() for s in _storages(tensor) if s.data_ptr() not in self._excluded}
+        sizes = {s.data_ptr(): s.nbytes() for s in _storages(tensor) if s.data_ptr() not in self._weights}
         if not sizes:
             return tensor
         with self._lock:
             for pointer, size in sizes.items():
                 if not self._users.get(pointer):
-                    self._now += size
+                    self._add(pointer, size)
                 self._users[pointer] = self._users.get(pointer, 0) + 1
             self.peak = max(self.peak, self._now)
+            self.copies_peak = max(self.copies_peak, self._copies_now)
         return _Held(tensor, sizes, self)
 
     @staticmethod
     def _unpack(held: _Held | torch.Tensor) -> torch.Tensor:
         return held.tensor if isinstance(held, _Held) else held
+
+    def _add(self, pointer: int, size: int) -> None:
+        if pointer in self._casts:
+            self._copies_now += size
+        else:
+            self._now += size
 
     def release(self, sizes: Mapping[int, int]) -> None:
         with self._lock:
@@ -92,7 +122,7 @@ class ActivationMeter:
                 self._users[pointer] -= 1
                 if not self._users[pointer]:
                     del self._users[pointer]
-                    self._now -= size
+                    self._add(pointer, -size)
 
 
 class _Held:
@@ -160,6 +190,7 @@ def measure_memory(step: Callable[[], object], model: torch.nn.Module) -> Memory
         gradients=seen.gradients,
         optimizer_state=stored_bytes(state, without=weights),
         activations=meter.peak,
+        weight_copies=meter.copies_peak,
     )
 
 
@@ -182,6 +213,10 @@ def stored_bytes(tensors: Iterable[torch.Tensor], without: Iterable[torch.Tensor
     left_out = {storage.data_ptr() for tensor in without for storage in _storages(tensor)}
     sizes = {storage.data_ptr(): storage.nbytes() for tensor in tensors for storage in _storages(tensor)}
     return sum(size for pointer, size in sizes.items() if pointer not in left_out)
+
+
+def _pointers(tensor: torch.Tensor) -> set[int]:
+    return {storage.data_ptr() for storage in _storages(tensor)}
 
 
 def _storages(tensor: torch.Tensor) -> list[torch.UntypedStorage]:

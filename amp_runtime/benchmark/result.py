@@ -67,7 +67,7 @@ class AmpBenchmark:
     Args:
         speedup: FP32's time per step over AMP's.
         memory_reduction: share of the activations kept for backward that AMP saves; negative where it keeps more.
-        whole_reduction: the same of weights, gradients, optimizer state and activations together.
+        whole_reduction: the same of weights, gradients, optimizer state, activations and copies of weights together.
         accuracy_difference: AMP's validation accuracy less FP32's, after the same budget from the same seeds.
         loss_difference: the same of the validation loss.
         blocks: the raw times; `first` is FP32, `second` AMP.
@@ -139,6 +139,7 @@ def _mode(mode: ModeResult) -> dict[str, Scalar]:
         "gradient_bytes": memory.gradients,
         "optimizer_state_bytes": memory.optimizer_state,
         "activation_bytes": memory.activations,
+        "weight_copy_bytes": memory.weight_copies,
         "whole_bytes": memory.whole,
     }
     if memory.allocator_peak is not None:
@@ -155,6 +156,7 @@ _LABELS = {
     "gradient_bytes": "gradients, bytes",
     "optimizer_state_bytes": "optimizer state, bytes",
     "activation_bytes": "activations for backward, bytes",
+    "weight_copy_bytes": "copies of weights for backward, bytes",
     "whole_bytes": "all of it, bytes",
     "allocator_peak_bytes": "peak of the allocator, bytes",
     "loss": "validation loss (mean)",

@@ -23,10 +23,20 @@ def test_every_kind_of_memory_is_what_arithmetic_says():
     assert found.allocator_peak is None
 
 
-def test_under_autocast_halves_are_kept_and_so_is_the_copy_of_a_weight():
-    found = use(make_step(Bf16Policy()), batches(1))
-    assert found.activations == 2 * (4 * 8 + 4 * 16 + 16) + 4 * (4 + 4)
-    assert found.weights == use(make_step(), batches(1)).weights
+def test_under_autocast_halves_are_kept_and_copies_of_weights_are_counted_apart():
+    found, exact = use(make_step(Bf16Policy()), batches(1)), use(make_step(), batches(1))
+    assert found.activations == 2 * (4 * 8 + 4 * 16) + 4 * (4 + 4)
+    assert (found.weight_copies, exact.weight_copies) == (2 * 16, 0)  # the first weight's is not needed for backward
+    assert found.whole == 3 * exact.weights + found.activations + found.weight_copies
+
+
+def test_a_compiled_model_is_measured_too():
+    step = make_step(Bf16Policy())
+    plain = use(make_step(Bf16Policy()), batches(1))
+    step.model.compile(backend="aot_eager")
+    found = use(step, batches(1))
+    assert found.weights == plain.weights
+    assert found.activations + found.weight_copies >= plain.activations
 
 
 def test_adam_keeps_two_moments_and_a_counter_for_each_parameter():
