@@ -31,7 +31,8 @@ def backward_outside_autocast() -> AbstractContextManager[object]:
     (`torch._functorch.config.backward_pass_autocast = "same_as_forward"`). Training code, ours too, closes autocast
     before `backward()`, so operations that the model keeps in float32 would get half-precision gradients: measured
     with torch 2.13, relative difference 2.6e-3 under bfloat16 (pytorch#153044, rule AMP601). The setting counts when
-    the graph is traced, which is in the first call with new shapes.
+    the graph is traced, which is in the first call with new shapes. `TrainingStep` enters this context where its model
+    or a part of it is compiled; an objective that calls something else compiled enters it by itself.
 
     A version of PyTorch without the setting gets no context, and its compiled backward pass keeps autocast.
     """
