@@ -1,1 +1,141 @@
-"""Mixed-precision training for PyTorch: capability, precision policies, a correct step, a loop, instruments."""
+"""Mixed-precision training for PyTorch: capability, precision policies, a correct step, a loop, instruments.
+
+Every name below loads its module, and with it torch, when it is first asked for; importing the package loads neither.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from amp_runtime.batches import cast_floating, move_to
+    from amp_runtime.benchmark.compare import benchmark_amp
+    from amp_runtime.benchmark.requirements import Requirements
+    from amp_runtime.benchmark.result import AmpBenchmark
+    from amp_runtime.benchmark.subjects import ModelSubject
+    from amp_runtime.callbacks import Callback
+    from amp_runtime.capability import Capability, DtypeSupport, capability_of
+    from amp_runtime.checkpoint import load_checkpoint, load_weights, read_info, save_checkpoint
+    from amp_runtime.checkpoint_files import CheckpointError
+    from amp_runtime.config import AmpConfig, LossScaling
+    from amp_runtime.config_table import ConfigError
+    from amp_runtime.device import available_devices, best_device
+    from amp_runtime.ema import ExponentialMovingAverage
+    from amp_runtime.float32 import float32_products
+    from amp_runtime.history import EpochRecord, History, StepRecord
+    from amp_runtime.loop import fit
+    from amp_runtime.metrics import Metrics, evaluate
+    from amp_runtime.objective import Outcome, classification
+    from amp_runtime.policy import Bf16Policy, Fp16Policy, Fp32Policy, policy_for
+    from amp_runtime.precision import EffectivePrecision, Precision, compute_effective_precision, effective_precision
+    from amp_runtime.scaling import LossScaler, ScaleCollapseError
+    from amp_runtime.step import NonFinite, NonFiniteError, StepOptions, StepReport, TrainingStep
+
+__all__ = [
+    "AmpBenchmark",
+    "AmpConfig",
+    "Bf16Policy",
+    "Callback",
+    "Capability",
+    "CheckpointError",
+    "ConfigError",
+    "DtypeSupport",
+    "EffectivePrecision",
+    "EpochRecord",
+    "ExponentialMovingAverage",
+    "Fp16Policy",
+    "Fp32Policy",
+    "History",
+    "LossScaler",
+    "LossScaling",
+    "Metrics",
+    "ModelSubject",
+    "NonFinite",
+    "NonFiniteError",
+    "Outcome",
+    "Precision",
+    "Requirements",
+    "ScaleCollapseError",
+    "StepOptions",
+    "StepRecord",
+    "StepReport",
+    "TrainingStep",
+    "available_devices",
+    "benchmark_amp",
+    "best_device",
+    "capability_of",
+    "cast_floating",
+    "classification",
+    "compute_effective_precision",
+    "effective_precision",
+    "evaluate",
+    "fit",
+    "float32_products",
+    "load_checkpoint",
+    "load_weights",
+    "move_to",
+    "policy_for",
+    "read_info",
+    "save_checkpoint",
+]
+
+_HOME_OF = {
+    "AmpBenchmark": "benchmark.result",
+    "AmpConfig": "config",
+    "Bf16Policy": "policy",
+    "Callback": "callbacks",
+    "Capability": "capability",
+    "CheckpointError": "checkpoint_files",
+    "ConfigError": "config_table",
+    "DtypeSupport": "capability",
+    "EffectivePrecision": "precision",
+    "EpochRecord": "history",
+    "ExponentialMovingAverage": "ema",
+    "Fp16Policy": "policy",
+    "Fp32Policy": "policy",
+    "History": "history",
+    "LossScaler": "scaling",
+    "LossScaling": "config",
+    "Metrics": "metrics",
+    "ModelSubject": "benchmark.subjects",
+    "NonFinite": "step",
+    "NonFiniteError": "step",
+    "Outcome": "objective",
+    "Precision": "precision",
+    "Requirements": "benchmark.requirements",
+    "ScaleCollapseError": "scaling",
+    "StepOptions": "step",
+    "StepRecord": "history",
+    "StepReport": "step",
+    "TrainingStep": "step",
+    "available_devices": "device",
+    "benchmark_amp": "benchmark.compare",
+    "best_device": "device",
+    "capability_of": "capability",
+    "cast_floating": "batches",
+    "classification": "objective",
+    "compute_effective_precision": "precision",
+    "effective_precision": "precision",
+    "evaluate": "metrics",
+    "fit": "loop",
+    "float32_products": "float32",
+    "load_checkpoint": "checkpoint",
+    "load_weights": "checkpoint",
+    "move_to": "batches",
+    "policy_for": "policy",
+    "read_info": "checkpoint",
+    "save_checkpoint": "checkpoint",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
