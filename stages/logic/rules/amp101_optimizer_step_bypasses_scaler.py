@@ -179,7 +179,7 @@ def check(event: Stepped) -> Iterator[Problem]:
         why="Only scaler.step() skips the update of a batch whose gradients overflowed, and unscales what it applies.",
         remedy=f"Write `scaler.step({label})`, and `scaler.update()` once after it.",
         related=tuple((site, "scaled backward") for site in held.backwards[-1:]),
-        suspicion=flags_disagree(event.state) or _has_its_own_step(event),
+        suspicion=flags_disagree(event.state) or _has_its_own_step(event) or _may_be_unscaled(event),
     )
 
 
@@ -195,6 +195,17 @@ def _checked_by_hand(event: Stepped, held: Held) -> bool:
 def _has_its_own_step(event: Stepped) -> bool:
     """Say whether the project wrote the optimizer: its step may unscale."""
     return event.optimizer.site is not None and "." not in event.optimizer.cls
+
+
+def _may_be_unscaled(event: Stepped) -> bool:
+    """Say whether the scaler has stepped an optimizer since the backward that may have the same parameters."""
+    state, own = event.state, event.optimizer.owners
+    others = [key for key in state.protocol.optimizers() if key != event.optimizer.key]
+    return any(
+        state.protocol.grads(key).stepped_at is not None
+        and (not own or not state.known[key].owners or bool(own & state.known[key].owners))
+        for key in others
+    )
 
 
 CHECKS = {Stepped: check}
