@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: verify test lint benchmark rules gpu clean
+.PHONY: verify test lint benchmark rules api gpu clean
 
 verify: $(STAMP)
 	$(BIN)/verify T035
@@ -21,6 +21,9 @@ benchmark: $(STAMP)
 
 rules: $(STAMP)
 	$(BIN)/python -m reports.rule_pages docs/rules
+
+api: $(STAMP)
+	$(BIN)/python -m reports.api_page amp_runtime docs/api.md
 
 gpu: $(STAMP)
 	$(BIN)/pytest -m gpu
