@@ -36,7 +36,8 @@ _BORROWED = re.compile(rb"type_as\(|dtype ?= ?(?!torch\.)[\w.]+\.dtype|\.to\([\w
 _NAMES_OF_NUMBERS = re.compile(rb"(?i:eps|tiny|smooth|neg|inf|min|max|mask|fill|large|big|huge|value|replace)")
 _DERIVED = re.compile(rb"class \w+\(.*Function\)")
 _CALLED = re.compile(rb"binary_cross_entropy\(|BCELoss\(")
-_AFTER_ARANGE = 160  # bytes in which a call of arange and its cast end
+_OF_SELF = re.compile(rb",\s*self\.\w+\s*[,)]")
+_AFTER = 160  # bytes in which such a call ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,9 +117,17 @@ def _angles(data: bytes) -> Iterator[int]:
 def _ranges(data: bytes) -> Iterator[int]:
     at = data.find(b"arange(")
     while at >= 0:
-        if _BORROWED.search(data, at, at + _AFTER_ARANGE):
+        if _BORROWED.search(data, at, at + _AFTER):
             yield data.count(b"\n", 0, at) + 1
         at = data.find(b"arange(", at + 1)
+
+
+def _choices(data: bytes) -> Iterator[int]:
+    at = data.find(b"torch.where(")
+    while at >= 0:
+        if _OF_SELF.search(data, at, at + _AFTER):
+            yield data.count(b"\n", 0, at) + 1
+        at = data.find(b"torch.where(", at + 1)
 
 
 def _functions(data: bytes) -> Iterator[int]:
@@ -150,6 +159,7 @@ _LOOKS: tuple[tuple[tuple[bytes, ...], Callable[[bytes], Iterator[int]]], ...] =
     ((b"1-1e", b"1 - 1e", b"1.0 - 1e", b"1. - 1e", b"0.99999"), _ceilings),
     *_ANYWHERE,
     ((b"arange(",), _ranges),
+    ((b"torch.where(",), _choices),
     ((b"Function)",), _functions),
     ((b"binary_cross_entropy(", b"BCELoss("), _entropies),
 )

@@ -69,6 +69,31 @@ RULE = RuleInfo(
                     accelerator.backward(loss)
                     optimizer.step()
         """),
+        Bad("""
+            import torch
+
+            def settings(device: torch.device):
+                dtype = torch.bfloat16 if device.type == "cpu" else torch.float16
+                device_type = "cuda" if device.type == "cuda" else "cpu"  # expect: AMP209
+                return dtype, device_type
+
+            def loss_of(net, x):
+                dtype, device_type = settings(x.device)
+                with torch.autocast(device_type, dtype=dtype):
+                    return net(x).mean()
+        """),
+        Good("""
+            import torch
+
+            def settings(device: torch.device):
+                dtype = torch.bfloat16 if device.type == "cpu" else torch.float16
+                return dtype, device.type
+
+            def loss_of(net, x):
+                dtype, device_type = settings(x.device)
+                with torch.autocast(device_type, dtype=dtype):
+                    return net(x).mean()
+        """),
         Good("""
             import torch
 
@@ -118,6 +143,7 @@ _TYPES = ("cuda", "mps", "xpu", "mtia", "hpu", "npu")
 
 def inspect(view: View) -> Iterator[Problem]:
     """Report device objects, literal types that differ from every move in the function, and types fixed too early."""
+    yield from _two_kinds(view)
     for seen in made_contexts(view):
         device = argument(view, seen, "device_type")
         if device is not None and _is_device_object(view, device, seen.scope):
@@ -131,6 +157,28 @@ def inspect(view: View) -> Iterator[Problem]:
             yield _of_region(view, region, found.pop(), moves)
         elif not found and _is_fixed(region) and any(_may_be_any(view, one) for one in moves):
             yield _of_runtime(view, region)
+
+
+def _two_kinds(view: View) -> Iterator[Problem]:
+    """Report `"cuda" if device.type == "cuda" else "cpu"`: a device has more types than these."""
+    for node in ast.walk(view.module.tree) if view.mentions('else "cpu"') or view.mentions("else 'cpu'") else ():
+        match node:
+            case ast.Assign(
+                targets=[ast.Name(id=name)],
+                value=ast.IfExp(
+                    test=ast.Compare(left=ast.Attribute(attr="type") as asked, ops=[ast.Eq()]),
+                    body=ast.Constant(value="cuda"),
+                    orelse=ast.Constant(value="cpu"),
+                ) as choice,
+            ) if re.search(r"device|autocast|amp", name):
+                yield Problem(
+                    place=view.place(choice),
+                    message=f"autocast is turned on for the CPU where `{ast.unparse(asked)}` is another accelerator's",
+                    why="There the context casts nothing, and nothing says so.",
+                    remedy=f"Take the type as it is: `{ast.unparse(asked)}`.",
+                    severity=Severity.INFO,
+                    suspicion=True,
+                )
 
 
 def _of_object(view: View, device: ast.expr) -> Problem:

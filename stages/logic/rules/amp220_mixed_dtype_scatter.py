@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from stages._source.program.origins import resolve_bindings
 from stages._source.program.scopes import own_nodes
 from stages.logic.half_values import half_values, is_half
 from stages.logic.problems import Problem
 from stages.logic.regions import Regions
+from stages.logic.versions import shown
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:
@@ -50,6 +52,50 @@ RULE = RuleInfo(
                     buffer[keep > 0] = y  # expect: AMP220
                 return buffer
         """),
+        Bad("""
+            # --- requirements.txt
+            torch>=1.10
+
+            # --- model.py
+            import torch
+            from torch import nn
+
+            class Unet(nn.Module):
+                def __init__(self, dim):
+                    super().__init__()
+                    self.to_cond = nn.Linear(dim, dim)
+                    self.null = nn.Parameter(torch.randn(1, dim))
+
+                def forward(self, embed, keep):
+                    tokens = self.to_cond(embed)
+                    return torch.where(keep, tokens, self.null)  # expect: AMP220
+
+                @torch.cuda.amp.autocast()
+                def loss(self, embed, keep):
+                    return self(embed, keep).mean()
+        """),
+        Good("""
+            # --- requirements.txt
+            torch>=2.0
+
+            # --- model.py
+            import torch
+            from torch import nn
+
+            class Unet(nn.Module):
+                def __init__(self, dim):
+                    super().__init__()
+                    self.to_cond = nn.Linear(dim, dim)
+                    self.null = nn.Parameter(torch.randn(1, dim))
+
+                def forward(self, embed, keep):
+                    tokens = self.to_cond(embed)
+                    return torch.where(keep, tokens, self.null)
+
+                @torch.cuda.amp.autocast()
+                def loss(self, embed, keep):
+                    return self(embed, keep).mean()
+        """),
         Good("""
             import torch
 
@@ -70,6 +116,8 @@ RULE = RuleInfo(
         """),
     ),
 )
+_PROMOTING = (1, 12)  # the release in which `where` began to promote
+_LAYERS = frozenset(["torch.nn.Linear", "torch.nn.LazyLinear", "torch.nn.Sequential", "torch.nn.Conv2d"])
 _SOURCES = {"index_add_": 2, "index_copy_": 2, "scatter_": 2, "scatter_add_": 2, "masked_scatter_": 1}
 _BUFFERS = frozenset(["torch.zeros", "torch.ones", "torch.empty"])
 
@@ -86,6 +134,44 @@ def inspect(view: View) -> Iterator[Problem]:
                 certain = _certainty(view, source, region.scope, known)
                 if certain is not None and _is_full(view, buffer, region.scope) and regions.around(node) is region:
                     yield _problem(view, region, node, buffer, certain=certain)
+
+
+def suspect(view: View) -> Iterator[Problem]:
+    """Report `torch.where` of what a layer gives and a parameter where the project admits a torch that cannot do it."""
+    least = view.torch.least
+    if least is None or least >= _PROMOTING:
+        return
+    for seen in view.calls():
+        match seen.node:
+            case ast.Call(args=[_, first, second]) as call if "torch.where" in view.origins(call.func, seen.scope):
+                made, other = (first, second) if _is_parameter(view, second, seen.scope) else (second, first)
+                if _is_parameter(view, other, seen.scope) and _is_of_layer(view, made, seen.scope):
+                    yield Problem(
+                        place=view.place(call),
+                        message=f"`{ast.unparse(made)}` is half under a caller's autocast, `{ast.unparse(other)}` fp32",
+                        why=f"torch {shown(least)}, which this project admits, raises: `where` converts since 1.12.",
+                        remedy=f"Cast the parameter: `{ast.unparse(other)}.to({ast.unparse(made)}.dtype)`.",
+                    )
+
+
+def _is_parameter(view: View, node: ast.expr, scope: Scope) -> bool:
+    return isinstance(node, ast.Attribute) and any(
+        isinstance(binding.value, ast.Call) and "torch.nn.Parameter" in view.origins(binding.value.func, binding.scope)
+        for binding in resolve_bindings(view.project, node, scope)
+    )
+
+
+def _is_of_layer(view: View, node: ast.expr, scope: Scope) -> bool:
+    """Say whether a local is what a linear layer, or a chain of layers, gives."""
+    return isinstance(node, ast.Name) and any(
+        isinstance(binding.value, ast.Call)
+        and any(
+            isinstance(part, ast.Call) and bool(view.origins(part.func, made.scope) & _LAYERS)
+            for made in resolve_bindings(view.project, binding.value.func, binding.scope)
+            for part in (ast.walk(made.value) if made.value is not None else ())
+        )
+        for binding in resolve_bindings(view.project, node, scope)
+    )
 
 
 def _problem(view: View, region: Region, node: ast.AST, buffer: str, *, certain: bool) -> Problem:
