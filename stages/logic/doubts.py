@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from stages.logic.watch import Watchers
     from verifier.api import Finding, RuleInfo, SourceFile
 
+# what prepares data, or shows and measures what comes out, runs where no autocast is on
+_BESIDE = re.compile(
+    r"feature_extraction|image_process|preprocess|datasets?\b|convert|metrics?\b|plot|visuali[sz]|export|onnx"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doubting:
@@ -43,7 +49,7 @@ def doubtful(doubting: Doubting, watching: Watchers, known: Mapping[str, RuleInf
     judges, inspections = watching.suspecting(spoken), watching.suspicions if spoken.low else ()
     found = {(item.rule, item.location.path, item.symbol) for item in doubting.found}
     for file in doubting.files:
-        if file.data is None or is_test_file(file.path):
+        if file.data is None or is_test_file(file.path) or _BESIDE.search(file.path):
             continue
         lines = suspicious_lines(file.data, spoken)
         module = dtypes.project.module(file.path) if lines else None

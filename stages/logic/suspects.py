@@ -22,9 +22,9 @@ _FLOAT16_WORDS = (
 )
 _FLOAT16 = re.compile(rb"(?<!b)float16|\bautocast\(\s*(?:device_type\s*=\s*)?[\"']cuda[\"']\s*[,)](?!\s*dtype)")
 _BFLOAT16_WORDS = (b"autocast", b"bfloat16", b"bf16")
-_PURE_WORDS = (b".half()", b"opt_level", b"FP16", b"deepspeed", b"torch_dtype=torch.float16", b"to(torch.float16)")
+_PURE_WORDS = (b"opt_level", b"FP16_", b"network_to_half", b"deepspeed")
 
-_BIG = rb"(?:\d(?:\.\d*)?[eE]\+?(?:[5-9]|[1-3]\d)\b|\b\d{6,}|finfo\(torch\.float(?:32)?\))"
+_BIG = rb"(?:\d(?:\.\d*)?[eE]\+?(?:[5-9]|[1-3]\d)\b|\b\d{6,}|(?:torch\.)?finfo\(torch\.float(?:32)?\))"
 _TINY = rb"\d(?:\.\d*)?[eE]-(?:[89]|0[89]|[1-4]\d)\b|finfo\(torch\.float(?:32)?\)\.(?:tiny|smallest_normal)"
 _FILLED = re.compile(rb"masked_fill|replace_masked|torch\.where|clamp|softmax|\bpad\(|full|[-+*=] ?\(?[-+]?" + _BIG)
 _GUARDED = re.compile(rb"\+ ?\(?(?:" + _TINY + rb")|clamp|clip|max")
@@ -34,6 +34,7 @@ _NEARLY_ONE = re.compile(rb"1(?:\.0*)? ?- ?1?\.?\d*e-|0\.99999")
 _PRODUCTS = re.compile(rb"einsum|matmul|\bbmm\(|\bmm\(| @ ")
 _BORROWED = re.compile(rb"type_as\(|dtype ?= ?(?!torch\.)[\w.]+\.dtype|\.to\([\w.]+\.dtype")
 _NAMES_OF_NUMBERS = re.compile(rb"(?i:eps|tiny|smooth|neg|inf|min|max|mask|fill|large|big|huge|value|replace)")
+_LOG = re.compile(rb"\blog\([^#\n]*\b(?:sigmoid|softmax)\(|(?:sigmoid|softmax)\([^#\n]*\)\.log\(")
 _DERIVED = re.compile(rb"class \w+\(.*Function\)")
 _CALLED = re.compile(rb"binary_cross_entropy\(|BCELoss\(")
 _OF_SELF = re.compile(rb",\s*self\.\w+\s*[,)]")
@@ -130,6 +131,10 @@ def _choices(data: bytes) -> Iterator[int]:
         at = data.find(b"torch.where(", at + 1)
 
 
+def _logarithms(data: bytes) -> Iterator[int]:
+    yield from _where(data, (b"sigmoid(", b"softmax("), _LOG)
+
+
 def _functions(data: bytes) -> Iterator[int]:
     yield from _where(data, (b"Function)",), _DERIVED)
 
@@ -160,6 +165,7 @@ _LOOKS: tuple[tuple[tuple[bytes, ...], Callable[[bytes], Iterator[int]]], ...] =
     *_ANYWHERE,
     ((b"arange(",), _ranges),
     ((b"torch.where(",), _choices),
+    ((b"sigmoid(", b"softmax("), _logarithms),
     ((b"Function)",), _functions),
     ((b"binary_cross_entropy(", b"BCELoss("), _entropies),
 )

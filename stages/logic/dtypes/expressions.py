@@ -48,7 +48,7 @@ def _infer(reading: Reading, node: ast.expr) -> Known:
             return _combined(reading, node, infer(reading, left), op, infer(reading, right))
         case ast.UnaryOp(operand=operand):
             inner = infer(reading, operand)
-            return BOOL if isinstance(node.op, ast.Not) else inner.plain()
+            return BOOL if isinstance(node.op, ast.Not | ast.Invert) else inner.plain()
         case ast.Compare(left=left, comparators=others):
             for part in (left, *others):
                 infer(reading, part)

@@ -52,8 +52,10 @@ def number_of(project: Project, node: ast.expr, scope: Scope, depth: int = 0) ->
             return _computed(
                 number_of(project, left, scope, depth + 1), op, number_of(project, right, scope, depth + 1)
             )
-        case ast.Call(func=ast.Name(id="float"), args=[ast.Constant(value=str() | int() | float() as text)]):
+        case ast.Call(func=ast.Name(id="float"), args=[ast.Constant(value=str() as text)]):
             return _parsed(text)
+        case ast.Call(func=ast.Name(id="float"), args=[inner]):
+            return number_of(project, inner, scope, depth + 1)
         case ast.Name(id=name):
             owner = scope.owner_of(name)
             return None if owner is None else _bound(project, owner.bindings.get(name, ()), depth)

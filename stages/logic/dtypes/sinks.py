@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from stages._source.program.kinds import last_name
 from stages._source.program.origins import origins
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _LOGARITHMS = ("log", "log2", "log10")
 _AT_ZERO = (*_LOGARITHMS, "sqrt", "rsqrt", "reciprocal")
+_DIVISIONS = ("div", "div_", "divide", "true_divide")
 _WAVES = ("sin", "cos")
 
 
@@ -23,6 +25,8 @@ def guarded(project: Project, unit: Unit) -> Iterator[tuple[ast.expr, Known]]:
     for node in list(unit.known):
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
             yield node.right, unit.at(node.right)
+        elif isinstance(node, ast.Call) and node.args and last_name(node.func) in _DIVISIONS:
+            yield node.args[-1], unit.at(node.args[-1])
     for _, node, known in _operands(project, unit, _AT_ZERO):
         yield node, known
 

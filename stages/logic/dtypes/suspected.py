@@ -10,8 +10,8 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from stages._source.program.scopes import Function, parameters, self_class
-from stages.logic.dtypes.known import BOOL, NOWHERE, Known, Region
+from stages._source.program.scopes import Function, own_nodes, parameters, self_class
+from stages.logic.dtypes.known import BOOL, NOWHERE, NUMBER, Known, Region
 from stages.logic.dtypes.program import Dtypes
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _NO_FLOATS = re.compile(
     r"(?:.*_)?(?:mask\w*|ids?|idx|index|indices|labels?|targets?|gt\w*|y|lengths?|lens?|positions?|pos|timesteps?|t|steps?"
     r"|device|dtype|dim|dims|axis|axes|shape|size|num\w*|n|k|i|j|eps\w*|scale|temperature|tau|training|reduction|name"
-    r"|config|cfg|args|kwargs|path|seed|rank|epoch|lr|alpha|beta\d?|gamma|margin|value|fill_value|theta|base|min\w*|max\w*)"
+    r"|config|cfg|args|kwargs|path|seed|rank|epoch|lr|alpha|beta\d?|gamma|margin|values?|fill_value|adv\w*|returns?|rewards?|theta|base|min\w*|max\w*)"
 )
 _MASKS = re.compile(r"(?!at)(?:.*_)?masks?")  # an attention mask may as well be what is added to the scores
 _TENSORS = re.compile(r"\b(?:Float|Half|Cuda)?Tensor\b|FloatTensor")
@@ -88,8 +88,26 @@ def _given(scope: Scope, seen: dict[str, Known], spoken: Spoken) -> dict[str, Kn
         elif _MASKS.fullmatch(name):
             given[name] = BOOL
         elif _may_be_half(argument, default) and self_class(scope, name) is None:
-            given[name] = half
+            given[name] = half if _is_tensor(node, name) else NUMBER
     return given
+
+
+def _is_tensor(function: Function, name: str) -> bool:
+    """Say whether a function does more with a parameter than arithmetic, which a Python number would stand as well."""
+    for node in own_nodes(function.body):
+        match node:
+            case ast.Attribute(value=part) | ast.Subscript(value=part) | ast.BinOp(op=ast.MatMult(), left=part):
+                found = [part]
+            case ast.BinOp(op=ast.MatMult(), right=part):
+                found = [part]
+            case ast.Call(args=args):
+                found = [item.left if isinstance(item, ast.BinOp) else item for item in args]
+                found += [item.right for item in args if isinstance(item, ast.BinOp)]
+            case _:
+                continue
+        if any(isinstance(part, ast.Name) and part.id == name for part in found):
+            return True
+    return False
 
 
 def _may_be_half(argument: ast.arg, default: ast.expr | None) -> bool:

@@ -231,7 +231,12 @@ def suspect(view: View) -> Iterator[Problem]:
         forward = function.forward
         if forward.by is not None or not _is_open(function, lambda method: works(view, method)):
             continue
-        if saves(forward) and all(regions.around(seen.node) is None for seen in applications(view, function)):
+        asks = any(_asks_for_types(method) for method in (forward, function.backward))
+        if (
+            not asks
+            and saves(forward)
+            and all(regions.around(seen.node) is None for seen in applications(view, function))
+        ):
             yield Problem(
                 place=view.place(forward.node),
                 message=f"{function.name} computes in both directions without custom_fwd and custom_bwd",
@@ -250,6 +255,15 @@ def _is_open(function: CustomFunction, works: Callable[[Declared], bool] = multi
 
 def _sees_to_types(method: Declared) -> bool:
     return any(isinstance(node, ast.Attribute) and node.attr in _CASTS for node in own_nodes(method.node.body))
+
+
+def _asks_for_types(method: Declared) -> bool:
+    """Say whether a method insists on a dtype, or is written for one."""
+    return any(
+        (isinstance(node, ast.Assert) and "dtype" in ast.unparse(node))
+        or (isinstance(node, ast.Attribute) and node.attr in ("float16", "bfloat16"))
+        for node in own_nodes(method.node.body)
+    )
 
 
 def _applied_in(view: View, function: CustomFunction, regions: Regions) -> Region | None:

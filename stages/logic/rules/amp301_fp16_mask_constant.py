@@ -198,6 +198,7 @@ _SCORES = re.compile(
     r"(?:\w*_)?(?:scores?|attns?|atts?|attention|logits?|energy|energies|sim|dots?|qk|attn_mask|bias)\d*"
 )
 _RAISING = {"masked_fill": 1, "masked_fill_": 1, "clamp": 0, "clamp_": 0, "clip": 0, "pad": -1, "fill_": 0}
+_MADE_LIKE = ("full_like", "new_full", "where")
 _SILENT = "Where float16 cannot hold the number, it becomes infinite: softmax of a row that is masked whole is NaN."
 SUSPECTS = "float16"
 _REMEDY = "Write `torch.finfo(scores.dtype).min` or `float('-inf')`, or mask after `.float()`."
@@ -210,6 +211,7 @@ def judge(project: Project, unit: Unit) -> Iterator[Problem]:
             yield from _filled(project, unit, node)
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub | ast.Mult):
             yield from _added(project, unit, node)
+    yield from _added_in_place(project, unit)
     for target, value in unit.stores.items():
         if _is_half(unit, target.value) and _too_large(project, unit, value):
             yield _problem(unit, value, target.value, raises=False)
@@ -218,6 +220,9 @@ def judge(project: Project, unit: Unit) -> Iterator[Problem]:
 def _filled(project: Project, unit: Unit, call: ast.Call) -> Iterator[Problem]:
     func = call.func
     name = func.attr if isinstance(func, ast.Attribute) else func.id if isinstance(func, ast.Name) else ""
+    if name in _MADE_LIKE:
+        yield from _made_like(project, unit, call)
+        return
     if name not in _RAISING:
         if unit.suspected and call.args and (_is_half(unit, call.args[0]) or not unit.at(call.args[0]).dtype):
             yield from _handed(project, unit, call)
@@ -232,6 +237,29 @@ def _filled(project: Project, unit: Unit, call: ast.Call) -> Iterator[Problem]:
     for value in values:
         if _too_large(project, unit, value):
             yield _problem(unit, value, tensor, raises=True)
+
+
+def _made_like(project: Project, unit: Unit, call: ast.Call) -> Iterator[Problem]:
+    """Report a number that a new tensor, or a choice between a tensor and that number, is to hold."""
+    if unit.at(call).dtype != "float16":
+        return
+    for value in [*call.args, *(item.value for item in call.keywords)]:
+        if _too_large(project, unit, value):
+            yield _problem(unit, value, call, raises=False)
+
+
+def _added_in_place(project: Project, unit: Unit) -> Iterator[Problem]:
+    """Report `scores += (1 - mask) * -1e9`: whatever the right side is, the sum is float16."""
+    for node in own_nodes(unit.scope.node.body) if isinstance(unit.scope.node, Function) else ():
+        match node:
+            case ast.AugAssign(target=target, op=ast.Add() | ast.Sub(), value=ast.BinOp(op=ast.Mult()) as value):
+                for factor in (value.left, value.right):
+                    if (
+                        _is_half(unit, target)
+                        and unit.at(value).dtype != "float16"
+                        and _too_large(project, unit, factor)
+                    ):
+                        yield _problem(unit, factor, target, raises=False)
 
 
 def _handed(project: Project, unit: Unit, call: ast.Call) -> Iterator[Problem]:

@@ -48,6 +48,20 @@ RULE = RuleInfo(
             def doubtful(logits):
                 return torch.log(1 - torch.sigmoid(logits.bfloat16()))  # expect: AMP304
         """),
+        Bad("""
+            # --- losses.py
+            import torch
+
+            def ranking(better, worse):
+                return -torch.log(torch.sigmoid(better - worse)).mean()  # expect: AMP304
+
+            # --- train.py
+            import torch
+
+            def step(net, loss_of, x, scaler=torch.amp.GradScaler("cuda")):
+                with torch.autocast("cuda", dtype=torch.float16):
+                    return scaler.scale(loss_of(net(x)))
+        """),
         Good("""
             import torch
             import torch.nn.functional as F
@@ -68,7 +82,7 @@ RULE = RuleInfo(
                 return torch.log(torch.sigmoid(logits.bfloat16()))
 
             def in_float32(logits):
-                return torch.log(torch.sigmoid(logits))
+                return torch.log(torch.sigmoid(logits.float()))
         """),
     ),
 )

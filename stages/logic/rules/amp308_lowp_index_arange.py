@@ -47,6 +47,7 @@ RULE = RuleInfo(
                 return t
         """),
         Bad("""
+            import deepspeed
             import torch
 
             class Rotary(torch.nn.Module):
@@ -54,8 +55,8 @@ RULE = RuleInfo(
                     t = torch.arange(seq_len, device=x.device).type_as(self.inv_freq)  # expect: AMP308
                     return torch.outer(t, self.inv_freq)
 
-            def load(model):
-                return model.half()
+            def engine_of(model):
+                return deepspeed.initialize(model=model, config={"fp16": {"enabled": True}})[0]
         """),
         Good("""
             import torch
