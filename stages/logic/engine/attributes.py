@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from stages._source.program.origins import attribute_bindings, lineage
+from stages._source.program.origins import attribute_bindings
 from stages._source.program.scopes import Function
 from stages.logic.engine.attempt import Attempt, Choices, Frame, PathEnds
+from stages.logic.engine.kinds import is_module_class
 from stages.logic.engine.names import dotted, member
+from stages.logic.engine.records import is_default
 from stages.logic.engine.state import State
 from stages.logic.engine.values import (
     Callee,
@@ -29,7 +31,7 @@ from stages.logic.engine.values import (
 )
 
 if TYPE_CHECKING:
-    from stages._source.program.scopes import Binding, Scope
+    from stages._source.program.scopes import Binding
     from stages.logic.engine.walker import Walker
 
 _SAME = ("module", "_orig_mod")  # what DDP and torch.compile put around a model
@@ -94,6 +96,8 @@ def _of_instance(walker: Walker, attempt: Attempt, value: Instance, name: str, n
             return Callee(scope, None if static else value)
         if isinstance(binding.node, ast.ClassDef):
             return ClassValue(binding.scope.inner[binding.node])
+    if any(is_default(walker, value.scope, binding) for binding in bindings):
+        return Unknown(("attribute", value.key, name))
     values = [found for binding in bindings if (found := _anywhere(walker, value, binding)) is not None]
     telling = [found for found in values if matters(found) and found != Const(None)]
     if telling:
@@ -103,24 +107,6 @@ def _of_instance(walker: Walker, attempt: Attempt, value: Instance, name: str, n
     if not bindings and is_module_class(walker, value.scope) and name in _SAME:
         return value
     return Unknown(("attribute", value.key, name))
-
-
-def is_module_class(walker: Walker, cls: Scope) -> bool:
-    """Say whether a class of the project is a torch module."""
-    return any(name.endswith(("nn.Module", "LightningModule", "PreTrainedModel")) for name in base_names(walker, cls))
-
-
-def base_names(walker: Walker, cls: Scope) -> frozenset[str]:
-    """Return the dotted names of the library classes that a class of the project derives from."""
-    known = walker.engine.bases.get(cls)
-    if known is None:
-        found: set[str] = set()
-        for scope in lineage(walker.engine.project, cls):
-            if isinstance(scope.node, ast.ClassDef) and scope.parent is not None:
-                for base in scope.node.bases:
-                    found |= walker.engine.origins(base, scope.parent)
-        known = walker.engine.bases[cls] = frozenset(found)
-    return known
 
 
 def _anywhere(walker: Walker, value: Instance, binding: Binding) -> Value | None:
@@ -156,4 +142,4 @@ def _is_property(node: ast.FunctionDef | ast.AsyncFunctionDef, *kinds: str) -> b
     return any(name.split(".")[-1] in (kinds or ("property", "cached_property", "lazy_property")) for name in names)
 
 
-__all__ = ["Method", "attribute", "base_names", "is_module_class", "store"]
+__all__ = ["Method", "attribute", "store"]

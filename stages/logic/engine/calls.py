@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from stages._source.program.origins import lineage
 from stages._source.program.scopes import Function
 from stages.logic.engine import library, methods
-from stages.logic.engine.attributes import attribute, is_module_class
+from stages.logic.engine.attributes import attribute
 from stages.logic.engine.construct import construct
 from stages.logic.engine.given import Given
+from stages.logic.engine.kinds import is_module_class
 from stages.logic.engine.names import receiver_of
 from stages.logic.engine.values import (
     Callee,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from stages._source.program import vocabulary
 from stages._source.program.origins import lineage
 from stages._source.program.scopes import Function
-from stages.logic.engine import effects, library, methods
-from stages.logic.engine.attributes import base_names
+from stages.logic.engine import effects, library, methods, records
+from stages.logic.engine.kinds import base_names
 from stages.logic.engine.values import Callee, ClassValue, Instance, Optimizer, Params, Scaler, Scheduler, Value
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def construct(walker: Walker, attempt: Attempt, given: Given, target: ClassValue
                 walker.engine.inline(walker, attempt, given, Callee(binding.scope.inner[binding.node], instance))
                 return instance
     methods.call_unknown(walker, attempt, given, instance)
+    records.fill(walker, attempt, given, instance)
     return instance
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from stages._source.program import vocabulary
 from stages._source.program.kinds import last_name
 from stages.logic.engine import effects
-from stages.logic.engine.attributes import base_names, is_module_class
 from stages.logic.engine.contexts import enter
 from stages.logic.engine.events import Called
+from stages.logic.engine.kinds import base_names, is_module_class
 from stages.logic.engine.library import dtype_of
 from stages.logic.engine.precision import remember_cast
 from stages.logic.engine.values import (

@@ -64,6 +64,36 @@ RULE = RuleInfo(
                     clip_grad_norm_(self.model.parameters(), 1.0)  # expect: AMP103
         """),
         Bad("""
+            # --- trainer.py
+            from dataclasses import dataclass
+            import torch
+
+            @dataclass
+            class TrainerConfig:
+                grad_norm_clip: float = 1.0
+                use_amp: bool = False
+
+            class Trainer:
+                def __init__(self, config, model, optimizer):
+                    self.config, self.model, self.optimizer = config, model, optimizer
+                    if self.config.use_amp:
+                        self.scaler = torch.amp.GradScaler("cuda")
+
+                def run_batch(self, loss):
+                    if self.config.use_amp:
+                        self.scaler.scale(loss).backward()
+                        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)  # expect: AMP103
+                        self.scaler.step(self.optimizer)
+                        self.scaler.update()
+            # --- main.py
+            import torch
+            from trainer import Trainer, TrainerConfig
+
+            def main(settings, model, loss):
+                optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4)
+                Trainer(TrainerConfig(**settings["trainer"]), model, optimizer).run_batch(loss)
+        """),
+        Bad("""
             from torch.nn.utils import clip_grad_norm_
 
             class AmpWrapper:
