@@ -112,7 +112,17 @@ class AmpConfig:
 
     @property
     def enabled(self) -> bool:
+        """Whether the run uses mixed precision at all."""
         return self.precision.is_low
+
+    def as_text(self) -> str:
+        """Say in three lines what a run will do and why, for its log."""
+        rule = "none"
+        if (scaling := self.loss_scaling) is not None:
+            growth = f"times {scaling.growth_factor:g} after {scaling.growth_interval} good steps"
+            backoff = f"times {scaling.backoff_factor:g} after a skipped one"
+            rule = f"starts at {scaling.init_scale:g}, {growth}, {backoff}"
+        return f"precision: {self.precision} ({self.reason})\ndevice: {self.device}\nloss scaling: {rule}"
 
     @classmethod
     def from_dict(

@@ -70,18 +70,25 @@ def describe(device: str) -> DeviceDescription:
     if kind == "cpu":
         flags, source = _cpu_flags()
         return DeviceDescription(kind="cpu", torch_device=device, name=_cpu_name(), flags=flags, flags_source=source)
-    _refuse_absent(device, kind)
+    require_device(device)
     if kind == "mps":
         return DeviceDescription(kind="mps", torch_device=device, name=_mps_name())
     return _describe_xpu(device) if kind == "xpu" else _describe_gpu(device)
 
 
-def _refuse_absent(device: str, kind: str) -> None:
-    there = [name for name in available_devices() if name.startswith(kind)]
+def require_device(device: torch.device | str) -> None:
+    """Make sure that a device of one of `KINDS` is there; other types are not judged.
+
+    Raises:
+        ValueError: PyTorch sees no device of that type, or not so many.
+    """
+    wanted = torch.device(device)
+    if wanted.type not in KINDS:
+        return
+    there = [name for name in available_devices() if name.startswith(wanted.type)]
     if not there:
-        raise ValueError(f"{device} was asked for, but PyTorch sees no {kind.upper()} device")
-    number = torch.device(device).index or 0
-    if number >= len(there):
+        raise ValueError(f"{device} was asked for, but PyTorch sees no {wanted.type.upper()} device")
+    if wanted.type != "cpu" and (wanted.index or 0) >= len(there):
         raise ValueError(f"{device} was asked for, but there is only {', '.join(there)}")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
+from amp_runtime.device import require_device
 from amp_runtime.precision import Precision
 from amp_runtime.scaling import LossScaler
 
@@ -29,7 +30,7 @@ class Fp32Policy:
     """Train in float32: no autocast, no scaling. The base of the other two.
 
     Raises:
-        ValueError: a device whose type PyTorch has no autocast for.
+        ValueError: a device that is not there, or whose type PyTorch has no autocast for.
     """
 
     precision: ClassVar[Precision] = Precision.FP32
@@ -39,9 +40,11 @@ class Fp32Policy:
         self.device = torch.device(device)
         if not torch.amp.is_autocast_available(self.device.type):
             raise ValueError(f"PyTorch has no autocast for device type {self.device.type!r}")
+        require_device(self.device)
 
     @property
     def scaler(self) -> LossScaler | None:
+        """The loss scaler; None in fp32 and bf16, which need none."""
         return None
 
     def check(self, optimizer: Optimizer) -> None:
@@ -64,6 +67,7 @@ class Fp32Policy:
         return contextlib.nullcontext()
 
     def scale(self, loss: torch.Tensor) -> torch.Tensor:
+        """Return the 0-dim loss times the loss scale, where there is one; backward starts from it."""
         return loss
 
     def unscale(self, *optimizers: Optimizer) -> None:
@@ -82,6 +86,7 @@ class Fp32Policy:
         """Forget a step that an exception ended between `unscale` and `update`."""
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the precision, and the state of the loss scaler where there is one, for a checkpoint."""
         return {"precision": self.precision.value}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ class Precision(enum.StrEnum):
 
     @property
     def is_low(self) -> bool:
+        """Whether matrix products run in a 16-bit format."""
         return self is not Precision.FP32
 
     @property

@@ -44,7 +44,12 @@ def probe(torch_device: str, name: str) -> Probe:
         with _undisturbed(torch_device):
             return _probe_one(torch_device, name)
     except (RuntimeError, TypeError, ValueError, AssertionError) as error:  # what PyTorch raises for what it lacks
-        return Probe(works=False, detail=f"{name} failed on {torch_device}: {str(error).splitlines()[0]}")
+        return Probe(works=False, detail=f"{name} failed on {torch_device}: {_first_sentence(error)}")
+
+
+def _first_sentence(error: Exception) -> str:
+    # After it PyTorch lists every backend that has the operation.
+    return (str(error) or type(error).__name__).splitlines()[0].split(". ")[0]
 
 
 @contextlib.contextmanager

@@ -66,6 +66,16 @@ def test_the_default_is_plain_fp32():
     assert AmpConfig().loss_scaling is None
 
 
+def test_a_configuration_tells_what_it_will_do_and_why():
+    text = AmpConfig(precision=Precision.FP16, reason="asked for", loss_scaling=LossScaling(init_scale=8.0)).as_text()
+    assert text.splitlines() == [
+        "precision: fp16 (asked for)",
+        "device: cpu",
+        "loss scaling: starts at 8, times 2 after 2000 good steps, times 0.5 after a skipped one",
+    ]
+    assert AmpConfig().as_text().endswith("loss scaling: none")
+
+
 def test_auto_takes_native_bf16_and_says_why():
     config = AmpConfig.auto(capability=cpu("avx512_bf16"))
     assert config.precision is Precision.BF16

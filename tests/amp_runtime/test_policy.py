@@ -71,6 +71,14 @@ def test_a_device_without_autocast_is_refused():
         Fp32Policy("meta")
 
 
+@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("device", ["cuda:99", "xpu:99", "mps:99"])
+def test_a_device_that_is_not_there_is_refused_in_one_sentence(name, device):
+    with pytest.raises(ValueError, match=f"{device} was asked for, but") as caught:
+        POLICIES[name]().__class__(device)
+    assert len(str(caught.value).splitlines()) == 1
+
+
 CROSSINGS = [(saved, loaded) for saved in POLICIES for loaded in POLICIES if saved != loaded]
 
 
