@@ -126,3 +126,52 @@ def test_bce_is_silent_on_a_cpu_and_banned_by_the_text_on_cuda():
     assert quoted in PAGE
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert nn.functional.binary_cross_entropy(torch.sigmoid(torch.ones(2)), torch.ones(2)).isfinite()
+
+
+def test_after_144_skips_in_a_row_a_healthy_step_breaks_the_weights():
+    def weights_after(skips):
+        weight = nn.Parameter(torch.ones(2))
+        optimizer = torch.optim.SGD([weight], lr=0.1)
+        scaler = torch.amp.GradScaler("cpu", init_scale=65536.0)
+        for factor in [*[float("nan")] * skips, 1.0]:
+            optimizer.zero_grad()
+            scaler.scale((weight * factor).sum()).backward()
+            scaler.step(optimizer)
+            scaler.update()
+        return weight.detach()
+
+    assert "After 144 skips" in PAGE
+    assert weights_after(140).isfinite().all()
+    assert not weights_after(144).isfinite().any()
+
+
+def test_a_bfloat16_weight_loses_every_update_below_a_512th_of_it():
+    weights = torch.linspace(0.5, 4, 997).bfloat16()
+    assert torch.equal(weights - weights.float().div(513).bfloat16(), weights)
+    assert not torch.equal(weights - weights.float().div(250).bfloat16(), weights)
+    assert "below 1/512 of a weight" in PAGE
+
+
+def test_what_autocast_knows_on_a_gpu_is_mostly_not_what_it_knows_on_a_cpu():
+    names = torch._C._dispatch_get_all_op_names()
+    gpu, cpu = (
+        {name for name in names if torch._C._dispatch_has_kernel_for_dispatch_key(name, f"Autocast{kind}")}
+        for kind in ("CUDA", "CPU")
+    )
+    assert len(gpu & cpu) < len(gpu - cpu) + len(cpu - gpu)
+    assert len(gpu & cpu) < min(len(gpu), len(cpu)) / 2
+    assert {"aten::softmax.int", "aten::exp", "aten::pow.Tensor_Scalar", "aten::sum"} <= gpu
+    half = torch.rand(4).bfloat16()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = {value.dtype for value in (half.softmax(0), half.exp(), half.pow(2), half.sum())}
+    assert found == {torch.bfloat16}
+
+
+def test_a_float16_loss_caps_the_scale():
+    assert "caps the scale at 32,768" in PAGE
+    seen = []
+    for scale in (32768.0, 65536.0):
+        weight = nn.Parameter(torch.ones(2).half())
+        torch.amp.GradScaler("cpu", init_scale=scale).scale(weight.sum()).backward()
+        seen.append(bool(weight.grad.isfinite().all()))
+    assert seen == [True, False]
