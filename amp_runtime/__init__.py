@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from amp_runtime.activation_checkpointing import checkpoint_activations
     from amp_runtime.batches import cast_floating, move_to
     from amp_runtime.benchmark.compare import benchmark_amp
     from amp_runtime.benchmark.requirements import Requirements
@@ -16,19 +17,26 @@ if TYPE_CHECKING:
     from amp_runtime.benchmark.subjects import ModelSubject
     from amp_runtime.callbacks import Callback
     from amp_runtime.capability import Capability, DtypeSupport, capability_of
-    from amp_runtime.checkpoint import load_checkpoint, load_weights, read_info, save_checkpoint
+    from amp_runtime.checkpoint import CheckpointInfo, load_checkpoint, load_weights, read_info, save_checkpoint
     from amp_runtime.checkpoint_files import CheckpointError
     from amp_runtime.config import AmpConfig, LossScaling
     from amp_runtime.config_table import ConfigError
     from amp_runtime.device import available_devices, best_device
-    from amp_runtime.ema import ExponentialMovingAverage
+    from amp_runtime.early_stopping import EarlyStopping
+    from amp_runtime.ema import EmaWarmup, ExponentialMovingAverage
     from amp_runtime.float32 import float32_products
-    from amp_runtime.history import EpochRecord, History, StepRecord
+    from amp_runtime.history import EpochRecord, History, StepRecord, ValidationRecord
     from amp_runtime.loop import fit
     from amp_runtime.metrics import Metrics, evaluate
+    from amp_runtime.monitor import Monitor
     from amp_runtime.objective import Outcome, classification
+    from amp_runtime.penalty import distance_from_unit_norm, squared_norm, true_gradients
     from amp_runtime.policy import Bf16Policy, Fp16Policy, Fp32Policy, policy_for
     from amp_runtime.precision import EffectivePrecision, Precision, compute_effective_precision, effective_precision
+    from amp_runtime.progress import progress_callbacks
+    from amp_runtime.retention import Checkpoints, best_checkpoint, latest_checkpoint
+    from amp_runtime.run import TrainingRun
+    from amp_runtime.scale_history import ScaleChange
     from amp_runtime.scaling import LossScaler, ScaleCollapseError
     from amp_runtime.step import NonFinite, NonFiniteError, StepOptions, StepReport, TrainingStep
 
@@ -39,9 +47,13 @@ __all__ = [
     "Callback",
     "Capability",
     "CheckpointError",
+    "CheckpointInfo",
+    "Checkpoints",
     "ConfigError",
     "DtypeSupport",
+    "EarlyStopping",
     "EffectivePrecision",
+    "EmaWarmup",
     "EpochRecord",
     "ExponentialMovingAverage",
     "Fp16Policy",
@@ -51,33 +63,44 @@ __all__ = [
     "LossScaling",
     "Metrics",
     "ModelSubject",
+    "Monitor",
     "NonFinite",
     "NonFiniteError",
     "Outcome",
     "Precision",
     "Requirements",
+    "ScaleChange",
     "ScaleCollapseError",
     "StepOptions",
     "StepRecord",
     "StepReport",
+    "TrainingRun",
     "TrainingStep",
+    "ValidationRecord",
     "available_devices",
     "benchmark_amp",
+    "best_checkpoint",
     "best_device",
     "capability_of",
     "cast_floating",
+    "checkpoint_activations",
     "classification",
     "compute_effective_precision",
+    "distance_from_unit_norm",
     "effective_precision",
     "evaluate",
     "fit",
     "float32_products",
+    "latest_checkpoint",
     "load_checkpoint",
     "load_weights",
     "move_to",
     "policy_for",
+    "progress_callbacks",
     "read_info",
     "save_checkpoint",
+    "squared_norm",
+    "true_gradients",
 ]
 
 _HOME_OF = {
@@ -87,9 +110,13 @@ _HOME_OF = {
     "Callback": "callbacks",
     "Capability": "capability",
     "CheckpointError": "checkpoint_files",
+    "CheckpointInfo": "checkpoint",
+    "Checkpoints": "retention",
     "ConfigError": "config_table",
     "DtypeSupport": "capability",
+    "EarlyStopping": "early_stopping",
     "EffectivePrecision": "precision",
+    "EmaWarmup": "ema",
     "EpochRecord": "history",
     "ExponentialMovingAverage": "ema",
     "Fp16Policy": "policy",
@@ -99,33 +126,44 @@ _HOME_OF = {
     "LossScaling": "config",
     "Metrics": "metrics",
     "ModelSubject": "benchmark.subjects",
+    "Monitor": "monitor",
     "NonFinite": "step",
     "NonFiniteError": "step",
     "Outcome": "objective",
     "Precision": "precision",
     "Requirements": "benchmark.requirements",
+    "ScaleChange": "scale_history",
     "ScaleCollapseError": "scaling",
     "StepOptions": "step",
     "StepRecord": "history",
     "StepReport": "step",
+    "TrainingRun": "run",
     "TrainingStep": "step",
+    "ValidationRecord": "history",
     "available_devices": "device",
     "benchmark_amp": "benchmark.compare",
+    "best_checkpoint": "retention",
     "best_device": "device",
     "capability_of": "capability",
     "cast_floating": "batches",
+    "checkpoint_activations": "activation_checkpointing",
     "classification": "objective",
     "compute_effective_precision": "precision",
+    "distance_from_unit_norm": "penalty",
     "effective_precision": "precision",
     "evaluate": "metrics",
     "fit": "loop",
     "float32_products": "float32",
+    "latest_checkpoint": "retention",
     "load_checkpoint": "checkpoint",
     "load_weights": "checkpoint",
     "move_to": "batches",
     "policy_for": "policy",
+    "progress_callbacks": "progress",
     "read_info": "checkpoint",
     "save_checkpoint": "checkpoint",
+    "squared_norm": "penalty",
+    "true_gradients": "penalty",
 }
 
 
