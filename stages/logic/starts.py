@@ -52,10 +52,24 @@ def walk_all(engine: Engine, modules: Iterable[Module]) -> list[Walked]:
     for scope in relevant:
         if scope not in called and not _is_init(scope):
             walked.append(_longest(scope, walk(engine, scope)))
-    for scope in relevant:  # called in ways that were not walked: on no path, or too deep
-        if scope not in engine.walked and engine.relevance.direct(scope):
+    for scope in _left(engine, relevant):
+        if scope not in engine.walked:
             walked.append(_longest(scope, walk(engine, scope)))
     return walked
+
+
+def _left(engine: Engine, relevant: Iterable[Scope]) -> list[Scope]:
+    """Return what was called in ways that were not walked: on no path, too deep, or from a start that took too long.
+
+    Those that others of them call come last, so that they are seen as they are used.
+    """
+    left = [
+        scope
+        for scope in relevant
+        if scope not in engine.walked and (scope in engine.cut or engine.relevance.direct(scope))
+    ]
+    inner = {callee for scope in left for callee in engine.relevance.callees(scope)}
+    return sorted(left, key=lambda scope: scope in inner)
 
 
 def _longest(scope: Scope, ends: Iterable[State]) -> Walked:

@@ -86,6 +86,7 @@ class Engine:
         self.visits: dict[tuple[str, ast.AST], list[Visit]] = defaultdict(list)
         self.walked: set[Scope] = set()  # functions that some walk went through
         self.unfinished: list[Scope] = []  # starts that took too long
+        self.cut: set[Scope] = set()  # functions that only such starts went through
         self.starts = 0
         self.resolved: dict[str, Value] = {}
         self.globals: dict[tuple[Scope, str], Value] = {}
@@ -305,6 +306,7 @@ def walk(engine: Engine, scope: Scope) -> list[State]:
     body = node.body if isinstance(node, Function | ast.Module) else []
     walker = Walker(engine, from_test=is_test_file(module.path))
     engine.walked.add(scope)
+    walked_before = set(engine.walked)
     frame = Frame(scope, module, (scope,))
     try:
         for state in _after_init(engine, walker, scope, entry_state(engine, scope)):
@@ -317,6 +319,8 @@ def walk(engine: Engine, scope: Scope) -> list[State]:
             ends += reached
     except OutOfBudget:
         engine.unfinished.append(scope)
+        engine.cut |= engine.walked - walked_before  # not to the end, so each of them is worth a walk of its own
+        engine.walked = walked_before
     return ends
 
 
