@@ -54,12 +54,13 @@ class ModuleUnit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadUnit:
-    """One training run: `factory` is `module:name`."""
+    """One training run: `factory` is `module:name`. `on_cpu`: no accelerator is to be seen."""
 
     factory: str
     amp: bool
     steps: int
     seed: int
+    on_cpu: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +76,7 @@ class Request:
         phase_limit_s: wall-clock seconds for one import, one test, one step.
         limit_s: wall-clock seconds for the whole probe.
         flood_bytes: how much a child may print.
+        pairs: workloads whose FP32 and AMP steps are timed against each other.
         channel_fd: where records are written. lifeline_fd: reads end-of-file when the verifier is gone.
     """
 
@@ -94,6 +96,7 @@ class Request:
     modules: tuple[ModuleUnit, ...] = ()
     tests: tuple[str, ...] = ()
     workloads: tuple[WorkloadUnit, ...] = ()
+    pairs: tuple[WorkloadUnit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +209,50 @@ class Evaluated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What the harness itself saw of AMP in the steps of a workload; only `logged` is the workload's own word.
+
+    Args:
+        steps: that were begun. with_modules: in which a torch module was called.
+        under_autocast: by dtype, the steps in which a module was called under autocast to it.
+        scaled: losses that went through an enabled GradScaler. from_scale: backward passes that began at such a loss
+            with its scale as the gradient. otherwise: those that began with another.
+        scaler_steps, scaler_updates: calls of an enabled GradScaler.
+        scales: the scale of each step that had one.
+        logged: the scales in the workload's log (`loss_scales`); None where it has none.
+        cuda: PyTorch sees a CUDA device.
+    """
+
+    steps: int
+    with_modules: int
+    under_autocast: dict[str, int]
+    scaled: int
+    from_scale: int
+    otherwise: int
+    scaler_steps: int
+    scaler_updates: int
+    scales: tuple[float, ...]
+    logged: tuple[float, ...] | None
+    cuda: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paired:
+    """Steps in FP32 and under AMP, timed in turn: seconds of each block, and the ratio of FP32's to AMP's time."""
+
+    fp32_s: tuple[float, ...]
+    amp_s: tuple[float, ...]
+    amp_led: tuple[bool, ...]
+    ratio: float
+    low: float
+    high: float
+    confidence: float
+    method: str
+    device: str
+    precision: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
     """The workload does not keep its contract; `message` says which part."""
 
@@ -214,7 +261,19 @@ class Rejected:
     line: int = 1
 
 
-Item = Imported | Collected | CollectProblem | TestDone | SuiteEnd | Made | Stepped | Evaluated | Rejected
+Item = (
+    Imported
+    | Collected
+    | CollectProblem
+    | TestDone
+    | SuiteEnd
+    | Made
+    | Stepped
+    | Evaluated
+    | Observed
+    | Paired
+    | Rejected
+)
 ITEMS: dict[str, type] = {kind.__name__: kind for kind in typing.get_args(Item)}
 
 

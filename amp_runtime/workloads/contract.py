@@ -53,11 +53,15 @@ class PacedWorkload(Generic[Batch]):
         self.model = step.model
         self.precision = step.policy.precision.value
         self.training_step = step
+        self.loss_scales: list[float] = []  # what a log of this run would hold, one number per scaled step
         self._batches = batches
         self._measure = measure
 
     def step(self) -> float:
-        return self.training_step.run((next(self._batches),)).loss
+        report = self.training_step.run((next(self._batches),))
+        if (scale := report.scale) is not None:
+            self.loss_scales.append(scale)
+        return report.loss
 
     def evaluate(self) -> dict[str, float]:
         return self._measure()

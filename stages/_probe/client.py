@@ -50,6 +50,7 @@ class Work:
     modules: tuple[ModuleUnit, ...] = ()
     tests: tuple[str, ...] = ()
     workloads: tuple[WorkloadUnit, ...] = ()
+    pairs: tuple[WorkloadUnit, ...] = ()
 
 
 def run_probe(work: Work, limits: Limits, progress: Callable[[str], None] = lambda _line: None) -> ProbeReport:
@@ -158,6 +159,7 @@ class _Run:
             modules=work.modules,
             tests=work.tests,
             workloads=work.workloads,
+            pairs=work.pairs,
         )
         path = self._scratch / f"request-{secrets.token_hex(8)}.json"
         path.touch(mode=0o600)

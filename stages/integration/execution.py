@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from amp_runtime.wire import WorkloadUnit
 from stages._probe.client import Work, interpreter, run_probe
 from stages._probe.limits import DEFAULT_TIME_S, Limits, default_memory_bytes
 from stages.integration.causes import findings_of
+from stages.integration.gates import requested
 from stages.integration.import_results import NO_TORCH, judge_imports
 from stages.integration.plan import Plan, plan
 from stages.integration.suite_results import judge_tests
-from stages.integration.training_results import judge_training
+from stages.integration.timed_pairs import judge_pairs
+from stages.integration.training_results import judge_on_cpu, judge_training, used_accelerator
 from verifier.api import Location, StageError, StageOutcome
 
 if TYPE_CHECKING:
@@ -83,11 +85,25 @@ class Execution:
             for factory in factories
             for amp in (False, True)
         )
+        asked = requested(self.context.task)
+        pairs = tuple(unit for unit in units if unit.amp) if "step-times" in asked else ()
         preload = ("torch",) if todo.uses_torch else ()
         limits = self._limits(deadline, min(_LONGEST_PHASE_S, limit_s / 2))
-        report = self._probe(todo, limits, probe="workloads", workloads=units, preload=preload)
+        report = self._probe(todo, limits, probe="workloads", workloads=units, pairs=pairs, preload=preload)
         self._require_torch(todo, report, "the declared workloads need it")
-        self.judged.append(judge_training(units, report, limits, self._configuration()))
+        self.judged.append(judge_training(units, report, limits, self._configuration(), asked))
+        if pairs:
+            self.judged.append(judge_pairs(pairs, report, limits, self._configuration()))
+        if "cpu" in asked and used_accelerator(report):
+            self._training_on_cpu(todo, units, deadline, limit_s)
+
+    def _training_on_cpu(self, todo: Plan, units: tuple[WorkloadUnit, ...], deadline: float, limit_s: float) -> None:
+        self.context.progress("training the workloads again, with every accelerator hidden")
+        hidden = tuple(replace(unit, on_cpu=True) for unit in units)
+        limits = self._limits(deadline, min(_LONGEST_PHASE_S, limit_s / 2))
+        preload = ("torch",) if todo.uses_torch else ()
+        report = self._probe(todo, limits, probe="workloads", workloads=hidden, preload=preload)
+        self.judged.append(judge_on_cpu(hidden, report, limits, self._configuration()))
 
     def _probe(self, todo: Plan, limits: Limits, **work: Any) -> ProbeReport:
         context = self.context

@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from verifier.api import Task
 
 IMPORTS = "imports"
 TESTS = "tests"
-GATES: Mapping[str, str] = {
+_ALWAYS: Mapping[str, str] = {
     IMPORTS: "every module of the task can be imported first in a fresh process",
     TESTS: "the declared tests are collected, run to the end and pass",
     "fp32-path": "every workload trains in FP32: losses are finite and fall by more than 5 %",
     "amp-path": "every workload trains under AMP: losses are finite and fall by more than 5 %",
     "amp-agreement": "AMP's losses end where FP32's do, within 10 % of what FP32 learned plus 1 % of its first loss",
 }
+# What not every project has to have. A task asks for one of these by naming it in an acceptance line.
+ON_REQUEST: Mapping[str, str] = {
+    "autocast": "under AMP every training step runs modules under autocast, in FP32 none does",
+    "grad-scaler": "every FP16 run scales its losses by an enabled GradScaler, steps and updates with it",
+    "scaled-gradients": "wherever a GradScaler is at work, backward starts from its scale",
+    "loss-scale-log": "the loss scale of every step is logged, and is the one that the harness saw",
+    "amp-accuracy": "validation accuracy under AMP is within 0.01 of FP32's, after the same steps from the same seed",
+    "step-times": "steps in FP32 and under AMP are timed against each other: warmed up, in pairs, in both orders",
+    "cpu": "every workload trains on the CPU, in FP32 and under AMP",
+    "cuda": "every workload trains on a CUDA device, in FP32 and under AMP",
+}
+GATES: Mapping[str, str] = {**_ALWAYS, **ON_REQUEST}
+
+
+def requested(task: Task) -> frozenset[str]:
+    """Return the gates of `ON_REQUEST` that the task's acceptance lines name."""
+    named = {reference for criterion in task.acceptance for reference in criterion.proven_by}
+    return frozenset(name for name in ON_REQUEST if f"integration:{name}" in named)

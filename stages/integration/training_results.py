@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import typing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from amp_runtime.wire import Made, to_json
 from stages.integration.agreement import MEASURE, Agreement, agreement, decrease
+from stages.integration.amp_gates import amp_gates, device_gate
 from stages.integration.causes import Cause, Subject
 from stages.integration.endings import cause_of_probe
 from stages.integration.gates import GATES
@@ -55,9 +58,17 @@ class _Pair:
 
 
 def judge_training(
-    workloads: Sequence[WorkloadUnit], report: ProbeReport, limits: Limits, configuration: Location
+    workloads: Sequence[WorkloadUnit],
+    report: ProbeReport,
+    limits: Limits,
+    configuration: Location,
+    requested: frozenset[str] = frozenset(),
 ) -> Judged:
-    """Judge all runs. They come in pairs of one factory: FP32 first, then AMP."""
+    """Judge all runs. They come in pairs of one factory: FP32 first, then AMP.
+
+    Args:
+        requested: names of the gates that exist because the task asks for them.
+    """
     runs = [
         read_run(workload, report.units.get(str(number)), report, limits, configuration)
         for number, workload in enumerate(workloads)
@@ -67,18 +78,42 @@ def judge_training(
     if not causes and any(run.result is None for run in runs):
         subject = Subject(name="workloads", doing="training the workloads", location=configuration)
         causes += filter(None, [cause_of_probe(report, subject, limits)])
+    asked, unmet = amp_gates([(pair.fp32, pair.amp) for pair in pairs], requested)
+    if "cpu" in requested and not used_accelerator(report):
+        on_cpu, not_there = device_gate("cpu", runs)
+        asked, unmet = [*asked, *on_cpu], [*unmet, *not_there]
     gates = (
         _path_gate("fp32-path", [pair.fp32 for pair in pairs]),
         _amp_gate(pairs),
         _agreement_gate(pairs),
+        *asked,
     )
     return Judged(
         checks_run=sum(run.result is not None for run in runs),
-        causes=tuple(causes),
+        causes=(*causes, *unmet),
         gates=gates,
         facts={"workloads": [_fact(pair) for pair in pairs], **_device(runs)},
         limitations=tuple(_limitations(pairs)),
     )
+
+
+def used_accelerator(report: ProbeReport) -> bool:
+    """Whether some workload chose another device than the CPU."""
+    made = [item for unit in report.units.values() for item in unit.items if isinstance(item, Made)]
+    return any(not item.device.startswith("cpu") for item in made)
+
+
+def judge_on_cpu(
+    workloads: Sequence[WorkloadUnit], report: ProbeReport, limits: Limits, configuration: Location
+) -> Judged:
+    """Judge runs that were made again because an accelerator was used the first time."""
+    runs = [
+        read_run(workload, report.units.get(str(number)), report, limits, configuration)
+        for number, workload in enumerate(workloads)
+    ]
+    gates, causes = device_gate("cpu", runs)
+    broken = [cause for run in runs for cause in run.causes]
+    return Judged(checks_run=len(runs), causes=(*broken, *causes), gates=tuple(gates))
 
 
 def _pair(fp32: Run, amp: Run) -> _Pair:
@@ -187,7 +222,9 @@ def _fact(pair: _Pair) -> Json:
 
 
 def _run_fact(run: Run) -> Json:
+    seen = None if run.observed is None else typing.cast("Json", to_json(run.observed))
     return {
+        "observed": seen,
         "precision": run.precision,
         "losses": [json_number(loss) for loss in run.losses],
         "duration_s": round(run.result.duration_s, 3) if run.result else 0.0,

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from amp_runtime.wire import Evaluated, Made, Rejected, Stepped
+from amp_runtime.wire import Evaluated, Made, Observed, Rejected, Stepped
 from stages.integration.agreement import decrease
 from stages.integration.causes import Cause, Subject, origin_of, place, raised_text, traceback_evidence
 from stages.integration.endings import causes_of_ending
@@ -55,6 +55,7 @@ class Run:
     device: str | None
     metrics: dict[str, float]
     causes: tuple[Cause, ...]
+    observed: Observed | None = None
 
     @property
     def finished(self) -> bool:
@@ -91,6 +92,7 @@ def read_run(
         device=made.device if made else None,
         metrics=next((item.metrics for item in items if isinstance(item, Evaluated)), {}),
         causes=tuple(causes),
+        observed=next((item for item in items if isinstance(item, Observed)), None),
     )
 
 

@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-FILES = [*sorted((ROOT / "amp_runtime" / "probes").glob("*.py")), ROOT / "amp_runtime" / "wire.py"]
+SHARED = ("wire", "benchmark", "benchmark.intervals", "benchmark.pairing")  # what the library and the harness both use
+PLACES = [ROOT / "amp_runtime" / name.replace(".", "/") for name in SHARED]
+FILES = [
+    *sorted((ROOT / "amp_runtime" / "probes").glob("*.py")),
+    *(place / "__init__.py" if place.is_dir() else place.with_suffix(".py") for place in PLACES),
+]
 OF_THE_PROJECT = {"pytest"}  # imported in the child only, from the project's own environment
 
 
@@ -32,7 +37,7 @@ def test_a_file_imports_the_standard_library_and_its_neighbours_relatively(path:
         if dots == 0:
             assert name.partition(".")[0] in sys.stdlib_module_names | OF_THE_PROJECT, name
         else:
-            assert name in ({"wire"} if dots == 2 else neighbours), name
+            assert name in (SHARED if dots == 2 else neighbours), name
 
 
 def guarded(tmp_path: Path, code: str, *, root: Path | None = None) -> subprocess.CompletedProcess[str]:

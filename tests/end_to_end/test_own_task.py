@@ -1,0 +1,24 @@
+"""The task of this repository, T035: it covers all of `amp_runtime`, and each criterion rests on gates that exist."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from verifier.api import task_sources
+from verifier.config import load_config
+from verifier.plugins import load_plugins
+
+ROOT = Path(__file__).parents[2]
+PLUGINS = load_plugins()
+CONFIG = load_config(ROOT, gates={stage.name: stage.gates for stage in PLUGINS.stages}, codes=PLUGINS.rules)
+TASK = CONFIG.tasks["T035"]
+
+
+def test_it_covers_every_file_of_the_training_library():
+    covered = {file.path for file in task_sources(CONFIG, TASK).python()}
+    assert covered >= {path.relative_to(ROOT).as_posix() for path in (ROOT / "amp_runtime").rglob("*.py")}
+
+
+def test_the_eight_criteria_of_the_task_are_lines_of_its_acceptance():
+    numbers = [line.text.partition(".")[0].rstrip("ab") for line in TASK.acceptance if line.text[0].isdigit()]
+    assert sorted(set(numbers)) == [str(number) for number in range(1, 9)]
