@@ -54,7 +54,19 @@ def close(left, right, tolerance=1e-6):
 
 
 REPLICATED = ["ddp", "ddp accumulating", "ddp by size", "ddp fp16", "ddp skip"]
-SHARDED = ["fsdp", "fsdp accumulating", "fsdp accumulating each", "fsdp bf16", "fsdp fp16", "fsdp autocast"]
+SHARDED = [
+    "fsdp",
+    "fsdp by size",
+    "fsdp accumulating",
+    "fsdp accumulating each",
+    "fsdp bf16",
+    "fsdp fp16",
+    "fsdp autocast",
+    "fsdp skip",
+    "fsdp pair",
+    "hsdp",
+    "hsdp skip",
+]
 
 
 @pytest.mark.parametrize("name", REPLICATED + SHARDED)
@@ -75,8 +87,9 @@ def test_accumulation_over_ranks_equals_one_process(seen):
     assert close(seen[0]["ddp accumulating"]["weights"], alone((4, 4), accumulation=2))
 
 
-def test_ranks_with_more_examples_weigh_more(seen):
-    assert close(seen[0]["ddp by size"]["weights"], alone((3, 9), accumulation=2))
+@pytest.mark.parametrize("name", ["ddp by size", "fsdp by size"])
+def test_ranks_with_more_examples_weigh_more(seen, name):
+    assert close(seen[0][name]["weights"], alone((3, 9), accumulation=2))
 
 
 def test_gradients_are_exchanged_once_per_step(seen):
@@ -87,16 +100,17 @@ def test_they_are_exchanged_after_every_backward_where_asked(seen):
     assert [rank["ddp reductions each"] for rank in seen] == [[0, 0, 0]] * 2
 
 
-@pytest.mark.parametrize("name", ["ddp fp16", "fsdp fp16"])
+@pytest.mark.parametrize("name", ["ddp fp16", "fsdp fp16", "fsdp pair"])
 def test_an_overflow_on_one_rank_skips_both_and_halves_both_scales(seen, name):
     for rank in seen:
         assert rank[name]["skipped"] == [False, True, False]
         assert rank[name]["scale"] == 512
 
 
-def test_a_nan_loss_on_one_rank_withholds_the_step_of_both(seen):
+@pytest.mark.parametrize("name", ["ddp skip", "fsdp skip", "hsdp skip"])
+def test_a_nan_loss_on_one_rank_withholds_the_step_of_both(seen, name):
     for rank in seen:
-        assert rank["ddp skip"]["skipped"] == [False, True, False]
+        assert rank[name]["skipped"] == [False, True, False]
 
 
 def test_a_nan_loss_on_one_rank_raises_on_both(seen):
@@ -119,6 +133,7 @@ def test_the_average_is_the_same_on_both_ranks_and_swaps(seen, name):
 def test_sharded_training_with_clipping_equals_one_process(seen):
     options = StepOptions(clip_norm=0.1)
     assert close(seen[0]["fsdp"]["weights"], alone((4, 4), options=options))
+    assert close(seen[0]["hsdp"]["weights"], alone((4, 4), options=options))
     assert close(seen[0]["fsdp accumulating"]["weights"], alone((4, 4), accumulation=2, options=options))
     assert close(seen[0]["fsdp accumulating each"]["weights"], alone((4, 4), accumulation=2, options=options))
 

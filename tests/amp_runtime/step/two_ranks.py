@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from torch import distributed as dist
+from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FullyShardedDataParallel, MixedPrecisionPolicy, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
@@ -17,7 +18,7 @@ from amp_runtime.ema import ExponentialMovingAverage
 from amp_runtime.objective import Outcome
 from amp_runtime.policy import Bf16Policy, Fp32Policy
 from amp_runtime.step import NonFinite, NonFiniteError, StepOptions, TrainingStep
-from tests.amp_runtime.problems import OVERFLOW, batches, fp16, network, regression
+from tests.amp_runtime.problems import OVERFLOW, batches, fp16, network, regression, split_optimizers
 
 RANKS = 2
 STEPS = 3
@@ -48,13 +49,13 @@ def count_and_average(reductions, bucket):
     return done.get_future().then(lambda future: future.value()[0])
 
 
-def sharded(policy, mixed=None, *, ema=False, **settings):
+def sharded(policy, mixed=None, *, mesh=None, pair=False, objective=regression, ema=False, **settings):
     model = network()
     for module in (model[0], model[2], model):
-        fully_shard(module, mp_policy=mixed or MixedPrecisionPolicy())
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        fully_shard(module, mesh=mesh, mp_policy=mixed or MixedPrecisionPolicy())
+    optimizer = split_optimizers(model) if pair else torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     average = ExponentialMovingAverage(model, 0.5) if ema else None
-    return TrainingStep(model, optimizer, policy, regression, ema=average, **settings)
+    return TrainingStep(model, optimizer, policy, objective, ema=average, **settings)
 
 
 def whole(tensors):
@@ -147,6 +148,10 @@ def shards(rank):
     single = [[batch] for batch in shared_batches(rank, STEPS)]
     doubled = pairs(shared_batches(rank, 2 * STEPS))
     clip, each = StepOptions(clip_norm=0.1), StepOptions(clip_norm=0.1, sync_every_backward=True)
+    by_size = {"batch_size": lambda batch: len(batch[0])}
+    uneven = pairs(shared_batches(rank, 2 * STEPS, sizes=(3, 9)))
+    skip = {"objective": nan_loss, "options": StepOptions(nonfinite=NonFinite.SKIP)}
+    hybrid = init_device_mesh("cpu", (RANKS, 1), mesh_dim_names=("replicate", "shard"))
     low = {name: MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32) for name, dtype in LOW.items()}
     return {
         "fsdp": train(sharded(Fp32Policy(), options=clip), single),
@@ -156,6 +161,11 @@ def shards(rank):
         "fsdp bf16": train(sharded(Fp32Policy(), low["bf16"], options=clip), single),
         "fsdp fp16": train(sharded(fp16(), low["fp16"], options=clip), bad_on_one_rank(rank)),
         "fsdp autocast": train(sharded(Bf16Policy(), options=clip), single),
+        "fsdp by size": train(sharded(Fp32Policy(), **by_size), uneven),
+        "fsdp skip": train(sharded(Bf16Policy(), **skip), bad_on_one_rank(rank)),
+        "fsdp pair": train(sharded(fp16(), low["fp16"], pair=True, options=clip), bad_on_one_rank(rank)),
+        "hsdp": train(sharded(Fp32Policy(), mesh=hybrid, options=clip), single),
+        "hsdp skip": train(sharded(Bf16Policy(), mesh=hybrid, **skip), bad_on_one_rank(rank)),
         "fsdp ema": average_of(sharded(Fp32Policy(), ema=True), rank),
         "fsdp1": fsdp1_refusal(),
     }
