@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from amp_runtime.history import EpochRecord, History, StepRecord, ValidationRecord
     from amp_runtime.loop import fit
     from amp_runtime.metrics import Metrics, evaluate
+    from amp_runtime.metrics_tracker import MetricsTracker
     from amp_runtime.monitor import Monitor
     from amp_runtime.objective import Outcome, classification
     from amp_runtime.penalty import distance_from_unit_norm, squared_norm, true_gradients
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from amp_runtime.scale_history import ScaleChange
     from amp_runtime.scaling import LossScaler, ScaleCollapseError
     from amp_runtime.step import NonFinite, NonFiniteError, StepOptions, StepReport, TrainingStep
+    from amp_runtime.trackers import ConsoleTracker, CsvTracker, JsonlTracker, Tracker, Tracking
 
 __all__ = [
     "AmpBenchmark",
@@ -50,6 +52,8 @@ __all__ = [
     "CheckpointInfo",
     "Checkpoints",
     "ConfigError",
+    "ConsoleTracker",
+    "CsvTracker",
     "DtypeSupport",
     "EarlyStopping",
     "EffectivePrecision",
@@ -59,9 +63,11 @@ __all__ = [
     "Fp16Policy",
     "Fp32Policy",
     "History",
+    "JsonlTracker",
     "LossScaler",
     "LossScaling",
     "Metrics",
+    "MetricsTracker",
     "ModelSubject",
     "Monitor",
     "NonFinite",
@@ -74,6 +80,8 @@ __all__ = [
     "StepOptions",
     "StepRecord",
     "StepReport",
+    "Tracker",
+    "Tracking",
     "TrainingRun",
     "TrainingStep",
     "ValidationRecord",
@@ -113,6 +121,8 @@ _HOME_OF = {
     "CheckpointInfo": "checkpoint",
     "Checkpoints": "retention",
     "ConfigError": "config_table",
+    "ConsoleTracker": "trackers",
+    "CsvTracker": "trackers",
     "DtypeSupport": "capability",
     "EarlyStopping": "early_stopping",
     "EffectivePrecision": "precision",
@@ -122,9 +132,11 @@ _HOME_OF = {
     "Fp16Policy": "policy",
     "Fp32Policy": "policy",
     "History": "history",
+    "JsonlTracker": "trackers",
     "LossScaler": "scaling",
     "LossScaling": "config",
     "Metrics": "metrics",
+    "MetricsTracker": "metrics_tracker",
     "ModelSubject": "benchmark.subjects",
     "Monitor": "monitor",
     "NonFinite": "step",
@@ -137,6 +149,8 @@ _HOME_OF = {
     "StepOptions": "step",
     "StepRecord": "history",
     "StepReport": "step",
+    "Tracker": "trackers",
+    "Tracking": "trackers",
     "TrainingRun": "run",
     "TrainingStep": "step",
     "ValidationRecord": "history",

@@ -151,10 +151,16 @@ class TrainingRun(Generic[Batch]):
 
     def _measure(self, batches: Iterable[Batch]) -> Metrics:
         def uninterrupted() -> Iterator[Batch]:
+            empty = True
             for batch in batches:
+                empty = False
                 if self.interrupted:
                     raise _InterruptedError
                 yield batch
+            if empty:
+                raise ValueError(
+                    f"validation after step {self.step.number} had no batches; a generator is used up after one pass"
+                )
 
         return evaluate(self.step.model, uninterrupted(), self.step.policy, self.step.objective)
 

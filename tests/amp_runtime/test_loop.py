@@ -319,6 +319,11 @@ def test_a_used_up_generator_is_an_error_and_no_silent_epoch():
         fit(make_step(), iter(batches(2)), epochs=2)
 
 
+def test_validation_data_that_is_used_up_is_an_error_and_no_silent_nothing():
+    with pytest.raises(ValueError, match="validation after step 2 had no batches"):
+        fit(make_step(), batches(1), epochs=2, validation=iter(batches(1)))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

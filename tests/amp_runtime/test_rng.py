@@ -1,6 +1,7 @@
 import logging
 import random
 
+import pytest
 import torch
 
 from amp_runtime import rng
@@ -19,7 +20,17 @@ def test_a_state_from_a_machine_with_other_gpus_restores_the_rest_and_says_so(ca
     with caplog.at_level(logging.WARNING):
         rng.restore(state)
     assert torch.rand(4).tolist() == drawn
-    assert "99 GPUs when saved" in caplog.text
+    assert "99 CUDA GPUs when saved, " in caplog.text
+    assert "XPU" not in caplog.text
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_the_generators_of_gpus_repeat_themselves_too():
+    state = rng.capture()
+    drawn = torch.rand(4, device="cuda").tolist()
+    rng.restore(state)
+    assert torch.rand(4, device="cuda").tolist() == drawn
 
 
 def test_a_run_without_numpy_restores_without_it():

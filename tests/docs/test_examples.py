@@ -89,7 +89,7 @@ def test_the_examples_are_clean_to_our_own_rules(tmp_path):
     code, report = check("docs/examples", tmp_path)
     assert (code, report["verdict"]) == (0, "PASS")
     assert [stage["status"] for stage in report["stages"]] == ["PASSED", "PASSED"]
-    assert report["stages"][0]["facts"]["counts"]["compiled"] == len(EXAMPLES) == 3
+    assert report["stages"][0]["facts"]["counts"]["compiled"] == len(EXAMPLES) == 4
     found = [finding for stage in report["stages"] for finding in stage["findings"]]
     assert [finding for finding in found if finding["severity"] != "INFO"] == []
 
@@ -101,3 +101,16 @@ def test_an_example_that_clips_past_accelerate_would_not_be(tmp_path):
     code, report = check(broken, tmp_path)
     assert (code, report["verdict"]) == (1, "BLOCK")
     assert "AMP505" in [finding["rule"] for stage in report["stages"] for finding in stage["findings"]]
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_our_own_loop_trains_and_goes_on_where_it_was(precision, tmp_path):
+    first = result("train_digits.py", str(tmp_path), "--precision", precision, "--epochs", "2")
+    second = result("train_digits.py", str(tmp_path), "--precision", precision, "--epochs", "4")
+    assert (first["ended"], first["failures"]) == ("all epochs were trained", [])
+    assert (len(first["accuracies"]), len(second["accuracies"])) == (2, 2)  # the second run trained the rest
+    assert second["steps"] == 2 * first["steps"]  # and has the whole table
+    assert second["accuracies"][-1] > 0.9
+    assert (tmp_path / "plots" / "loss_scale.png").exists() == (precision == "fp16")
+    lines = [json.loads(line) for line in (tmp_path / "figures.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "train/loss" in line] == list(range(1, second["steps"] + 1))
