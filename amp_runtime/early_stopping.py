@@ -29,7 +29,8 @@ class EarlyStopping(Callback):
         mode: `"min"` or `"max"`; empty for max with accuracy and min otherwise.
         min_delta: by how much more than this a figure must be better, in its own unit.
         restore_best: at the end of training put the best weights (and buffers) back into the model, however training
-            ended, except by an exception or Ctrl-C. Costs a copy of the weights in host memory.
+            ended, except by an exception or Ctrl-C; averaged ones where those were validated. Costs a copy of the
+            weights in host memory.
 
     Raises:
         ValueError: a patience below 1, or see `Monitor`. From `fit`: a validation figure without validation data.
@@ -73,7 +74,8 @@ class EarlyStopping(Callback):
         if self.monitor.improves(value, self.best):
             self.best, self.best_step, self.waited = value, step, 0
             if self._restore_best:
-                self._best_state = {name: _copy(part) for name, part in model_state(run.step.model).items()}
+                with run.measured():
+                    self._best_state = {name: _copy(part) for name, part in model_state(run.step.model).items()}
             return
         self.waited += 1
         if self.waited >= self.patience:
@@ -82,7 +84,7 @@ class EarlyStopping(Callback):
 
     def on_end(self, history: History) -> None:
         run = self._started()
-        if self._best_state is None or history.interrupted or self.best_step == run.step.number:
+        if self._best_state is None or history.interrupted:
             return
         load_model_state(run.step.model, self._best_state)
         _log.info("the weights of step %d are back, where %s was %.6g", self.best_step, self.monitor.name, self.best)

@@ -70,6 +70,7 @@ def fit(  # noqa: PLR0913 - keywords, as the user of any such loop expects them
     accumulation: int = 1,
     validation: Iterable[Batch] | None = None,
     validate_every: int | None = None,
+    validate_averaged: bool = False,
     callbacks: Sequence[Callback] = (),
     stateful: Mapping[str, Stateful] | None = None,
     resume: str | Path | None = None,
@@ -84,12 +85,17 @@ def fit(  # noqa: PLR0913 - keywords, as the user of any such loop expects them
     Ctrl-C ends training after the current step, with a checkpoint where `Checkpoints` is among the callbacks, and
     returns a history that says `interrupted`; a second Ctrl-C raises KeyboardInterrupt at once.
 
+    Several processes that train one model (DistributedDataParallel) end together, at the step at which one of them
+    wants it. The first one alone writes checkpoints, shows progress and sends to trackers; after a resumption the
+    random generators of all of them are its own.
+
     Args:
         batches: gone through once per epoch, so no one-time iterator when there are several epochs.
         epochs: how many to train; with `resume`, those before the resumption count.
         max_steps: end when `step.number` reaches it, steps before a resumption included.
         accumulation: micro-batches per optimizer step; an epoch's last step may have fewer.
         validate_every: also validate whenever `step.number` is a multiple of it.
+        validate_averaged: measure the averaged weights of `step.ema` in place of the model's own.
         stateful: what else belongs into checkpoints, by name, and is restored from them.
         resume: a checkpoint that a `Checkpoints` callback wrote (`latest_checkpoint(folder)` finds the newest). On a
             CPU the run then goes on bit for bit, also in the middle of an epoch. None starts a new run.
@@ -98,7 +104,8 @@ def fit(  # noqa: PLR0913 - keywords, as the user of any such loop expects them
         first_epoch: number of the first one.
 
     Raises:
-        ValueError: no end to train to, an epoch without batches, or data that ends before the point of resumption.
+        ValueError: no end to train to, averaged weights that there are not, an epoch without batches, or data that
+            ends before the point of resumption.
         NonFiniteError, ScaleCollapseError: see `TrainingStep.run`.
         CheckpointError, FileNotFoundError: see `load_checkpoint`.
     """
@@ -109,8 +116,9 @@ def fit(  # noqa: PLR0913 - keywords, as the user of any such loop expects them
         validate_every=validate_every,
         first_epoch=first_epoch,
     )
-    shown = progress_callbacks(progress, last_epoch=plan.last_epoch, max_steps=max_steps)
-    run = TrainingRun(step, batches, validation, (*callbacks, *shown), stateful or {})
+    run = TrainingRun(step, batches, validation, callbacks, stateful or {}, averaged=validate_averaged)
+    if run.is_first:
+        run.add_callbacks(progress_callbacks(progress, last_epoch=plan.last_epoch, max_steps=max_steps))
     run.position.epoch = first_epoch
     if resume is not None:
         run.load(resume)
@@ -176,6 +184,7 @@ class _Loop(Generic[Batch]):
             _log.info("%s", describe(run.record_epoch(whole=whole)))
         if epoch == self.plan.last_epoch and whole:
             run.stop("all epochs were trained")
+        run.agree()
         run.tell(lambda callback: callback.on_settled())
 
     def _steps(self) -> bool:
@@ -191,9 +200,9 @@ class _Loop(Generic[Batch]):
             if self.plan.is_over(run.step.number):
                 run.stop(f"step {run.step.number} reached max_steps")
             self._validate_if_due()
-            if run.ended:
-                return False
-            run.tell(lambda callback: callback.on_settled())
+            if not run.ended:
+                run.tell(lambda callback: callback.on_settled())
+            run.agree()
             if run.ended:
                 return False
             waited = time.perf_counter()

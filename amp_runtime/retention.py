@@ -111,12 +111,14 @@ class Checkpoints(Callback):
     def _save(self, run: TrainingRun[Any]) -> None:
         number = run.step.number
         self._due = False
+        self._saved_at = number
+        if not run.is_first:
+            return
         figure = self._figure
         metrics = {self.monitor.name: figure[1]} if figure is not None and figure[0] == number else {}
         path = self.folder / f"step-{number:010}"
         run.save(path, metrics)
         _log.info("checkpoint %s written", path.name)
-        self._saved_at = number
         self._prune()
 
     def _prune(self) -> None:

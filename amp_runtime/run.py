@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import torch
 
 from amp_runtime import rng
 from amp_runtime.checkpoint import load_checkpoint, save_checkpoint
@@ -12,9 +15,11 @@ from amp_runtime.history import History, ValidationRecord
 from amp_runtime.metrics import evaluate
 from amp_runtime.position import Position, generator_states, restore_generators
 from amp_runtime.recorder import EpochRecorder
+from amp_runtime.step.ranks import ranks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from amp_runtime.callbacks import Callback
@@ -37,6 +42,10 @@ class TrainingRun(Generic[Batch]):
 
     Args:
         stateful: what else belongs into checkpoints, by name.
+        averaged: measure the averaged weights of the step's EMA in place of its own.
+
+    Raises:
+        ValueError: averaged weights of a step that has none.
     """
 
     def __init__(
@@ -46,7 +55,12 @@ class TrainingRun(Generic[Batch]):
         validation: Iterable[Batch] | None,
         callbacks: Sequence[Callback],
         stateful: Mapping[str, Stateful],
+        *,
+        averaged: bool = False,
     ) -> None:
+        if averaged and step.ema is None:
+            raise ValueError("the averaged weights were to be validated, but the step has no EMA; give it one")
+        self._averaged = averaged
         self.step = step
         self.batches = batches
         self.validation = validation
@@ -54,6 +68,8 @@ class TrainingRun(Generic[Batch]):
         self.last_validation: ValidationRecord | None = None
         self.ended = ""
         self.interrupted = False
+        self._ranks = ranks_of(step.model)
+        self._asked = False
         self._callbacks = tuple(callbacks)
         self._stateful = dict(stateful)
         self._validated_at = -1
@@ -68,9 +84,28 @@ class TrainingRun(Generic[Batch]):
         self.ended = self.ended or reason
 
     def interrupt(self) -> None:
-        """End training after the current step, without another validation."""
+        """End training after the current step, without another validation. Safe in a signal handler."""
+        self._asked = True
+        if self._ranks.size == 1:
+            self._end_interrupted()
+
+    def _end_interrupted(self) -> None:
         self.interrupted = True
         self.stop(f"interrupted by Ctrl-C after step {self.step.number}")
+
+    def agree(self) -> None:
+        """End training on every process that trains the model where one of them wants it; they must not part."""
+        if self._ranks.size == 1:
+            return
+        if self._ranks.any(torch.tensor(self._asked)).item():
+            self._end_interrupted()
+        if self._ranks.any(torch.tensor(bool(self.ended))).item():
+            self.stop("another process ended training")
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that writes: the only one, or the first of several that train the model."""
+        return self._ranks.size == 1 or torch.distributed.get_rank() == 0
 
     def note_failure(self, sentence: str) -> None:
         """List something in the history that went wrong beside training and did not stop it."""
@@ -87,6 +122,10 @@ class TrainingRun(Generic[Batch]):
             interrupted=self.interrupted,
             failures=tuple(self._failures),
         )
+
+    def add_callbacks(self, callbacks: Sequence[Callback]) -> None:
+        """Let more listeners hear of the run, after those that do."""
+        self._callbacks = (*self._callbacks, *callbacks)
 
     def tell(self, hear: Callable[[Callback], None]) -> None:
         """Let every listener hear of something, in their order."""
@@ -154,7 +193,7 @@ class TrainingRun(Generic[Batch]):
             empty = True
             for batch in batches:
                 empty = False
-                if self.interrupted:
+                if self.interrupted:  # of several processes, none leaves the others alone in a validation
                     raise _InterruptedError
                 yield batch
             if empty:
@@ -162,7 +201,13 @@ class TrainingRun(Generic[Batch]):
                     f"validation after step {self.step.number} had no batches; a generator is used up after one pass"
                 )
 
-        return evaluate(self.step.model, uninterrupted(), self.step.policy, self.step.objective)
+        with self.measured():
+            return evaluate(self.step.model, uninterrupted(), self.step.policy, self.step.objective)
+
+    def measured(self) -> AbstractContextManager[None]:
+        """Let the model hold, in the body, the weights that validation measures: its own or their average."""
+        ema = self.step.ema
+        return ema.swapped() if self._averaged and ema is not None else contextlib.nullcontext()
 
     def save(self, path: str | Path, metrics: Mapping[str, float] | None = None) -> None:
         """Write a checkpoint from which `fit(..., resume=path)` goes on. Exact between steps, best in `on_settled`."""

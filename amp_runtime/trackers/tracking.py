@@ -32,7 +32,8 @@ class Tracking(Callback):
     `validation/loss`, `/perplexity`, `/accuracy`. Per epoch: `epoch/number`, the means of training and
     `memory/..._bytes`. The configuration has precision, device, model, optimizers and the caller's own.
 
-    A tracker that raises is dropped with one warning; its failure stands in `History.failures`.
+    A tracker that raises is dropped with one warning; its failure stands in `History.failures`. Of several processes
+    that train one model, only the first sends.
 
     Args:
         config: what else describes the run; secrets and absolute paths in it are left out (`presentable`).
@@ -84,6 +85,8 @@ class Tracking(Callback):
 
     def on_start(self, run: TrainingRun[Any]) -> None:
         self._run = run
+        if not run.is_first:
+            self._trackers = []
         for sentence in self.failures:
             run.note_failure(sentence)
         self.config({**describe_step(run.step), "resumed_after_step": run.step.number, **self._config})

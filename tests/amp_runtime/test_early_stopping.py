@@ -1,3 +1,4 @@
+import contextlib
 import math
 
 import pytest
@@ -23,6 +24,9 @@ class Run:
 
     def stop(self, reason):
         self.ended = reason
+
+    def measured(self):
+        return contextlib.nullcontext()
 
 
 def looks(stopping, figures):
@@ -173,3 +177,30 @@ def test_the_saved_copy_is_no_view_of_the_weights():
     with torch.no_grad():
         step.model[0].weight.add_(1)
     assert not torch.equal(held, step.model[0].weight)
+
+
+def test_averaged_weights_are_validated_and_restored_where_that_is_wanted():
+    from amp_runtime.ema import ExponentialMovingAverage
+    from amp_runtime.metrics import evaluate
+
+    step, data, _ = overfitting()
+    step.ema = ExponentialMovingAverage(step.model, decay=0.9)
+    raw, averaged = fit_measured(step, data, validate_averaged=False), fit_measured(step, data, validate_averaged=True)
+    with step.ema.swapped():
+        expected = evaluate(step.model, data, step.policy, step.objective)
+    assert averaged.validations[-1].metrics == expected
+    assert evaluate(step.model, data, step.policy, step.objective) != expected
+    assert raw.validations[-1].metrics != averaged.validations[-1].metrics
+    stopping = EarlyStopping(patience=5)
+    last = fit_measured(step, data, validate_averaged=True, callbacks=[stopping])
+    best = min(record.metrics.loss for record in last.validations)
+    assert evaluate(step.model, data, step.policy, step.objective).loss == stopping.best == best
+
+
+def fit_measured(step, data, **settings):
+    return fit(step, data, epochs=2, validation=data, progress=False, **settings)
+
+
+def test_averaged_weights_of_a_step_that_has_none_are_refused():
+    with pytest.raises(ValueError, match="the step has no EMA"):
+        fit(make_step(), batches(1), epochs=1, validation=batches(1), validate_averaged=True)
