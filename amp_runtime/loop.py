@@ -85,9 +85,8 @@ def fit(  # noqa: PLR0913 - keywords, as the user of any such loop expects them
     Ctrl-C ends training after the current step, with a checkpoint where `Checkpoints` is among the callbacks, and
     returns a history that says `interrupted`; a second Ctrl-C raises KeyboardInterrupt at once.
 
-    Several processes that train one model (DistributedDataParallel) end together, at the step at which one of them
-    wants it. The first one alone writes checkpoints, shows progress and sends to trackers; after a resumption the
-    random generators of all of them are its own.
+    Several processes that train one model (DistributedDataParallel) end together. The first one alone writes
+    checkpoints, shows progress and sends to trackers; after a resumption all have its random generators.
 
     Args:
         batches: gone through once per epoch, so no one-time iterator when there are several epochs.
@@ -99,15 +98,13 @@ def fit(  # noqa: PLR0913 - keywords, as the user of any such loop expects them
         stateful: what else belongs into checkpoints, by name, and is restored from them.
         resume: a checkpoint that a `Checkpoints` callback wrote (`latest_checkpoint(folder)` finds the newest). On a
             CPU the run then goes on bit for bit, also in the middle of an epoch. None starts a new run.
-        progress: True shows a bar on a terminal and a line per epoch elsewhere, on stderr; False shows nothing; None
-            is True unless logging already shows those lines.
+        progress: a bar on a terminal, lines elsewhere, on stderr; None does without lines that logging already shows.
         first_epoch: number of the first one.
 
     Raises:
         ValueError: no end to train to, averaged weights that there are not, an epoch without batches, or data that
             ends before the point of resumption.
-        NonFiniteError, ScaleCollapseError: see `TrainingStep.run`.
-        CheckpointError, FileNotFoundError: see `load_checkpoint`.
+        NonFiniteError, ScaleCollapseError: see `TrainingStep.run`. CheckpointError: see `load_checkpoint`.
     """
     plan = _Plan(
         epochs=epochs,

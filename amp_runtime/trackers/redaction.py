@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _SECRET = re.compile(
-    r"token(?!iz|s\b|_count)|secret|passw|passphrase|api_?key|access_?key|private_?key|credential", re.I
+    # A language model's settings speak of tokens that are none.
+    r"(?<!eos_)(?<!bos_)(?<!pad_)(?<!unk_)(?<!sep_)(?<!cls_)(?<!mask_)token$|(?:access|auth|api|bearer|hf|refresh)_?token"
+    r"|secret|passw|passphrase|(?:api|access|private|signing)_?key|credential|authorization",
+    re.I,
 )
 # A path from the root, the home folder or a drive; not the path of an address on the web.
 _PATH = re.compile(r"(?<![\w.:/\\])(?:~?/|[A-Za-z]:[\\/])(?:[^\s/\\:'\",;]+[\\/])*([^\s/\\:'\",;]+)[\\/]?")

@@ -23,7 +23,7 @@ from amp_runtime.retention import Checkpoints, latest_checkpoint
 from amp_runtime.step import NonFinite, StepOptions, TrainingStep
 
 STEPS, HALF = 20, 9  # an epoch has 7 steps: the first process stops in the middle of the second epoch
-LOADERS = ("global", "own-generator")
+LOADERS = ("global", "own-generator", "workers")
 POLICIES = {
     "fp32": Fp32Policy,
     "bf16": Bf16Policy,
@@ -45,7 +45,11 @@ class Noisy(Dataset):
 
 def loader(kind):
     generator = torch.Generator().manual_seed(3) if kind == "own-generator" else None
-    return DataLoader(Noisy(), batch_size=4, shuffle=True, generator=generator)
+    workers = 2 if kind == "workers" else 0
+    return DataLoader(Noisy(), batch_size=4, shuffle=True, generator=generator, num_workers=workers)
+
+
+CASES = [(precision, kind) for precision in POLICIES for kind in LOADERS if kind != "workers" or precision == "bf16"]
 
 
 def train(precision, kind, part, folder):
@@ -93,8 +97,6 @@ if __name__ == "__main__":
     part, root = sys.argv[1], Path(sys.argv[2])
     torch.set_num_threads(1)
     results = {
-        f"{precision} {kind}": train(precision, kind, part, root / f"{precision}-{kind}")
-        for precision in POLICIES
-        for kind in LOADERS
+        f"{precision} {kind}": train(precision, kind, part, root / f"{precision}-{kind}") for precision, kind in CASES
     }
     (root / f"{part}.json").write_text(json.dumps(results))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.amp_runtime.resumable import HALF, LOADERS, POLICIES, STEPS
+from tests.amp_runtime.resumable import CASES, HALF, STEPS
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("resumable.py")
@@ -31,8 +31,7 @@ def results(tmp_path_factory):
     }
 
 
-@pytest.mark.parametrize("kind", LOADERS)
-@pytest.mark.parametrize("precision", POLICIES)
+@pytest.mark.parametrize(("precision", "kind"), CASES)
 def test_a_run_resumed_in_a_fresh_process_equals_an_unbroken_one(precision, kind, results):
     straight, first, second = (results[part][f"{precision} {kind}"] for part in ("straight", "first", "second"))
     assert len(first["steps"]) == HALF

@@ -183,3 +183,33 @@ def test_a_checkpoint_of_the_loop_can_be_read_by_load_checkpoint_when_its_object
     fit(make_step(), batches(1), epochs=1, callbacks=[Checkpoints(tmp_path)])
     with pytest.raises(CheckpointError, match="the state of 'run'"):
         load_checkpoint(latest_checkpoint(tmp_path), make_step())
+
+
+class Plateau(Callback):
+    """A schedule that follows a metric, as its owner drives it."""
+
+    def __init__(self, step):
+        self.schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(step.optimizer, patience=1, threshold=10.0)
+
+    def on_validation(self, record):
+        self.schedule.step(record.metrics.loss)
+
+
+def test_a_schedule_that_follows_a_metric_goes_on_too(tmp_path):
+    def train(folder, epochs, *, resume=False):
+        step = make_step(lr=0.01)
+        plateau = Plateau(step)
+        history = fit(
+            step,
+            batches(2),
+            epochs=epochs,
+            validation=batches(1),
+            callbacks=[plateau, Checkpoints(folder)],
+            stateful={"plateau": plateau.schedule},
+            resume=latest_checkpoint(folder) if resume else None,
+        )
+        return [record.lr for record in history.steps]
+
+    straight = train(tmp_path / "straight", 7)
+    assert train(tmp_path / "halves", 3) + train(tmp_path / "halves", 7, resume=True) == straight
+    assert len(set(straight)) > 2

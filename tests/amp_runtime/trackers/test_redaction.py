@@ -44,7 +44,10 @@ def test_of_an_absolute_path_only_the_last_part_stays(value, shown):
     assert presentable({"value": value}) == {"value": shown}
 
 
-@pytest.mark.parametrize("name", ["api_key", "WANDB_API_KEY", "hf_token", "password", "aws.secret", "credentials"])
+@pytest.mark.parametrize(
+    "name",
+    ["api_key", "WANDB_API_KEY", "hf_token", "hub.token", "access_token_1", "password", "aws.secret", "credentials"],
+)
 def test_secrets_are_dropped_and_that_is_said(name, caplog):
     with caplog.at_level(logging.WARNING):
         assert presentable({name: "hunter22", "lr": 1}) == {"lr": 1}
@@ -52,7 +55,9 @@ def test_secrets_are_dropped_and_that_is_said(name, caplog):
     assert "hunter22" not in caplog.text
 
 
-@pytest.mark.parametrize("name", ["tokenizer", "tokens", "max_token_count", "compass", "monkey"])
+@pytest.mark.parametrize(
+    "name", ["tokenizer", "tokens_per_step", "max_token_count", "eos_token", "token_id", "compass", "monkey"]
+)
 def test_ordinary_names_are_no_secrets(name):
     assert presentable({name: 1}) == {name: 1}
 
