@@ -76,7 +76,8 @@ def _probe_one(torch_device: str, name: str) -> Probe:
 def _probe_trainable(torch_device: str, name: str) -> Probe:
     dtype = _TORCH_DTYPES[name]
     left, right = _integers()
-    a, b = left.to(torch_device, dtype).requires_grad_(), right.to(torch_device, dtype)
+    # First the format, then the device: some cannot even be sent a float64.
+    a, b = left.to(dtype).to(torch_device).requires_grad_(), right.to(dtype).to(torch_device)
     product = a @ b
     (gradient,) = torch.autograd.grad(product.sum(), a)
     if product.dtype != dtype or not _equal(product, left @ right):
@@ -107,13 +108,13 @@ def _probe_fp8(torch_device: str, name: str) -> Probe:
     """Multiply as fp8 training does, with a scale for each tensor and a result in bfloat16; there is no autograd."""
     dtype, partner = _TORCH_DTYPES[name], _TORCH_DTYPES[_FP8_PARTNER.get(name, name)]
     left, right = _integers()
-    a, b = left.to(torch_device, dtype), right.t().contiguous().to(torch_device, partner).t()
-    two, half = (torch.tensor(scale, device=torch_device) for scale in (2.0, 0.5))
+    a, b = left.to(dtype).to(torch_device), right.t().contiguous().to(partner).to(torch_device).t()
+    two, half = (torch.tensor(scale, dtype=torch.float32, device=torch_device) for scale in (2.0, 0.5))
     product = torch._scaled_mm(a, b, scale_a=two, scale_b=half, out_dtype=torch.bfloat16)
     if not _equal(product, left @ right):
         return Probe(works=False, detail=f"a scaled product of small integers in {dtype} came out wrong")
     step = torch.finfo(dtype).eps
-    ties = torch.tensor([1 + step / 2, 1 + 3 * step / 2], device=torch_device)
+    ties = torch.tensor([1 + step / 2, 1 + 3 * step / 2], dtype=torch.float32, device=torch_device)
     if ties.to(dtype).float().tolist() != [1.0, 1 + 2 * step]:  # each goes to its even neighbour
         return Probe(works=False, detail=f"{dtype} does not round as its format says")
     return Probe(works=True, detail="scaled products and rounding are right")
@@ -123,7 +124,7 @@ def _probe_int8(torch_device: str) -> Probe:
     """Multiply into int32 sums that fit neither int8 nor int16."""
     entries = torch.arange(1024, device="cpu")
     left, right = ((entries * 37) % 255 - 127).reshape(32, 32), ((entries * 91) % 255 - 127).reshape(32, 32)
-    product = torch._int_mm(left.to(torch_device, torch.int8), right.to(torch_device, torch.int8))
+    product = torch._int_mm(left.to(torch.int8).to(torch_device), right.to(torch.int8).to(torch_device))
     if product.dtype != torch.int32 or not torch.equal(product.cpu().long(), left @ right):
         return Probe(works=False, detail="a product of int8 matrices came out wrong")
     return Probe(works=True, detail="products are right to the last unit of int32")

@@ -1,3 +1,5 @@
+import contextlib
+
 import pytest
 import torch
 
@@ -126,7 +128,15 @@ MODES = {
     "inference mode": torch.inference_mode,
     "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
     "default device": lambda: torch.device("meta"),
+    "default dtype": lambda: default_dtype(torch.float64),
 }
+
+
+@contextlib.contextmanager
+def default_dtype(dtype):
+    torch.set_default_dtype(dtype)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
 @pytest.mark.parametrize("mode", MODES)
