@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from amp_runtime.step import TrainingStep
 
 Batch = TypeVar("Batch")
+Model = TypeVar("Model", bound=torch.nn.Module)
 
 
 @runtime_checkable
@@ -52,6 +53,7 @@ class PacedWorkload(Generic[Batch]):
     ) -> None:
         self.model = step.model
         self.precision = step.policy.precision.value
+        self.policy = step.policy
         self.training_step = step
         self.loss_scales: list[float] = []  # what a log of this run would hold, one number per scaled step
         self._batches = batches
@@ -106,7 +108,7 @@ def figures(metrics: Metrics) -> dict[str, float]:
     return found
 
 
-def seeded(build: Callable[[], torch.nn.Module], seed: int) -> torch.nn.Module:
+def seeded(build: Callable[[], Model], seed: int) -> Model:
     """Build a model whose first weights depend on `seed` alone; leaves the global generator as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)

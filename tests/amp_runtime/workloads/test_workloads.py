@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
-from amp_runtime.workloads import Workload, char_lm, digits, digits_fp16, encoder_fp16, line_gru
+from amp_runtime.workloads import Workload, char_lm, digits, digits_fp16, encoder_fp16, gan_fp16, line_gru
 
-FACTORIES = {make.__name__: make for make in (char_lm, digits, digits_fp16, encoder_fp16, line_gru)}
+FACTORIES = {make.__name__: make for make in (char_lm, digits, digits_fp16, encoder_fp16, gan_fp16, line_gru)}
 FP16 = [name for name in FACTORIES if name.endswith("_fp16")]
 
 
@@ -84,7 +84,7 @@ def test_making_a_workload_leaves_the_global_generator_alone():
 
 @pytest.mark.parametrize("name", FP16)
 def test_the_fp16_workloads_really_scale_their_loss(runs, name):
-    scaler = runs[name, True][0].training_step.policy.scaler
-    assert scaler.steps == 40
+    scaler = runs[name, True][0].policy.scaler
+    assert scaler.steps == (80 if name == "gan_fp16" else 40)
     assert scaler.skipped_steps == 0
     assert scaler.current_scale > 4096
