@@ -10,9 +10,11 @@ from lightning.pytorch import LightningModule
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from amp_runtime.activation_checkpointing import checkpoint_activations
 from amp_runtime.lightning.steps import StepWatch
 
 if TYPE_CHECKING:
+    from amp_runtime.activation_checkpointing import Chosen
     from amp_runtime.objective import Objective, Outcome
 
 Batch = TypeVar("Batch")
@@ -31,9 +33,12 @@ class ObjectiveModule(LightningModule, Generic[Batch]):
         make_optimizer: called with the parameters that require a gradient; its settings are used as they are.
         make_scheduler: called with that optimizer; advanced once per optimizer step that changed the weights. Lightning
             itself advances schedules on skipped steps too.
+        recomputed: modules that forget their activations and compute them again in backward, see
+            `amp_runtime.activation_checkpointing`; None: no module.
 
     Raises:
-        ValueError: half-precision weights; in `configure_optimizers`, a schedule that follows a metric.
+        ValueError: half-precision weights; `recomputed` that chooses nothing; in `configure_optimizers`, a schedule
+            that follows a metric.
     """
 
     def __init__(
@@ -43,9 +48,12 @@ class ObjectiveModule(LightningModule, Generic[Batch]):
         make_optimizer: MakeOptimizer,
         *,
         make_scheduler: MakeScheduler | None = None,
+        recomputed: Chosen | None = None,
     ) -> None:
         super().__init__()
         refuse_half_weights(model)
+        if recomputed is not None:
+            checkpoint_activations(model, recomputed)
         self.model = model
         self._objective = objective
         self._make_optimizer = make_optimizer

@@ -95,6 +95,33 @@ def test_the_scaler_really_is_in_the_checkpoint(digits_loaders, quiet, tmp_path)
     assert (saved["scale"], saved["_growth_tracker"]) == (2048.0, 1)
 
 
+class Counting(torch.nn.Linear):
+    forwards = 0
+
+    def forward(self, x):
+        self.forwards += 1
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_chosen_modules_are_computed_twice_to_the_same_end(name, digits_loaders, quiet):
+    def trained(**settings):
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(torch.nn.Flatten(), Counting(64, 32), torch.nn.Tanh(), torch.nn.Linear(32, 10))
+        made = ObjectiveModule(model, classification, sgd, **settings)
+        amp_trainer(CONFIGS[name], **quiet, max_steps=3).fit(made, digits_loaders[0])
+        return made
+
+    plain, recomputed = trained(), trained(recomputed=Counting)
+    assert (plain.model[1].forwards, recomputed.model[1].forwards) == (3, 6)
+    assert same(weights(plain), weights(recomputed))
+
+
+def test_a_choice_of_no_module_is_refused():
+    with pytest.raises(ValueError, match="no module of the model was chosen"):
+        module(recomputed=torch.nn.LSTM)
+
+
 def test_metrics_are_means_over_examples(digits_loaders, quiet):
     trained = module()
     trainer = amp_trainer(CONFIGS["fp32"], **quiet)
