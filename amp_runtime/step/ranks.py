@@ -38,9 +38,14 @@ class Ranks:
 
 class _ManyRanks(Ranks):
     def __init__(
-        self, groups: list[dist.ProcessGroup], replicas: list[DistributedDataParallel], shards: Sequence[FSDPModule]
+        self,
+        groups: list[dist.ProcessGroup],
+        device: torch.device,
+        replicas: list[DistributedDataParallel],
+        shards: Sequence[FSDPModule],
     ) -> None:
         self._groups = groups
+        self._device = device
         self._replicas = replicas
         self._shards = shards
 
@@ -67,9 +72,8 @@ class _ManyRanks(Ranks):
 
     def _reduced(self, value: torch.Tensor, how: dist.ReduceOp.RedOpType) -> torch.Tensor:
         for group in self._groups:  # one per dimension of the mesh
-            # NCCL reduces tensors on a GPU only, gloo on the CPU.
-            on_gpu = dist.get_backend(group) == "nccl"
-            value = value.to("cuda" if on_gpu else "cpu")
+            # Where the weights are: NCCL and its like reduce nothing on the CPU.
+            value = value.to(self._device)
             dist.all_reduce(value, op=how, group=group)
         return value
 
@@ -98,7 +102,8 @@ def ranks_of(model: torch.nn.Module) -> Ranks:
     shards = [module for module in modules if isinstance(module, FSDPModule)]
     if not replicas and not shards:
         return Ranks()
-    return _ManyRanks(_groups(replicas, shards), replicas, shards)
+    device = next(model.parameters()).device
+    return _ManyRanks(_groups(replicas, shards), device, replicas, shards)
 
 
 def _groups(replicas: list[DistributedDataParallel], shards: Sequence[FSDPModule]) -> list[dist.ProcessGroup]:

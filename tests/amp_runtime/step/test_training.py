@@ -2,6 +2,8 @@ import logging
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from amp_runtime.objective import Outcome
@@ -167,6 +169,20 @@ def test_unequal_micro_batches_count_by_their_size():
     assert split.run(cuts).grad_norm == pytest.approx(big.run([(inputs, targets, factor)]).grad_norm, rel=1e-6)
     for mine, theirs in zip(weights(split.model), weights(big.model), strict=True):
         assert torch.allclose(mine, theirs, atol=1e-7)
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=5), st.sampled_from([None, 0.05]))
+def test_micro_batches_of_any_sizes_equal_one_big_batch(sizes, clip):
+    ((inputs, targets, factor),) = batches(1, size=sum(sizes))
+    cuts = list(zip(inputs.split(sizes), targets.split(sizes), [factor] * len(sizes), strict=True))
+    options = StepOptions(clip_norm=clip)
+    split, big = make_step(batch_size=lambda batch: len(batch[0]), options=options), make_step(options=options)
+    accumulated, at_once = split.run(cuts), big.run([(inputs, targets, factor)])
+    assert accumulated.loss == pytest.approx(at_once.loss, rel=1e-5)
+    assert accumulated.grad_norm == pytest.approx(at_once.grad_norm, rel=1e-5)
+    for mine, theirs in zip(weights(split.model), weights(big.model), strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-6)
 
 
 def test_an_overflow_in_any_micro_batch_skips_the_whole_step():
