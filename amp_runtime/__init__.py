@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from amp_runtime.activation_checkpointing import checkpoint_activations
+    from amp_runtime.baseline import Comparison, MetricRule, load_baseline, save_baseline
     from amp_runtime.batches import cast_floating, move_to
     from amp_runtime.benchmark.compare import benchmark_amp
     from amp_runtime.benchmark.requirements import Requirements
@@ -29,9 +30,12 @@ if TYPE_CHECKING:
     from amp_runtime.loop import fit
     from amp_runtime.metrics import Metrics, evaluate
     from amp_runtime.metrics_tracker import MetricsTracker
+    from amp_runtime.model_outputs.tensors import predictions
+    from amp_runtime.model_outputs.vocabulary import Vocabulary, detect_vocabulary
     from amp_runtime.monitor import Monitor
     from amp_runtime.objective import Outcome, classification
     from amp_runtime.penalty import distance_from_unit_norm, squared_norm, true_gradients
+    from amp_runtime.plots import plot_run, save_plots
     from amp_runtime.policy import Bf16Policy, Fp16Policy, Fp32Policy, policy_for
     from amp_runtime.precision import EffectivePrecision, Precision, compute_effective_precision, effective_precision
     from amp_runtime.progress import progress_callbacks
@@ -51,6 +55,7 @@ __all__ = [
     "CheckpointError",
     "CheckpointInfo",
     "Checkpoints",
+    "Comparison",
     "ConfigError",
     "ConsoleTracker",
     "CsvTracker",
@@ -66,6 +71,7 @@ __all__ = [
     "JsonlTracker",
     "LossScaler",
     "LossScaling",
+    "MetricRule",
     "Metrics",
     "MetricsTracker",
     "ModelSubject",
@@ -85,6 +91,7 @@ __all__ = [
     "TrainingRun",
     "TrainingStep",
     "ValidationRecord",
+    "Vocabulary",
     "available_devices",
     "benchmark_amp",
     "best_checkpoint",
@@ -94,19 +101,25 @@ __all__ = [
     "checkpoint_activations",
     "classification",
     "compute_effective_precision",
+    "detect_vocabulary",
     "distance_from_unit_norm",
     "effective_precision",
     "evaluate",
     "fit",
     "float32_products",
     "latest_checkpoint",
+    "load_baseline",
     "load_checkpoint",
     "load_weights",
     "move_to",
+    "plot_run",
     "policy_for",
+    "predictions",
     "progress_callbacks",
     "read_info",
+    "save_baseline",
     "save_checkpoint",
+    "save_plots",
     "squared_norm",
     "true_gradients",
 ]
@@ -120,6 +133,7 @@ _HOME_OF = {
     "CheckpointError": "checkpoint_files",
     "CheckpointInfo": "checkpoint",
     "Checkpoints": "retention",
+    "Comparison": "baseline",
     "ConfigError": "config_table",
     "ConsoleTracker": "trackers",
     "CsvTracker": "trackers",
@@ -135,6 +149,7 @@ _HOME_OF = {
     "JsonlTracker": "trackers",
     "LossScaler": "scaling",
     "LossScaling": "config",
+    "MetricRule": "baseline",
     "Metrics": "metrics",
     "MetricsTracker": "metrics_tracker",
     "ModelSubject": "benchmark.subjects",
@@ -154,6 +169,7 @@ _HOME_OF = {
     "TrainingRun": "run",
     "TrainingStep": "step",
     "ValidationRecord": "history",
+    "Vocabulary": "model_outputs.vocabulary",
     "available_devices": "device",
     "benchmark_amp": "benchmark.compare",
     "best_checkpoint": "retention",
@@ -163,19 +179,25 @@ _HOME_OF = {
     "checkpoint_activations": "activation_checkpointing",
     "classification": "objective",
     "compute_effective_precision": "precision",
+    "detect_vocabulary": "model_outputs.vocabulary",
     "distance_from_unit_norm": "penalty",
     "effective_precision": "precision",
     "evaluate": "metrics",
     "fit": "loop",
     "float32_products": "float32",
     "latest_checkpoint": "retention",
+    "load_baseline": "baseline",
     "load_checkpoint": "checkpoint",
     "load_weights": "checkpoint",
     "move_to": "batches",
+    "plot_run": "plots",
     "policy_for": "policy",
+    "predictions": "model_outputs.tensors",
     "progress_callbacks": "progress",
     "read_info": "checkpoint",
+    "save_baseline": "baseline",
     "save_checkpoint": "checkpoint",
+    "save_plots": "plots",
     "squared_norm": "penalty",
     "true_gradients": "penalty",
 }

@@ -152,6 +152,16 @@ def test_no_word_of_a_docstring_is_lost(text: str) -> None:
         assert word.strip() in found or word in ("-", "Args:", "Raises:", "Returns:", "Yields:")
 
 
+def test_the_page_is_up_to_date() -> None:
+    assert (ROOT / "docs/api.md").read_text("utf-8") == PAGE, "make api"
+
+
+def test_every_class_and_function_says_what_it_is_for() -> None:
+    silent = [f"{module.name}.{entry.name}" for module in MODULES for entry in module.entries if not entry.blocks]
+    assert silent == []
+    assert [module.name for module in MODULES if not module.summary] == []
+
+
 def test_our_own_page_shows_every_module_and_the_names_of_the_package() -> None:
     titles = [title for _, title in headings(PAGE)]
     assert {module.name for module in MODULES} <= set(titles)
