@@ -209,6 +209,9 @@ def _of_own_scaler(walker: Walker, attempt: Attempt, given: Given, scaler: Scale
 
 def _of_optimizer(walker: Walker, attempt: Attempt, given: Given, optimizer: Optimizer, name: str) -> Value:
     match name:
+        case "step" if any(isinstance(value, Scaler) for value in given.every()):
+            effects.escape(attempt, (optimizer, *given.every()))  # the project's own steps through it
+            return fresh("call", given.node)
         case "step":
             effects.step(walker, attempt, given.node, optimizer, None, args=given.args, keywords=tuple(given.keywords))
             return fresh("call", given.node)

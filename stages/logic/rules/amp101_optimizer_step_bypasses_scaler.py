@@ -145,6 +145,20 @@ RULE = RuleInfo(
         """),
         Good("""
             import torch
+
+            class Trainer:
+                def __init__(self, models, optimizer):
+                    self.models, self.optimizer = models, optimizer  # several in one, by name
+                    self.scaler = torch.amp.GradScaler("cuda")
+
+                def train(self, batches):
+                    for x, y in batches:
+                        self.optimizer.zero_grad()
+                        self.scaler.scale(self.models.loss(x, y)).backward()
+                        self.optimizer.step("generator", scaler=self.scaler)
+        """),
+        Good("""
+            import torch
             from project import optim
 
             def fit(net, batches, opt):
