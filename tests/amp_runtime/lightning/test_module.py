@@ -1,6 +1,7 @@
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from torch.utils.data import DataLoader, TensorDataset
 
 from amp_runtime.config import AmpConfig, LossScaling
 from amp_runtime.lightning import ObjectiveModule, PrecisionMonitor, amp_trainer
@@ -8,6 +9,7 @@ from amp_runtime.objective import classification
 from amp_runtime.policy import policy_for
 from amp_runtime.precision import Precision
 from amp_runtime.step import StepOptions, TrainingStep
+from amp_runtime.workloads.encoder import MaskedEncoder, load_paragraphs, smoothed_classification
 from tests.amp_runtime.lightning.classifiers import classifier, module, overflowing, same, sgd, weights
 
 SCALING = LossScaling(init_scale=1024.0, growth_interval=4)
@@ -120,6 +122,29 @@ def test_chosen_modules_are_computed_twice_to_the_same_end(name, digits_loaders,
 def test_a_choice_of_no_module_is_refused():
     with pytest.raises(ValueError, match="no module of the model was chosen"):
         module(recomputed=torch.nn.LSTM)
+
+
+def test_a_model_with_masks_learns_in_fp16(quiet):
+    class Losses(PrecisionMonitor):
+        def __init__(self):
+            super().__init__()
+            self.losses = []
+
+        def on_train_batch_end(self, trainer, pl_module, outputs, *rest):
+            super().on_train_batch_end(trainer, pl_module, outputs, *rest)
+            self.losses.append(outputs["loss"].item())
+
+    torch.manual_seed(0)
+    training = TensorDataset(*load_paragraphs("cpu").training)
+    trained = ObjectiveModule(
+        MaskedEncoder(), smoothed_classification, lambda parameters: torch.optim.AdamW(parameters, lr=1e-2)
+    )
+    monitor = Losses()
+    trainer = amp_trainer(CONFIGS["fp16"], **quiet, max_epochs=2, gradient_clip_val=1.0, callbacks=[monitor])
+    shuffled = DataLoader(training, batch_size=32, shuffle=True, generator=torch.Generator().manual_seed(0))
+    trainer.fit(trained, shuffled)
+    assert sum(monitor.losses[-5:]) < 0.75 * sum(monitor.losses[:5])
+    assert monitor.skipped_steps < len(monitor.history) / 4
 
 
 def test_metrics_are_means_over_examples(digits_loaders, quiet):
