@@ -62,6 +62,12 @@ def test_a_scaled_product_that_ignores_its_scales_is_unmasked(monkeypatch):
     assert "scaled product of small integers in torch.float8_e4m3fn came out wrong" in probe("cpu", "fp8_e4m3fn").detail
 
 
+def test_a_scaled_product_of_an_older_pytorch_is_understood(monkeypatch):
+    scaled = torch._scaled_mm
+    monkeypatch.setattr(torch, "_scaled_mm", lambda a, b, **settings: (scaled(a, b, **settings), torch.tensor(65.0)))
+    assert probe("cpu", "fp8_e4m3fn").works
+
+
 def test_an_int8_product_that_saturates_is_unmasked(monkeypatch):
     exact = torch._int_mm
     monkeypatch.setattr(torch, "_int_mm", lambda a, b: exact(a, b).clamp(-32768, 32767))
