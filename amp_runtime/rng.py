@@ -37,6 +37,8 @@ def restore(state: dict[str, Any]) -> None:
     _restore_gpus("XPU", torch.xpu, torch.xpu.device_count() if torch.xpu.is_available() else 0, state["xpu"])
     if state["mps"] and torch.backends.mps.is_available():
         torch.mps.set_rng_state(state["mps"][0])
+    elif state["mps"]:
+        _log.warning("an MPS GPU when saved, none now: its generator was not restored")
     if state["numpy"] is not None:
         import numpy as np  # noqa: PLC0415 - only a run that used it needs it
 

@@ -24,6 +24,13 @@ def test_a_state_from_a_machine_with_other_gpus_restores_the_rest_and_says_so(ca
     assert "XPU" not in caplog.text
 
 
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="is about machines without MPS")
+def test_a_state_from_another_kind_of_gpu_is_said_to_be_left_out(caplog):
+    with caplog.at_level(logging.WARNING):
+        rng.restore({**rng.capture(), "mps": [torch.zeros(16, dtype=torch.uint8)]})
+    assert "an MPS GPU when saved, none now" in caplog.text
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_the_generators_of_gpus_repeat_themselves_too():
