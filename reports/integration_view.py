@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
+    from verifier.api import Json
+
 _OK = ("ok", "pass", "passed", "imported")
 _FAILURE_LIMIT = 10
 _AGREEMENT_LIMIT = 20
@@ -27,6 +29,8 @@ class IntegrationView:
 
     workloads: Table
     agreements: tuple[str, ...]
+    observed: Table
+    step_times: Table
     plots: tuple[tuple[str, str], ...]
     plots_note: str
     tests: str
@@ -47,6 +51,8 @@ def integration_view(facts: Row, plots: Mapping[str, str] | None) -> Integration
     return IntegrationView(
         workloads=_workloads(workloads),
         agreements=tuple(_agreement(row) for row in workloads[:_AGREEMENT_LIMIT]),
+        observed=_observed(workloads),
+        step_times=_step_times(rows(facts, "step_times")),
         plots=tuple((plots or {}).items()),
         plots_note=_plots_note(plots) if workloads else "",
         tests=_tests(tests),
@@ -99,6 +105,57 @@ def _agreement(row: Row) -> str:
     samples = f", {plural(whole(agreement, 'samples'), 'sample')} each" if whole(agreement, "samples") else ""
     measured = f"{text(agreement, 'measure', 'difference')} {figure(agreement['value'])}"
     return f"{name}, FP32 against AMP: {measured}, tolerance {figure(agreement.get('tolerance'))}{samples}."
+
+
+def _observed(workloads: list[Row]) -> Table:
+    runs = [(row, run, section(section(row, run), "observed")) for row in workloads for run in ("fp32", "amp")]
+    return table(
+        "Workload|Run|Steps|Under autocast|Losses scaled|Loss scale|Scales logged",
+        (
+            (
+                code(text(row, "name"), cell=True),
+                run.upper(),
+                whole(seen, "steps"),
+                listed(f"{dtype} {count}" for dtype, count in section(seen, "under_autocast").items()) or "none",
+                whole(seen, "scaled"),
+                _scales(seen),
+                len(numbers(seen, "logged")) if seen.get("logged") is not None else "no log",
+            )
+            for row, run, seen in runs
+            if seen
+        ),
+        right="Steps|Losses scaled",
+    )
+
+
+def _scales(seen: Row) -> str:
+    scales = sorted(set(numbers(seen, "scales")))
+    if not scales:
+        return "none"
+    return figure(scales[0]) if len(scales) == 1 else f"{figure(scales[0])} to {figure(scales[-1])}"
+
+
+def _step_times(timed: list[Row]) -> Table:
+    return table(
+        "Workload|Precision|Device|FP32 time / AMP time|Interval|Pairs",
+        (
+            (
+                code(text(row, "name"), cell=True),
+                prose(text(row, "precision", "not stated"), cell=True),
+                text(row, "device"),
+                figure(row.get("ratio")),
+                f"{figure(row.get('low'))} to {figure(row.get('high'))} ({_percent(row.get('confidence'))})",
+                whole(row, "samples"),
+            )
+            for row in timed
+        ),
+        right="FP32 time / AMP time|Pairs",
+    )
+
+
+def _percent(share: Json) -> str:
+    number = as_number(share)
+    return "no confidence stated" if number is None else f"{100 * number:.0f} %"
 
 
 def _plots_note(plots: Mapping[str, str] | None) -> str:

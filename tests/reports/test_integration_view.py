@@ -17,6 +17,22 @@ def test_a_workload_is_two_rows_and_one_sentence():
     assert seen.agreements == ("`pkg:w`, FP32 against AMP: difference 0.25, tolerance 0.5, 15 samples each.",)
 
 
+def test_what_was_heard_of_amp_is_a_row_for_each_run():
+    seen = {"steps": 4, "under_autocast": {"float16": 4}, "scaled": 4, "scales": [256.0, 256.0, 512.0], "logged": [1.0]}
+    silent = {"steps": 4, "under_autocast": {}, "scaled": 0, "scales": [], "logged": None}
+    workload = {"name": "pkg:w", "fp32": {"observed": silent}, "amp": {"observed": seen}}
+    rows = [row[1:] for row in view(workloads=[workload]).observed.rows]
+    assert rows == [("FP32", 4, "none", 0, "none", "no log"), ("AMP", 4, "float16 4", 4, "256 to 512", 1)]
+    assert not view(workloads=[{"name": "pkg:w", **RUNS}]).observed
+
+
+def test_paired_times_are_shown_with_their_interval():
+    timed = {"name": "w", "precision": "bf16", "device": "cpu", "ratio": 1.5, "low": 1.4, "high": 1.75}
+    text = write(view(step_times=[{**timed, "confidence": 0.96, "samples": 8}]).step_times)
+    assert "1.4 to 1.75 (96 %)" in text
+    assert "no confidence stated" in write(view(step_times=[timed]).step_times)
+
+
 def test_runs_that_were_not_compared_are_said_to_be_so():
     for agreement in ({}, {"value": None, "tolerance": None, "samples": 0}):
         assert view(workloads=[{"name": "w", "agreement": agreement}]).agreements == (
