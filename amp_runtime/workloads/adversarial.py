@@ -54,13 +54,17 @@ class AdversarialWorkload:
             TrainingStep(self.model, critic, policy, self._criticise),
             TrainingStep(self.model, generator, policy, _generate, options=StepOptions(clip_norm=1.0)),
         )
+        self.loss_scales: list[float] = []  # at the begin of each step
         self._validation = validation
         self._batches = _stream(training, seed)
 
     def step(self) -> float:
         """Train both on the next images; returns the generator's loss."""
         window = (next(self._batches),)
-        return [step.run(window).loss for step in self.training_steps][-1]
+        criticised, generated = [step.run(window) for step in self.training_steps]
+        if (scale := criticised.scale) is not None:
+            self.loss_scales.append(scale)
+        return generated.loss
 
     def evaluate(self) -> dict[str, float]:
         """Return the generator's mean squared error, and the share of held-out images that the critic judges right."""

@@ -22,3 +22,10 @@ def test_it_covers_every_file_of_the_training_library():
 def test_the_eight_criteria_of_the_task_are_lines_of_its_acceptance():
     numbers = [line.text.partition(".")[0].rstrip("ab") for line in TASK.acceptance if line.text[0].isdigit()]
     assert sorted(set(numbers)) == [str(number) for number in range(1, 9)]
+
+
+def test_it_trains_every_workload_of_the_library():
+    from amp_runtime import workloads
+
+    names = {name.rpartition(":")[2] for name in TASK.workloads}
+    assert names == set(workloads.__all__) - {"Workload"}

@@ -88,3 +88,12 @@ def test_the_fp16_workloads_really_scale_their_loss(runs, name):
     assert scaler.steps == (80 if name == "gan_fp16" else 40)
     assert scaler.skipped_steps == 0
     assert scaler.current_scale > 4096
+
+
+@pytest.mark.parametrize("name", FP16)
+def test_a_workload_in_fp16_logs_the_loss_scale_of_every_step(runs, name):
+    scales = runs[name, True][0].loss_scales
+    assert len(scales) == len(runs[name, True][1])
+    assert scales[0] == 4096.0
+    assert scales[-1] > scales[0]
+    assert runs[name, False][0].loss_scales == []
