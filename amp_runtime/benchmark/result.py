@@ -90,7 +90,7 @@ class AmpBenchmark:
         return all(requirement.status is RequirementStatus.MET for requirement in self.requirements)
 
     def as_dict(self) -> dict[str, Scalar]:
-        """Return every figure under a flat name, fit for an experiment tracker; what was not measured has no key."""
+        """Return all under flat names, as `Tracker.config` takes it; what was not measured has no key."""
         found: dict[str, Scalar] = {
             "device": self.conditions.device_name,
             "precision": self.conditions.precision,
@@ -109,6 +109,10 @@ class AmpBenchmark:
         for requirement in self.requirements:
             found[f"requirement_{requirement.name}"] = requirement.status.value
         return found
+
+    def figures(self) -> dict[str, float]:
+        """Return the numbers of `as_dict`, as `Tracker.log` takes them; true is 1."""
+        return {name: float(value) for name, value in self.as_dict().items() if not isinstance(value, str)}
 
     def table(self) -> str:
         """Return the comparison as text, with everything that is needed to judge or repeat it."""

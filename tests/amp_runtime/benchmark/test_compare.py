@@ -15,6 +15,7 @@ from amp_runtime.config import AmpConfig, LossScaling
 from amp_runtime.objective import classification
 from amp_runtime.precision import Precision
 from amp_runtime.step import StepOptions
+from amp_runtime.trackers.jsonl_file import JsonlTracker
 
 BF16 = AmpConfig(precision=Precision.BF16)
 QUICK = {"pairing": Pairing(blocks=6, steps=1, warm_up=1, lead_in=0), "budget": Budget(steps=5, seeds=(0, 1, 2, 3, 4))}
@@ -145,6 +146,18 @@ def test_the_mapping_is_flat_and_fit_for_json(found):
     assert flat["memory_reduction_percent"] == 100 * found.memory_reduction.value
     assert flat["requirement_speedup"] == found.requirements[0].status.value
     assert flat["amp_activation_bytes"] == found.amp.memory.activations
+
+
+def test_a_tracker_takes_the_result_and_it_can_be_read_back(found, tmp_path):
+    tracker = JsonlTracker(tmp_path / "benchmark.jsonl")
+    tracker.config(found.as_dict())
+    tracker.log(1, found.figures())
+    tracker.close()
+    first, second = map(json.loads, (tmp_path / "benchmark.jsonl").read_text("utf-8").splitlines())
+    assert first == {"config": found.as_dict()}
+    assert second == {"step": 1, **found.figures()}
+    assert second["speedup"] == found.speedup.value
+    assert second["requirements_met"] == found.requirements_met
 
 
 def test_the_table_holds_what_is_needed_to_judge_it(found):
