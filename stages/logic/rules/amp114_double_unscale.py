@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 from stages.logic.again import met_again
 from stages.logic.engine.events import Unscaled
 from stages.logic.flags import flags_disagree
+from stages.logic.micro_steps import micro_steps
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from stages.logic.view import View
 
 RULE = RuleInfo(
     code="AMP114",
@@ -71,6 +74,46 @@ RULE = RuleInfo(
                 scaler.unscale_(optimizer)  # expect: AMP114
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 scaler.update()
+        """),
+        Bad("""
+            from accelerate import Accelerator
+
+            def train(model, optimizer, loader, steps):
+                accelerator = Accelerator(mixed_precision="fp16", gradient_accumulation_steps=steps)
+                model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
+                for batch in loader:
+                    with accelerator.accumulate(model):
+                        accelerator.backward(model(**batch).loss)
+                        accelerator.clip_grad_norm_(model.parameters(), 1.0)  # expect: AMP114
+                        optimizer.step()
+                        optimizer.zero_grad()
+        """),
+        Good("""
+            from accelerate import Accelerator
+
+            def train(model, optimizer, loader, steps):
+                accelerator = Accelerator(mixed_precision="fp16", gradient_accumulation_steps=steps)
+                model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
+                for batch in loader:
+                    with accelerator.accumulate(model):
+                        accelerator.backward(model(**batch).loss)
+                        if accelerator.sync_gradients:
+                            accelerator.clip_grad_norm_(model.parameters(), 1.0)
+                        optimizer.step()
+                        optimizer.zero_grad()
+        """),
+        Good("""
+            from accelerate import Accelerator
+
+            def train(model, optimizer, loader, steps):
+                accelerator = Accelerator(mixed_precision="bf16", gradient_accumulation_steps=steps)
+                model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
+                for batch in loader:
+                    with accelerator.accumulate(model):
+                        accelerator.backward(model(**batch).loss)
+                        accelerator.clip_grad_norm_(model.parameters(), 1.0)
+                        optimizer.step()
+                        optimizer.zero_grad()
         """),
         Good("""
             import torch
@@ -146,6 +189,19 @@ def check(event: Unscaled) -> Iterator[Problem]:
         scaler=event.scaler,
         suspicion=flags_disagree(event.state),
     )
+
+
+def inspect(view: View) -> Iterator[Problem]:
+    """Report accelerate's clipping of gradients that are not complete: in float16 it unscales them each time."""
+    for found in micro_steps(view):
+        yield Problem(
+            place=view.place(found.call),
+            message="accelerate unscales here in every micro-batch of an accumulation",
+            why="In float16 the second micro-batch raises: unscale_() has already been called on this optimizer.",
+            remedy="Clip under `if accelerator.sync_gradients:`, when all gradients of the step are there.",
+            related=((view.place(found.opened), "gradients are accumulated in this block"),),
+            suspicion=not found.established,
+        )
 
 
 CHECKS = {Unscaled: check}
