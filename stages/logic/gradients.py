@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stages.logic.engine.values import Key
 
 _MASKS = re.compile(r"nan_to_num|isnan|isinf|isfinite")
+_ASIDE = re.compile(r"#.*|\.unscale_\(")  # comments, and what the path itself has shown
 _UNSCALES = re.compile(r"get_scale|inv_scale|\bunscale|_scale\b|scale_factor|loss_scale")
 
 
@@ -30,7 +31,7 @@ def scaled(state: State, of: frozenset[Key]) -> Held | None:
 
 def divides_by_scale(place: Place) -> bool:
     """Say whether the function around a place takes a scale out of something by itself."""
-    return _UNSCALES.search(function_text(place)) is not None
+    return _UNSCALES.search(_ASIDE.sub("", function_text(place))) is not None
 
 
 def function_text(place: Place) -> str:

@@ -98,7 +98,9 @@ def _asks(view: View, test: ast.expr) -> bool:
 
 def _leaves_early(node: ast.stmt) -> bool:
     return (
-        isinstance(node, ast.If) and _SYNC in ast.unparse(node.test) and any(isinstance(end, _LEAVES) for end in node.body)
+        isinstance(node, ast.If)
+        and _SYNC in ast.unparse(node.test)
+        and any(isinstance(end, _LEAVES) for end in node.body)
     )
 
 

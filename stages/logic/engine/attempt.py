@@ -54,6 +54,7 @@ class Frame:
         calls: the functions entered, outermost first.
         loops: the loops open in this function.
         outer: the loops open around the calls, outermost first.
+        through: the calls by which they were entered.
         quiet: only values are wanted: no rule hears of what happens.
     """
 
@@ -63,6 +64,7 @@ class Frame:
     loops: tuple[ast.AST, ...] = ()
     outer: tuple[ast.AST, ...] = ()
     quiet: bool = False
+    through: tuple[Place, ...] = ()
 
     def place(self, node: ast.AST) -> Place:
         return Place(self.module, node)

@@ -19,6 +19,7 @@ from stages.logic.engine.values import (
     Dotted,
     Gradient,
     Instance,
+    Loop,
     Method,
     Model,
     Optimizer,
@@ -55,12 +56,12 @@ def attribute(walker: Walker, attempt: Attempt, value: Value, name: str, node: a
             return Unknown(("attribute", value.key, name))
         case Scaler() | Unknown() if name == "_per_optimizer_states":  # the code asks itself where the scaler stands
             attempt.state.protocol = attempt.state.protocol.forget(value.key, None)
-        case Optimizer() if name == "param_groups":
-            return Params(value.owners)
+        case Optimizer() | Unknown() | Loop() if name == "param_groups":
+            return Params(value.owners if isinstance(value, Optimizer) else frozenset())
         case Params() if name == "grad":
             return Gradient(value.of)
-        case Unknown() if name == "grad":
-            return Gradient(frozenset({value.key}))
+        case Unknown() | Loop() if name == "grad":
+            return Gradient(frozenset({key_of(value)}))
         case Gradient() if name in ("data",):
             return value
         case Unknown() if name in _SAME:

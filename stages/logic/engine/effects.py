@@ -237,7 +237,7 @@ def schedule(walker: Walker, attempt: Attempt, node: ast.Call, scheduler: Schedu
 
 def read_grads(walker: Walker, attempt: Attempt, node: ast.Call, grads: Gradient) -> Value:
     """Make a number of gradients."""
-    _tell(walker, attempt, GradsRead(**_at(attempt, node), grads=grads))
+    _tell(walker, attempt, GradsRead(**_at(attempt, node), grads=grads, through=attempt.frame.through))
     return fresh("call", node)
 
 

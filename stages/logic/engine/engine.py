@@ -14,6 +14,7 @@ from stages.logic.engine.attempt import Attempt, Choices, Frame
 from stages.logic.engine.contexts import enter, leave
 from stages.logic.engine.events import GradsEdited
 from stages.logic.engine.given import Given
+from stages.logic.engine.handed import observe_gradients
 from stages.logic.engine.names import receiver_of
 from stages.logic.engine.protocol import Held
 from stages.logic.engine.relevance import Relevance
@@ -188,8 +189,10 @@ class Engine:
         frame = attempt.frame
         module = self.module_of(scope)
         if not isinstance(scope.node, Function) or module is None or not self._worth(scope, frame, given):
+            observe_gradients(walker, attempt, given, scope.qualname)
             return self._passed_over(given)
-        inside = Frame(scope, module, (*frame.calls, scope), (), frame.open_loops, frame.quiet)
+        through = (*frame.through, frame.place(given.node))
+        inside = Frame(scope, module, (*frame.calls, scope), (), frame.open_loops, frame.quiet, through)
         maker = any(_last(item) in _MAKERS for item in scope.node.decorator_list)
         ends = attempt.choose(lambda: self._ends(walker, attempt, given, callee, inside, maker=maker))
         value, state = ends

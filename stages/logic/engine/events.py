@@ -103,20 +103,28 @@ class Unscaled(Happening):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clipped(Happening):
-    """Gradients of `params` are clipped; `by`: a framework or a model's own method that does it right."""
+    """Gradients of `params` are clipped; `by`: a framework or a model's own method that does it right.
+
+    `guessed`: only the name of a function that is not in sight says so.
+    """
 
     params: Params
     how: str  # name of the function
     limit: Value | None
     by: Framework | Model | None = None
     error_if_nonfinite: bool = False
+    guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GradsRead(Happening):
-    """A gradient is read for a number that somebody looks at: a norm, a log."""
+    """A gradient is read for a number that somebody looks at: a norm, a log.
+
+    `through`: the calls that led to it, outermost first.
+    """
 
     grads: Gradient
+    through: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

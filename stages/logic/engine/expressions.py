@@ -272,10 +272,14 @@ def _subscript(walker: Walker, attempt: Attempt, inner: ast.expr, index: ast.exp
         for name, value in base.entries:
             if name == key.value:
                 return value
-    if isinstance(base, Params):
+    if isinstance(base, Params) and (key == Const("params") or not _is_text(key)):
         return base
     stored = attempt.state.heap.get((key_of(base), key_of(key)))
     return stored if stored is not None else Unknown(("item", key_of(base), key_of(key)))
+
+
+def _is_text(key: Value) -> bool:
+    return isinstance(key, Const) and isinstance(key.value, str)
 
 
 def _at_index(items: Items, index: int) -> Value:
@@ -320,4 +324,6 @@ def _unpacked(value: Value, elements: list[ast.expr]) -> list[Value]:
     starred = any(isinstance(element, ast.Starred) for element in elements)
     if isinstance(value, Items) and len(value.values) == len(elements) and not starred:
         return list(value.values)
+    if isinstance(value, Params) and len(elements) == 2:  # of `named_parameters()`
+        return [fresh("text", elements[0]), value]
     return [Unknown(("item", key_of(value), ("const", "int", index))) for index in range(len(elements))]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from stages._source.program import vocabulary
 from stages.logic.engine import effects
 from stages.logic.engine.events import AutocastMade, Called, ScalerMade
+from stages.logic.engine.handed import observe_gradients
 from stages.logic.engine.precision import cast_of, remember_cast
 from stages.logic.engine.values import (
     NONE,
@@ -344,6 +345,7 @@ def _other(walker: Walker, attempt: Attempt, given: Given, name: str) -> Value:
         dropped=given.dropped,
     )
     walker.engine.emit(event, attempt.frame)
+    observe_gradients(walker, attempt, given, name)
     if _PURE.fullmatch(name) and not given.keywords:
         return Unknown(("pure", name, *(key_of(value) for value in given.args)))
     tensors = [value for value in given.every() if isinstance(value, Tensor)]

@@ -10,6 +10,7 @@ from stages._source.program.kinds import last_name
 from stages.logic.engine import effects
 from stages.logic.engine.contexts import enter
 from stages.logic.engine.events import Called
+from stages.logic.engine.handed import clip_by_name, observe_gradients
 from stages.logic.engine.kinds import base_names, is_module_class
 from stages.logic.engine.library import dtype_of
 from stages.logic.engine.precision import remember_cast
@@ -125,6 +126,7 @@ def call_unknown(walker: Walker, attempt: Attempt, given: Given, target: Value) 
         effects.escape(attempt, (target, *given.every()))
         return fresh("call", given.node)
     if not isinstance(target, Model):
+        clip_by_name(walker, attempt, given, last_name(given.node.func))
         effects.escape(attempt, given.every())
     if any(isinstance(value, Tensor | Scaler) for value in given.every()) or "scale" in last_name(given.node.func):
         return fresh("call-maybe-scaled", given.node)
@@ -341,7 +343,9 @@ def _of_model(walker: Walker, attempt: Attempt, given: Given, receiver: Value, n
         stored = attempt.state.heap.get((key, key_of(given.args[0])))  # of a dictionary: the same as a subscript
         return stored if stored is not None else Unknown(("item", key, key_of(given.args[0])))
     _tell(walker, attempt, given, receiver, name)
+    observe_gradients(walker, attempt, given, name)
     if _may_touch(name):
+        clip_by_name(walker, attempt, given, name)
         effects.escape(attempt, _in_reach(attempt, receiver, given))
     if any(isinstance(value, Tensor) for value in given.every()):
         return fresh("call-maybe-scaled", given.node)

@@ -298,10 +298,10 @@ def matters(value: Value) -> bool:
 def tells_apart(value: Value) -> bool:
     """Say whether two paths that differ in this value are kept apart: what matters, and what autocast will make of it.
 
-    That is the dtype a run will use, and a criterion that autocast refuses to run.
+    That is the dtype a run will use, a criterion that autocast refuses to run, and whether FSDP shards a model.
     """
     if isinstance(value, Model):
-        return value.label == "BCELoss"
+        return value.label == "BCELoss" or value.wrapper == "fsdp"
     return matters(value) or (isinstance(value, Dotted) and value.name in _HALVES)
 
 

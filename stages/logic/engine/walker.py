@@ -349,11 +349,11 @@ class Walker:
 
     @staticmethod
     def _inside(node: ast.AST, frame: Frame) -> Frame:
-        return Frame(frame.scope, frame.module, frame.calls, (*frame.loops, node), frame.outer, frame.quiet)
+        return replace(frame, loops=(*frame.loops, node))
 
     @staticmethod
     def _outside(frame: Frame) -> Frame:
-        return Frame(frame.scope, frame.module, frame.calls, frame.loops[:-1], frame.outer, frame.quiet)
+        return replace(frame, loops=frame.loops[:-1])
 
 
 def _element(node: ast.For | ast.AsyncFor, value: Value, turn: int) -> Value:

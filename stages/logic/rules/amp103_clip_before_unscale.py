@@ -117,6 +117,22 @@ RULE = RuleInfo(
                 else:
                     optimizer.step()
         """),
+        Bad("""
+            import torch
+
+            class AmpCallback:
+                def __init__(self, clip_fn=None):
+                    self.clip_fn = clip_fn
+                    self.scaler = torch.amp.GradScaler("cuda")
+
+                def on_batch_end(self, loss, optimizer):
+                    self.scaler.scale(loss).backward()
+                    if self.clip_fn is not None:
+                        for group in optimizer.param_groups:
+                            self.clip_fn(group["params"])  # expect: AMP103
+                    self.scaler.step(optimizer)
+                    self.scaler.update()
+        """),
         Good("""
             import torch
 
@@ -224,7 +240,7 @@ def check(event: Clipped) -> Iterator[Problem]:
             why="They are up to 65536 times too large here, so the threshold cuts nearly all of every update away.",
             remedy="Call `scaler.unscale_(optimizer)` once, after the last backward and before clipping.",
             related=tuple((site, "scaled backward") for site in held.backwards[-1:]),
-            suspicion=_may_be_off(event.state, held),
+            suspicion=event.guessed or _may_be_off(event.state, held),
         )
         return
 

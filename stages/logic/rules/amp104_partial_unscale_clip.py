@@ -125,7 +125,7 @@ RULE = RuleInfo(
 
 def check(event: Clipped) -> Iterator[Problem]:
     """Report clipping of parameters of which some are unscaled and some still carry the scale."""
-    if event.by is not None or clips_nothing_of_the_scale(event.limit) or not event.params.of:
+    if event.by is not None or event.guessed or clips_nothing_of_the_scale(event.limit) or not event.params.of:
         return
     held = {key: event.state.protocol.grads(key) for key in _concerned(event.state, event.params.of)}
     scaled = [key for key, grads in held.items() if grads.status is Grads.SCALED]

@@ -213,7 +213,9 @@ def _function(view: View, node: ast.AST) -> ast.AST | None:
 
 
 def _one_wraps(first: tuple[object, ...], second: tuple[object, ...]) -> bool:
-    return any(f"{outer[0]}.{name}" == inner[0] for outer, inner in ((first, second), (second, first)) for name in _INNER)
+    return any(
+        f"{outer[0]}.{name}" == inner[0] for outer, inner in ((first, second), (second, first)) for name in _INNER
+    )
 
 
 _INNER = ("optimizer", "_optimizer", "base_optimizer", "inner_optimizer", "optim")

@@ -57,6 +57,23 @@ RULE = RuleInfo(
                     self.scaler.step(optimizer)
                     self.scaler.update()
         """),
+        Bad("""
+            import torch
+
+            def limit(optimizer, grad_clip):
+                for group in optimizer.param_groups:
+                    for p in group["params"]:
+                        if p.grad is not None:
+                            p.grad.data.clamp_(-grad_clip, grad_clip)  # expect: AMP122
+
+            def train(model, loader, optimizer, scaler, grad_clip):
+                for x, y in loader:
+                    optimizer.zero_grad()
+                    scaler.scale(model(x, y)).backward()
+                    limit(optimizer, grad_clip)
+                    scaler.step(optimizer)
+                    scaler.update()
+        """),
         Good("""
             import torch
 
@@ -90,6 +107,7 @@ RULE = RuleInfo(
 )
 
 _FIXED = frozenset(["add_", "sub_", "clamp_", "clip_", "sign_", "normal_", "an augmented assignment"])
+_SUMS = frozenset(["add_", "sub_", "an augmented assignment"])
 _LIMITS = re.compile(r"clamp|clip|nan_to_num")
 
 
@@ -98,7 +116,7 @@ def check(event: GradsEdited) -> Iterator[Problem]:
     held = scaled(event.state, event.grads.of)
     if held is None or event.linear or event.how not in _FIXED or masks_nonfinite(event):
         return
-    if _adds_gradients(event.place.node) or divides_by_scale(event.place):
+    if (event.how in _SUMS and _adds_gradients(event.place.node)) or divides_by_scale(event.place):
         return
     yield Problem(
         place=event.place,

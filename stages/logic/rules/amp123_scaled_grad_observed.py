@@ -14,6 +14,8 @@ from verifier.api import Bad, Good, RuleInfo, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stages.logic.engine.place import Place
+    from stages.logic.engine.protocol import Held
     from stages.logic.view import View
 
 RULE = RuleInfo(
@@ -39,6 +41,17 @@ RULE = RuleInfo(
                     for p in model.parameters():
                         total += p.grad.norm().item() ** 2  # expect: AMP123
                     writer.add_scalar("grad_norm", total**0.5, step)
+                    scaler.step(optimizer)
+                    scaler.update()
+        """),
+        Bad("""
+            import torch
+
+            def train(model, loader, optimizer, scaler, writer):
+                for step, batch in enumerate(loader):
+                    scaler.scale(model(batch)).backward()
+                    for name, p in model.named_parameters():
+                        writer.add_histogram(name, p.grad, step)  # expect: AMP123
                     scaler.step(optimizer)
                     scaler.update()
         """),
@@ -101,13 +114,23 @@ def check(event: GradsRead) -> Iterator[Problem]:
     held = scaled(event.state, event.grads.of)
     if held is None or divides_by_scale(event.place):
         return
+    place = _shown_at(event, held)
+    helper = ((event.place, "the gradients are read here"),) if place is not event.place else ()
     yield Problem(
-        place=event.place,
+        place=place,
         message="this number is made of gradients that still carry the loss scale",
         why=_WHY,
         remedy="Take it after `scaler.unscale_(optimizer)`.",
-        related=tuple((site, "scaled backward") for site in held.backwards[-1:]),
+        related=(*((site, "scaled backward") for site in held.backwards[-1:]), *helper),
     )
+
+
+def _shown_at(event: GradsRead, held: Held) -> Place:
+    """Return where the number is asked for: a helper of another file that reads gradients is right by itself."""
+    training = {site.module for site in held.backwards[-1:]}
+    if not training or event.place.module in training:
+        return event.place
+    return next((site for site in reversed(event.through) if site.module in training), event.place)
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -42,6 +42,28 @@ RULE = RuleInfo(
                     scaler.update()
                     optimizer.zero_grad()
         """),
+        Bad("""
+            import torch
+            from torch.distributed.fsdp import FullyShardedDataParallel as FSDP
+
+            def train(model, loader, criterion, args):
+                model = FSDP(model) if args.shard else torch.nn.parallel.DistributedDataParallel(model)
+                named = list(model.named_parameters())
+                plain = [p for n, p in named if p.ndim < 2]
+                decayed = [p for n, p in named if p.ndim >= 2]
+                groups = [{"params": plain, "weight_decay": 0.0}, {"params": decayed, "weight_decay": args.decay}]
+                optimizer = torch.optim.AdamW(groups, lr=1e-3)
+                scaler = torch.amp.GradScaler("cuda") if args.amp else None
+                for x, y in loader:
+                    loss = criterion(model(x), y)
+                    if scaler is None:
+                        loss.backward()
+                        optimizer.step()
+                        continue
+                    scaler.scale(loss).backward()
+                    scaler.step(optimizer)  # expect: AMP501
+                    scaler.update()
+        """),
         Good("""
             import torch
             from torch.distributed.fsdp import FullyShardedDataParallel as FSDP

@@ -77,7 +77,7 @@ RULE = RuleInfo(
 
 def check(event: Clipped) -> Iterator[Problem]:
     """Report torch's norm clipping of parameters that an FSDP wrapper on this path holds."""
-    if event.by is not None or "norm" not in event.how:
+    if event.by is not None or event.guessed or "norm" not in event.how:
         return
     for value in (*event.state.env.values(), *event.state.heap.values()):
         if isinstance(value, Model) and value.wrapper == "fsdp" and value.key in event.params.of:

@@ -91,7 +91,12 @@ def check(event: Clipped) -> Iterator[Problem]:
     """Report torch's clipping between a framework's backward and the step of an optimizer that it prepared."""
     state = event.state
     optimizers = [state.known[key] for key in state.protocol.optimizers()]
-    if event.by is not None or not optimizers or not all(optimizer.prepared for optimizer in optimizers):
+    if (
+        event.by is not None
+        or event.guessed
+        or not optimizers
+        or not all(optimizer.prepared for optimizer in optimizers)
+    ):
         return
     framework = optimizers[0].by
     scaled = scales(framework)
