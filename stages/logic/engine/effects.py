@@ -24,6 +24,7 @@ from stages.logic.engine.state import Round
 from stages.logic.engine.tensors import is_plain
 from stages.logic.engine.values import (
     Const,
+    Framework,
     Gradient,
     Optimizer,
     ScaleNumber,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from stages.logic.engine.place import Place
     from stages.logic.engine.protocol import Protocol
     from stages.logic.engine.state import Active
-    from stages.logic.engine.values import Framework, Key, Model, Params, Scheduler
+    from stages.logic.engine.values import Key, Model, Params, Scheduler
     from stages.logic.engine.walker import Walker
 
 _SITES = 4  # backward calls remembered
@@ -93,8 +94,8 @@ def backward(walker: Walker, attempt: Attempt, node: ast.Call, loss: Value, by: 
     for key in protocol.optimizers():
         protocol = protocol.with_grads(key, _mixed(protocol.grads(key), status, carries, place, alone=alone))
     protocol = replace(protocol, others=_mixed(protocol.others, status, carries, place, alone=alone))
-    if by is not None and by != "lightning":
-        protocol = _through_framework(attempt, protocol, place)
+    if isinstance(by, Framework):
+        protocol = _through_framework(attempt, protocol, place, by)
     attempt.state.protocol = protocol
     attempt.state.round = Round(attempt.frame.open_loops)
     _mark_ran(attempt, place)
@@ -102,14 +103,20 @@ def backward(walker: Walker, attempt: Attempt, node: ast.Call, loss: Value, by: 
 
 def unscaled_by_framework(attempt: Attempt) -> None:
     """Let a framework unscale the gradients of every optimizer that it prepared."""
-    attempt.state.protocol = _through_framework(attempt, attempt.state.protocol, None)
+    attempt.state.protocol = _through_framework(attempt, attempt.state.protocol, None, None)
 
 
-def _through_framework(attempt: Attempt, protocol: Protocol, place: Place | None) -> Protocol:
-    for key in protocol.optimizers():
-        if attempt.state.known[key].prepared:
-            protocol = protocol.with_grads(key, replace(protocol.grads(key), framework_at=place))
-    return protocol
+def _through_framework(
+    attempt: Attempt, protocol: Protocol, place: Place | None, framework: Framework | None
+) -> Protocol:
+    """Mark the gradients of the optimizers that it prepared, of all where it is out of sight which these are."""
+    prepared = [key for key in protocol.optimizers() if attempt.state.known[key].prepared]
+    for key in prepared or protocol.optimizers():
+        held = replace(protocol.grads(key), framework_at=place, framework=framework)
+        protocol = protocol.with_grads(key, held)
+    if prepared:
+        return protocol
+    return replace(protocol, others=replace(protocol.others, framework_at=place, framework=framework))
 
 
 def unscale(walker: Walker, attempt: Attempt, node: ast.Call, scaler: Scaler, optimizer: Optimizer) -> None:

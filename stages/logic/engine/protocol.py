@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from stages.logic.engine.place import Place
-    from stages.logic.engine.values import Key
+    from stages.logic.engine.values import Framework, Key
 
 
 class Grads(StrEnum):
@@ -48,6 +48,7 @@ class Held:
         cleared_at: the zero_grad that threw them away after they were unscaled.
         clipped_at: a clipping before which, on this path, nothing says what the gradients hold.
         framework_at: the framework's own backward, which scaled the loss if the framework scales at all.
+        framework: that framework.
         plain_at: a backward of an unscaled loss that was added to scaled gradients, or they to it.
     """
 
@@ -60,6 +61,7 @@ class Held:
     cleared_at: Place | None = None
     clipped_at: Place | None = None
     framework_at: Place | None = None
+    framework: Framework | None = None
     plain_at: Place | None = None
 
 

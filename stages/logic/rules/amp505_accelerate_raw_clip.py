@@ -39,6 +39,15 @@ RULE = RuleInfo(
                     optimizer.step()
                     optimizer.zero_grad()
         """),
+        Bad("""
+            import torch
+
+            def step(accelerator, model, optimizer, loss):
+                accelerator.backward(loss)
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)  # expect: AMP505
+                optimizer.step()
+                optimizer.zero_grad()
+        """),
         Good("""
             import torch
             from accelerate import Accelerator
@@ -88,21 +97,16 @@ RULE = RuleInfo(
 
 
 def check(event: Clipped) -> Iterator[Problem]:
-    """Report torch's clipping between a framework's backward and the step of an optimizer that it prepared."""
+    """Report torch's clipping after a framework's backward; who prepared the optimizer may be out of sight."""
+    if event.by is not None or event.guessed or event.limit == Const(float("inf")):
+        return
     state = event.state
     optimizers = [state.known[key] for key in state.protocol.optimizers()]
-    if (
-        event.by is not None
-        or event.guessed
-        or not optimizers
-        or not all(optimizer.prepared for optimizer in optimizers)
-    ):
-        return
-    framework = optimizers[0].by
+    prepared = [optimizer.prepared for optimizer in optimizers]
+    held = [state.protocol.grads(optimizer.key) for optimizer in optimizers] or [state.protocol.others]
+    framework = next((item.framework for item in held if item.framework_at is not None), None)
     scaled = scales(framework)
-    if framework is None or scaled is False or event.limit == Const(float("inf")):
-        return
-    if not any(state.protocol.grads(optimizer.key).framework_at for optimizer in optimizers):
+    if framework is None or scaled is False or (any(prepared) and not all(prepared)):
         return
     label = f"{framework.label[:1].lower()}{framework.label[1:]}"
     right = "clip_grad_norm_" if framework.name == "accelerate" else "clip_gradients"
@@ -112,6 +116,7 @@ def check(event: Clipped) -> Iterator[Problem]:
         why="In float16 they carry the loss scale here, up to 65536, so the threshold cuts almost everything away.",
         remedy=f"Call `{label}.{right}(...)`, which unscales first.",
         severity=Severity.CRITICAL if scaled else Severity.HIGH,
+        suspicion=not all(prepared) or not prepared,
     )
 
 
