@@ -69,13 +69,14 @@ TRAINING_TEXT = Words(
     (
         *(b"backward", b"unscale", b"autocast", b"caler", b"clip_grad", b"zero_grad", b"optimizer", b"optim."),
         *(b"ccelerator", b"abric", b"LightningModule", b".half(", b"float16", b"nullcontext", b".step("),
+        *(b".grad.", b".grad)", b".grad,", b"register_hook"),
     )
 )
 # what acts on gradients, in functions that are worth being followed into
 ACTS_TEXT = Words(
     (
         *(b"backward", b"unscale", b"clip_grad", b"zero_grad", b"GradScaler", b"autocast", b".step("),
-        *(b"nullcontext", b"Accelerator"),
+        *(b"nullcontext", b"Accelerator", b".grad.", b".grad)", b".grad,", b"register_hook"),
     ),
     (_SCALER, re.compile(rb"optim\.[A-Z]")),
 )

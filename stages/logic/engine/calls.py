@@ -6,7 +6,7 @@ import ast
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from stages._source.program.origins import lineage
+from stages._source.program.origins import functions, lineage
 from stages._source.program.scopes import Function
 from stages.logic.engine import library, methods
 from stages.logic.engine.attributes import attribute
@@ -20,10 +20,12 @@ from stages.logic.engine.values import (
     Dotted,
     Instance,
     Items,
+    Loop,
     Partial,
     Table,
     Unknown,
     Value,
+    key_of,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +45,9 @@ def call(walker: Walker, attempt: Attempt, node: ast.Call, *, dropped: bool) -> 
         target = attribute(walker, attempt, receiver, node.func.attr, node.func)
         given = _given(walker, attempt, node, dropped=dropped)
         if isinstance(target, Unknown) and target.key[0] in ("attribute", "member", "item", "global", "local"):
+            declared = _declared(walker, attempt, receiver, node.func)
+            if declared is not None:
+                return walker.engine.inline(walker, attempt, given, declared)
             return methods.call_method(walker, attempt, given, receiver, node.func.attr, inner)
         return _apply(walker, attempt, given, target)
     target = walker.evaluate(attempt, node.func)
@@ -63,6 +68,29 @@ def _apply(walker: Walker, attempt: Attempt, given: Given, target: Value) -> Val
             whole = replace(given, args=(*args, *given.args), keywords=dict(keywords) | given.keywords)
             return _apply(walker, attempt, whole, inner)
     return methods.call_unknown(walker, attempt, given, target)
+
+
+def _declared(walker: Walker, attempt: Attempt, receiver: Value, func: ast.Attribute) -> Callee | None:
+    """Return the one method that annotations, or what made the object, say is called; None if it is empty or open."""
+    if not isinstance(receiver, Unknown | Loop):
+        return None
+    found = [scope for scope in functions(walker.engine.project, func, attempt.frame.scope) if not _is_empty(scope)]
+    if len(found) != 1 or not walker.engine.relevance.of(found[0]):
+        return None
+    cls = found[0].parent
+    if cls is None or not isinstance(cls.node, ast.ClassDef):
+        return None
+    return Callee(found[0], Instance(cls, key_of(receiver)))
+
+
+def _is_empty(scope: Scope) -> bool:
+    """Say whether a method only stands for those of subclasses."""
+    body = scope.node.body if isinstance(scope.node, Function) else []
+    return all(isinstance(node, ast.Pass | ast.Raise) or _is_literal(node) for node in body)
+
+
+def _is_literal(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def _call_instance(walker: Walker, attempt: Attempt, given: Given, target: Instance) -> Value:

@@ -203,7 +203,7 @@ def step(
     _mark_stepped(attempt, place)
     attempt.state.cast = None
     scales = scaler is not None and scaler.enabled is not False
-    attempt.state.round = _stepped_round(attempt, place) if scales else None
+    attempt.state.round = _stepped_round(attempt, place, optimizer) if scales else None
 
 
 def update(walker: Walker, attempt: Attempt, node: ast.Call, scaler: Scaler, value: Value | None) -> None:
@@ -239,7 +239,8 @@ def zero_grad(
 def schedule(walker: Walker, attempt: Attempt, node: ast.Call, scheduler: Scheduler) -> None:
     """Do `scheduler.step()`."""
     loops = attempt.frame.open_loops
-    _tell(walker, attempt, ScheduleStepped(**_at(attempt, node), scheduler=scheduler, loops=loops))
+    through = attempt.frame.through
+    _tell(walker, attempt, ScheduleStepped(**_at(attempt, node), scheduler=scheduler, loops=loops, through=through))
 
 
 def read_grads(walker: Walker, attempt: Attempt, node: ast.Call, grads: Gradient) -> Value:
@@ -315,12 +316,21 @@ def _cleared(held: Held, place: Place) -> Held:
     return Held(Grads.CLEAN, cleared_at=place if held.status is Grads.UNSCALED else None)
 
 
-def _stepped_round(attempt: Attempt, place: Place) -> Round:
-    """Return the turn of training that a step ends: what is open around the backward and around the step."""
+def _stepped_round(attempt: Attempt, place: Place, optimizer: Optimizer) -> Round:
+    """Return the turn of training that a step ends: what is open around the backward and around the step.
+
+    A loop that takes another optimizer in each turn is inside of one turn of training.
+    """
     own = attempt.frame.open_loops
     around = own if attempt.state.round is None else attempt.state.round.loops
     shared = [first for first, second in zip(own, around, strict=False) if first is second]
+    if len(shared) > 1 and _speaks_of(optimizer.key, shared[-1]):
+        shared.pop()
     return Round(tuple(shared), place)
+
+
+def _speaks_of(key: object, loop: ast.AST) -> bool:
+    return key is loop or (isinstance(key, tuple) and any(_speaks_of(part, loop) for part in key))
 
 
 def _mark_stepped(attempt: Attempt, place: Place) -> None:

@@ -165,10 +165,14 @@ class ZeroGrad(Happening):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleStepped(Happening):
-    """A learning-rate scheduler steps. `loops`: every loop open around it, outermost first."""
+    """A learning-rate scheduler steps.
+
+    `loops`: every loop open around it, outermost first; `through`: the calls that led to it, likewise.
+    """
 
     scheduler: Scheduler
     loops: tuple[ast.AST, ...]
+    through: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

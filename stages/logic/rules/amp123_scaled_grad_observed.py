@@ -56,6 +56,20 @@ RULE = RuleInfo(
                     scaler.update()
         """),
         Bad("""
+            import watching
+
+            def train(model, loader, optimizer, scaler):
+                for batch in loader:
+                    scaler.scale(model(batch)).backward()
+                    watching.show(model)  # expect: AMP123
+                    scaler.step(optimizer)
+                    scaler.update()
+            # --- watching.py
+            def show(model):
+                for name, p in model.named_parameters():
+                    print(name, p.grad.norm().item())
+        """),
+        Bad("""
             import torch
             import wandb
 

@@ -65,6 +65,45 @@ RULE = RuleInfo(
                     if self.scheduler is not None:
                         self.scheduler.step()  # expect: AMP128
         """),
+        Bad("""
+            import torch
+            from schedules import Schedules
+
+            class Trainer:
+                def __init__(self, model, optimizer):
+                    self.model, self.optimizer = model, optimizer
+                    self.schedules = Schedules(optimizer)
+                    self.scaler = torch.amp.GradScaler("cuda")
+
+                def train_step(self, batch):
+                    self.optimizer.zero_grad()
+                    self.scaler.scale(self.model(batch)).backward()
+                    self.scaler.step(self.optimizer)
+                    self.scaler.update()
+                    self.schedules.advance()  # expect: AMP128
+            # --- schedules.py
+            import torch
+
+            class Schedules:
+                def __init__(self, optimizer):
+                    self.scheduler = torch.optim.lr_scheduler.LinearLR(optimizer)
+
+                def advance(self):
+                    self.scheduler.step()
+        """),
+        Bad("""
+            import torch
+
+            def train(models, loaders, optimizers, schedulers, scaler, steps):
+                for _ in range(steps):
+                    for index in range(len(models)):
+                        optimizer, scheduler = optimizers[index], schedulers[index]
+                        optimizer.zero_grad()
+                        scaler.scale(models[index](next(loaders[index]))).backward()
+                        scaler.step(optimizer)
+                        scaler.update()
+                    scheduler.step()  # expect: AMP128
+        """),
         Good("""
             import torch
 
@@ -141,7 +180,7 @@ def check(event: ScheduleStepped) -> Iterator[Problem]:
     if event.loops[: len(turn.loops)] != turn.loops or _asked(event) or _is_rare(event.place, turn.stepped_at):
         return
     yield Problem(
-        place=event.place,
+        place=_decided_at(event),
         message=f"{event.scheduler.label}.step() also counts the steps that the scaler skips",
         why="After an overflow the scaler leaves the weights as they are and halves its scale; the schedule moves on.",
         remedy=(
@@ -150,6 +189,14 @@ def check(event: ScheduleStepped) -> Iterator[Problem]:
         ),
         related=((turn.stepped_at, "the scaler steps the optimizer, or skips it"),),
     )
+
+
+def _decided_at(event: ScheduleStepped) -> Place:
+    """Return where the code that updates the scaler asks for the step: a helper of another file only does it."""
+    updating = {place.module for _, place in event.state.protocol.updates}
+    if not updating or event.place.module in updating:
+        return event.place
+    return next((site for site in reversed(event.through) if site.module in updating), event.place)
 
 
 def _asked(event: ScheduleStepped) -> bool:
