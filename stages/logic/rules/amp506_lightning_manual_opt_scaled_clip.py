@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from stages._source.program import vocabulary
-from stages._source.program.scopes import own_nodes
+from stages._source.program.scopes import Function
 from stages.logic.frameworks import lightning_modules, methods, trains_in_half
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -46,6 +46,19 @@ RULE = RuleInfo(
 
             trainer = L.Trainer(precision="16-mixed")
         """),
+        Bad("""
+            import torch
+
+            def training_step(self, batch):  # a module has it as its method
+                first, second = self.optimizers()
+
+                def clip(module):
+                    torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)  # expect: AMP506
+
+                self.manual_backward(self(batch).mean())
+                clip(self.generator)
+                first.step()
+        """),
         Good("""
             import lightning as L
             import torch
@@ -83,21 +96,37 @@ RULE = RuleInfo(
 
 
 def inspect(view: View) -> Iterator[Problem]:
-    """Report clipping in a class that optimizes manually and never unscales, where float16 may be on."""
-    for cls in lightning_modules(view):
-        if not _is_manual(cls):
+    """Report clipping in a step that optimizes manually and never unscales, where float16 may be on."""
+    if not view.mentions("manual_backward"):
+        return
+    for step, bound in _steps(view):
+        nodes = [node for statement in getattr(step.node, "body", []) for node in ast.walk(statement)]
+        if any(isinstance(node, ast.Attribute) and "unscale" in node.attr for node in nodes):
             continue
-        for name, method in methods(cls):
-            nodes = list(own_nodes(getattr(method.node, "body", [])))
-            if name in ("configure_gradient_clipping", "__init__") or _names(nodes, "unscale_"):
-                continue
-            if not _names(nodes, "manual_backward"):
-                continue
-            for node in nodes:
-                if _clips(view, node, method):
-                    half = trains_in_half(view)
-                    if half is not False:
-                        yield _problem(view, node, established=half is True)
+        if not _names(nodes, "manual_backward"):
+            continue
+        for node in nodes:
+            if _clips(view, node, step):
+                half = trains_in_half(view)
+                if half is not False:
+                    yield _problem(view, node, established=half is True and bound)
+
+
+def _steps(view: View) -> Iterator[tuple[Scope, bool]]:
+    """Yield methods of classes that optimize manually, and functions that a module may have as its method."""
+    modules = list(lightning_modules(view))
+    for cls in modules:
+        if _is_manual(cls):
+            for name, method in methods(cls):
+                if name not in ("configure_gradient_clipping", "__init__"):
+                    yield method, True
+    for node, scope in view.module.scopes.scopes.items():
+        if isinstance(node, Function) and scope.parent not in modules and not _is_inside_a_function(scope):
+            yield scope, False
+
+
+def _is_inside_a_function(scope: Scope) -> bool:
+    return scope.parent is not None and isinstance(scope.parent.node, Function)
 
 
 def _is_manual(cls: Scope) -> bool:
