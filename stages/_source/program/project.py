@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -53,13 +53,19 @@ class Project:
         self._modules: dict[str, Module | None] = {}  # file -> module
         self._dotted: dict[str, str] = {}  # file -> its name from the root
         self._splits: dict[str, tuple[Module, str] | None] = {}
+        self._several: dict[str, set[str]] = {}  # short name -> files of several folders that go by it
         given = list(paths)
         packages = {str(PurePosixPath(path).parent) for path in given if path.endswith("__init__.py")}
-        for path in given:
-            name, shorter = _names(path, packages)
-            self._dotted[path] = name
-            for alias in (name, *shorter) if not path.endswith(".ipynb") else ():
-                self._paths.setdefault(alias, path)
+        named = {path: _names(path, packages) for path in given}
+        self._dotted |= {path: name for path, (name, _) in named.items()}
+        importable = [path for path in given if not path.endswith(".ipynb")]
+        for path in importable:
+            self._paths.setdefault(self._dotted[path], path)
+        for path in importable:
+            for alias in named[path][1]:
+                first = self._paths.setdefault(alias, path)
+                if first != path and self._dotted[first] != alias:
+                    self._several.setdefault(alias, {first}).add(path)
         self.known_origins: dict[tuple[ast.expr, Scope], frozenset[str]] = {}
         self.known_names: dict[str, frozenset[str]] = {}
         self.known_instances: dict[tuple[ast.expr, Scope], list[Scope]] = {}
@@ -125,7 +131,21 @@ class Project:
 
     def _scoped(self, path: str, tree: ast.Module, lines: Sequence[str]) -> Module:
         name = self._dotted[path]
-        return Module(path, name, tree, lines, read_scopes(tree, name, is_package=path.endswith("__init__.py")))
+        scopes = read_scopes(tree, name, is_package=path.endswith("__init__.py"))
+        if self._several:
+            for scope in scopes.scopes.values():
+                self._look_beside(path, scope)
+        return Module(path, name, tree, lines, scopes)
+
+    def _look_beside(self, path: str, scope: Scope) -> None:
+        """Have imports of a short name that several folders have lead into the file's own folder, as for a script."""
+        for bound in scope.bindings.values():
+            for position, binding in enumerate(bound):
+                top, dot, rest = binding.origin.partition(".")
+                if binding.how == "import" and top in self._several:
+                    beside = ".".join((*PurePosixPath(path).parent.parts, top))
+                    if self._paths.get(beside) in self._several[top]:
+                        bound[position] = replace(binding, origin=f"{beside}{dot}{rest}")
 
 
 def read_project(files: Iterable[tuple[str, ast.Module, list[str]]]) -> Project:
