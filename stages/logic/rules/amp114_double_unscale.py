@@ -9,6 +9,7 @@ from stages.logic.engine.events import Unscaled
 from stages.logic.flags import flags_disagree
 from stages.logic.micro_steps import micro_steps
 from stages.logic.problems import Problem
+from stages.logic.split_steps import split_steps
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:
@@ -87,6 +88,54 @@ RULE = RuleInfo(
                         accelerator.clip_grad_norm_(model.parameters(), 1.0)  # expect: AMP114
                         optimizer.step()
                         optimizer.zero_grad()
+        """),
+        Bad("""
+            import torch
+
+            class NativeScaler:
+                def __init__(self):
+                    self._scaler = torch.amp.GradScaler("cuda")
+
+                def __call__(self, loss, optimizer, parameters, clip_grad=None, need_update=True):
+                    self._scaler.scale(loss).backward()
+                    if clip_grad is not None:
+                        self._scaler.unscale_(optimizer)  # expect: AMP114
+                        torch.nn.utils.clip_grad_norm_(parameters, clip_grad)
+                    if need_update:
+                        self._scaler.step(optimizer)
+                        self._scaler.update()
+        """),
+        Bad("""
+            import torch
+
+            class AmpOptimizer:
+                def __init__(self, optimizer, accumulate=1):
+                    self.optimizer, self.accumulate = optimizer, accumulate
+                    self.scaler = torch.amp.GradScaler("cuda")
+
+                def backward(self, loss):
+                    self.scaler.scale(loss / self.accumulate).backward()
+                    self.scaler.unscale_(self.optimizer)  # expect: AMP114
+
+                def step(self):
+                    self.scaler.step(self.optimizer)
+                    self.scaler.update()
+        """),
+        Good("""
+            import torch
+
+            class NativeScaler:
+                def __init__(self):
+                    self._scaler = torch.amp.GradScaler("cuda")
+
+                def __call__(self, loss, optimizer, parameters, clip_grad=None, need_update=True):
+                    self._scaler.scale(loss).backward()
+                    if need_update:
+                        if clip_grad is not None:
+                            self._scaler.unscale_(optimizer)
+                            torch.nn.utils.clip_grad_norm_(parameters, clip_grad)
+                        self._scaler.step(optimizer)
+                        self._scaler.update()
         """),
         Good("""
             from accelerate import Accelerator
@@ -192,7 +241,21 @@ def check(event: Unscaled) -> Iterator[Problem]:
 
 
 def inspect(view: View) -> Iterator[Problem]:
-    """Report accelerate's clipping of gradients that are not complete: in float16 it unscales them each time."""
+    """Report code that a caller who accumulates gradients makes unscale the same gradients twice."""
+    for split in split_steps(view):
+        yield Problem(
+            place=view.place(split.call),
+            message="unscale_ runs with every backward, the step only at times: a second backward before it raises",
+            why="A caller that accumulates gradients unscales twice before the scaler is updated.",
+            remedy="Unscale under the same condition as the step, right before it.",
+            related=((view.place(split.waits), "the step depends on this"),),
+            severity=None if split.accumulates else Severity.INFO,
+            suspicion=True,
+        )
+    yield from _micro_steps(view)
+
+
+def _micro_steps(view: View) -> Iterator[Problem]:
     for found in micro_steps(view):
         yield Problem(
             place=view.place(found.call),
