@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stages.logic.callbacks import callback_clips
 from stages.logic.engine.events import Clipped, Stepped, Unscaled
 from stages.logic.engine.ownership import clips_nothing_of_the_scale, concerned, scaler_of
 from stages.logic.engine.protocol import Grads, Turn
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from stages.logic.engine.protocol import Held
     from stages.logic.engine.state import State
     from stages.logic.engine.values import Key, Scaler
+    from stages.logic.view import View
 
 RULE = RuleInfo(
     code="AMP103",
@@ -131,6 +133,47 @@ RULE = RuleInfo(
                         for group in optimizer.param_groups:
                             self.clip_fn(group["params"])  # expect: AMP103
                     self.scaler.step(optimizer)
+                    self.scaler.update()
+        """),
+        Bad("""
+            import torch
+
+            class GradientClipping:
+                def on_backward_end(self, trainer):
+                    torch.nn.utils.clip_grad_norm_(trainer.model.parameters(), trainer.clip)  # expect: AMP103
+
+            class Trainer:
+                def __init__(self, model, callbacks):
+                    self.model, self.callbacks, self.clip = model, callbacks, 1.0
+                    self.optimizer = torch.optim.Adam(model.parameters())
+                    self.scaler = torch.amp.GradScaler("cuda")
+
+                def step(self, batch):
+                    self.scaler.scale(self.model(batch)).backward()
+                    for callback in self.callbacks:
+                        callback.on_backward_end(self)
+                    self.scaler.step(self.optimizer)
+                    self.scaler.update()
+        """),
+        Good("""
+            import torch
+
+            class GradientClipping:
+                def on_backward_end(self, trainer):
+                    trainer.scaler.unscale_(trainer.optimizer)
+                    torch.nn.utils.clip_grad_norm_(trainer.model.parameters(), trainer.clip)
+
+            class Trainer:
+                def __init__(self, model, callbacks):
+                    self.model, self.callbacks, self.clip = model, callbacks, 1.0
+                    self.optimizer = torch.optim.Adam(model.parameters())
+                    self.scaler = torch.amp.GradScaler("cuda")
+
+                def step(self, batch):
+                    self.scaler.scale(self.model(batch)).backward()
+                    for callback in self.callbacks:
+                        callback.on_backward_end(self)
+                    self.scaler.step(self.optimizer)
                     self.scaler.update()
         """),
         Good("""
@@ -295,6 +338,19 @@ def _afterwards(at: Place, later: Place, scaler: Scaler, what: str) -> Problem:
         related=((later, what),),
         scaler=scaler,
     )
+
+
+def inspect(view: View) -> Iterator[Problem]:
+    """Report callbacks that clip the gradients of a trainer whose loss is scaled and which nobody unscales."""
+    for found in callback_clips(view):
+        yield Problem(
+            place=found.place,
+            message="this callback clips gradients of a trainer that scales its loss, and nothing in sight unscales",
+            why="If it runs between the backward and the scaler's step, the threshold meets scaled gradients.",
+            remedy="Let it call `trainer.scaler.unscale_(trainer.optimizer)` first, where there is a scaler.",
+            related=((found.scaled, "the loss is scaled here"),),
+            suspicion=True,
+        )
 
 
 CHECKS = {Clipped: check, Unscaled: check_unscale, Stepped: check_step}

@@ -16,6 +16,7 @@ from stages.logic.checkpoints import (
     kept_optimizers,
     speaks_of_scaler_state,
 )
+from stages.logic.hook_scalers import lent_to_nobody
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
 
@@ -98,6 +99,31 @@ RULE = RuleInfo(
 
             def save_checkpoint(model, optimizer, epoch, path):
                 torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}, path)
+        """),
+        Bad("""
+            import torch
+
+            class OptimizerHook:
+                def __init__(self):
+                    self.scaler = torch.amp.GradScaler("cuda")  # expect: AMP119
+
+                def after_iteration(self, runner):
+                    self.scaler.scale(runner.loss).backward()
+                    self.scaler.step(runner.optimizer)
+                    self.scaler.update()
+        """),
+        Good("""
+            import torch
+
+            class OptimizerHook:
+                def __init__(self):
+                    self.scaler = torch.amp.GradScaler("cuda")
+
+                def after_iteration(self, runner):
+                    self.scaler.scale(runner.loss).backward()
+                    self.scaler.step(runner.optimizer)
+                    self.scaler.update()
+                    runner.kept["scaler"] = self.scaler.state_dict()
         """),
         Good("""
             import torch
@@ -200,6 +226,23 @@ def inspect(view: View) -> Iterator[Problem]:
             found.add(scaler.node)
             yield _problem(view, seen.node, scaler, "the optimizer's state is kept here, the scaler's nowhere")
     yield from _through_others(view, made, names, found)
+    for scaler in made:
+        step = lent_to_nobody(view, scaler.cls, scaler.name) if scaler.cls is not None and scaler.name else None
+        if step is not None and not found:
+            found.add(scaler.node)
+            yield _lost(view, scaler, step)
+
+
+def _lost(view: View, scaler: _Made, step: ast.Call) -> Problem:
+    return Problem(
+        place=view.place(scaler.node),
+        message="whoever keeps the optimizer's state gets none of this scaler's: a resumed run starts at its first scale",
+        why="The optimizer comes from elsewhere and is kept there; the scaler is made and used here only.",
+        remedy=f"Give out and load `self.{scaler.name}.state_dict()`, or keep it in the checkpoint of the run.",
+        related=((view.place(step), "steps an optimizer that was given"),),
+        severity=Severity.INFO,
+        suspicion=True,
+    )
 
 
 def _through_others(view: View, made: list[_Made], names: frozenset[str], found: set[ast.AST]) -> Iterator[Problem]:
