@@ -236,7 +236,7 @@ def inspect(view: View) -> Iterator[Problem]:
 def _lost(view: View, scaler: _Made, step: ast.Call) -> Problem:
     return Problem(
         place=view.place(scaler.node),
-        message="whoever keeps the optimizer's state gets none of this scaler's: a resumed run starts at its first scale",
+        message="whoever keeps the optimizer's state gets none of this scaler's, so a resumed run starts anew",
         why="The optimizer comes from elsewhere and is kept there; the scaler is made and used here only.",
         remedy=f"Give out and load `self.{scaler.name}.state_dict()`, or keep it in the checkpoint of the run.",
         related=((view.place(step), "steps an optimizer that was given"),),

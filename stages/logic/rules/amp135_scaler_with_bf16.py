@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from stages.logic.casting import conditions, enabled_of, forward_of, is_ours, says_bf16, where_made
 from stages.logic.constructors import scalers
 from stages.logic.engine.events import Scaled
+from stages.logic.not_float32 import only_float32_excluded
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
 
@@ -102,6 +103,24 @@ RULE = RuleInfo(
                     return torch.amp.GradScaler("cuda")
                 elif state.mixed_precision == "bf16":
                     return torch.amp.GradScaler("cuda")  # expect: AMP135
+        """),
+        Bad("""
+            import torch
+
+            class Trainer:
+                def make_scaler(self):
+                    if self.config.dtype == "float32":
+                        return None
+                    return torch.amp.GradScaler("cuda")  # expect: AMP135
+        """),
+        Good("""
+            import torch
+
+            class Trainer:
+                def make_scaler(self):
+                    if self.config.dtype != "float16":
+                        return None
+                    return torch.amp.GradScaler("cuda")
         """),
         Good("""
             import torch
@@ -227,6 +246,16 @@ def inspect(view: View) -> Iterator[Problem]:
                     why="bfloat16 does not underflow where float16 does; the scale grows until it overflows by itself.",
                     remedy=_REMEDY,
                     related=((view.place(low), "autocast to a dtype that may be bfloat16"),),
+                )
+            elif excluded := only_float32_excluded(view, seen.node):
+                yield Problem(
+                    place=view.place(seen.node),
+                    message="this GradScaler is made for every precision but float32, bfloat16 included",
+                    why="bfloat16 does not underflow where float16 does; the scale grows until it overflows by itself.",
+                    remedy=_REMEDY,
+                    related=((view.place(excluded), "only float32 is excluded here"),),
+                    severity=Severity.INFO,
+                    suspicion=True,
                 )
 
 
