@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stages.logic.dtypes.reading import Reading
 
 _POSITIONS = re.compile(
-    r"(?:.*_)?(?:positions?|pos|position_ids|pos_ids|timesteps?|time_?ids|(?:inv_)?freqs?(?:_\w+)?|omegas?|seq_idx)\d*"
+    r"(?:.*_)?(?:positions?|pos|position_ids|pos_ids|timesteps?|time_?ids|(?:inv_)?freqs?(?:_(?:base|bands?|expanded))?|omegas?|seq_idx)\d*"
 )
 _SCALAR = re.compile(
     r"(?:.*_)?(?:scale|scaling|scale_factor|temperature|temp|tau|norm_factor|dim|d_k|d_head|sqrt_d\w*)"

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from stages._source.program.scopes import Function, own_nodes, parameters, self_class
 from stages.logic.dtypes.known import BOOL, NOWHERE, NUMBER, Known, Region
 from stages.logic.dtypes.program import Dtypes
+from stages.logic.dtypes.targets import is_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from stages._source.program.project import Module
+    from stages._source.program.project import Module, Project
     from stages._source.program.scopes import Scope
     from stages.logic.dtypes.known import Unit
     from stages.logic.suspects import Spoken
@@ -29,6 +30,7 @@ _NO_FLOATS = re.compile(
 )
 _MASKS = re.compile(r"(?!at)(?:.*_)?masks?")  # an attention mask may as well be what is added to the scores
 _TENSORS = re.compile(r"\b(?:Float|Half|Cuda)?Tensor\b|FloatTensor")
+_PARTS = re.compile(r"Loss|Criteri|Cost|Match|Trainer|Model|Net|Layer|Attention|Norm|Embed|Module|Encoder|Decoder")
 _CALLED_ONLY = 22  # of the depth of calls, so that what such a function calls is read two deep
 
 
@@ -39,7 +41,7 @@ def read_suspected(dtypes: Dtypes, module: Module, lines: Iterable[int], spoken:
         dtypes: what was read of the code that is known to run in low precision; it tells which arguments are not half.
     """
     seen = _arguments(dtypes)
-    for scope in _functions(module, frozenset(lines)):
+    for scope in _functions(dtypes.project, module, frozenset(lines)):
         if scope in dtypes.spared and scope not in dtypes.ways:
             continue
         regions = [Region("float16" if spoken.float16 else "bfloat16", assumed=True)]
@@ -64,7 +66,7 @@ def _arguments(dtypes: Dtypes) -> dict[Scope, dict[str, Known]]:
     return found
 
 
-def _functions(module: Module, lines: frozenset[int]) -> list[Scope]:
+def _functions(project: Project, module: Module, lines: frozenset[int]) -> list[Scope]:
     """Return the innermost function around each line; not constructors, which nobody runs under autocast."""
     found: dict[int, Scope] = {}
     for node, scope in module.scopes.scopes.items():  # outer ones come first
@@ -72,8 +74,19 @@ def _functions(module: Module, lines: frozenset[int]) -> list[Scope]:
             for line in lines:
                 if node.lineno <= line <= node.end_lineno:
                     found[line] = scope
-    scopes = [scope for scope in found.values() if getattr(scope.node, "name", "") not in ("__init__", "__post_init__")]
-    return list(dict.fromkeys(scopes))
+    return [scope for scope in dict.fromkeys(found.values()) if _is_run_in_training(project, scope)]
+
+
+def _is_run_in_training(project: Project, scope: Scope) -> bool:
+    """Say whether a function may be part of a forward: one of a module or a loss, or one that stands by itself."""
+    if getattr(scope.node, "name", "") in ("__init__", "__post_init__"):
+        return False
+    outer = scope.parent
+    while outer is not None and not isinstance(outer.node, ast.ClassDef):
+        outer = outer.parent
+    if outer is None or "forward" in outer.bindings or is_module(project, outer):
+        return True
+    return _PARTS.search(getattr(outer.node, "name", "")) is not None
 
 
 def _given(scope: Scope, seen: dict[str, Known], spoken: Spoken) -> dict[str, Known]:

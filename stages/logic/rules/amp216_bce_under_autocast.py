@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from stages.logic.engine.contexts import autocasting
@@ -150,6 +151,7 @@ RULE = RuleInfo(
     ),
 )
 _REMEDY = "Use `binary_cross_entropy_with_logits` or `BCEWithLogitsLoss` and leave out the sigmoid."
+_PARTS = re.compile(r"\.|[lL]oss|criterion|forward")  # a method, or a function that computes a loss
 _FUNCTIONS = ("torch.nn.functional.binary_cross_entropy", "torch.binary_cross_entropy")
 
 
@@ -193,7 +195,11 @@ def suspect(view: View) -> Iterator[Problem]:
         call = seen.node
         assert isinstance(call, ast.Call)
         names = view.origins(call.func, seen.scope)
-        if names & {*_FUNCTIONS, "torch.nn.BCELoss"} and "torch.nn.BCEWithLogitsLoss" not in names:
+        if (
+            names & {*_FUNCTIONS, "torch.nn.BCELoss"}
+            and _PARTS.search(seen.label)
+            and "torch.nn.BCEWithLogitsLoss" not in names
+        ):
             yield Problem(
                 place=view.place(call),
                 message="binary cross entropy of probabilities raises where a caller's autocast is on",

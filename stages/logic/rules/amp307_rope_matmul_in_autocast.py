@@ -173,12 +173,21 @@ def _products_of_positions(unit: Unit) -> Iterator[Problem]:
     for node, known in list(unit.known.items()):
         if known.low and known.since is node and _is_product(node):
             operands = _operands(node)
-            if len(operands) == 2 and all(unit.at(item).positions for item in operands):
+            if len(operands) == 2 and not _contracts(node) and all(unit.at(item).positions for item in operands):
                 yield Problem(
                     place=Place(unit.module, node),
                     message=f"`{ast.unparse(node)}` makes angles of positions, which the autocast of a caller rounds",
                     remedy=_REMEDY,
                 )
+
+
+def _contracts(node: ast.AST) -> bool:
+    """Say whether an einsum adds up over an index, which a product of every position with every frequency does not."""
+    match node:
+        case ast.Call(args=[ast.Constant(value=str(equation)), *_]):
+            given, _, made = equation.partition("->")
+            return any(letter.isalpha() and letter not in made for letter in given)
+    return False
 
 
 def _operands(node: ast.AST) -> list[ast.expr]:
