@@ -31,7 +31,7 @@ _NO_FLOATS = re.compile(
 _MASKS = re.compile(r"(?!at)(?:.*_)?masks?")  # an attention mask may as well be what is added to the scores
 _TENSORS = re.compile(r"\b(?:Float|Half|Cuda)?Tensor\b|FloatTensor")
 _PARTS = re.compile(r"Loss|Criteri|Cost|Match|Trainer|Model|Net|Layer|Attention|Norm|Embed|Module|Encoder|Decoder")
-_CALLED_ONLY = 22  # of the depth of calls, so that what such a function calls is read two deep
+_CALLED_ONLY = 20  # of the depth of calls, so that what such a function calls is read four deep
 
 
 def read_suspected(dtypes: Dtypes, module: Module, lines: Iterable[int], spoken: Spoken) -> Iterator[Unit]:

@@ -195,7 +195,7 @@ RULE = RuleInfo(
 )
 _LARGEST = 65504.0
 _SCORES = re.compile(
-    r"(?:\w*_)?(?:scores?|attns?|atts?|attention|logits?|energy|energies|sim|dots?|qk|attn_mask|bias)\d*"
+    r"(?:\w*_)?(?:scores?|attns?|atts?|attention|logits?|energy|energies|alignments?|sim|dots?|qk|attn_mask|bias)\d*"
 )
 _RAISING = {"masked_fill": 1, "masked_fill_": 1, "clamp": 0, "clamp_": 0, "clip": 0, "pad": -1, "fill_": 0}
 _MADE_LIKE = ("full_like", "new_full", "where")
@@ -289,8 +289,17 @@ def _fills_with(function: Function, name: str) -> bool:
 
 def _added(project: Project, unit: Unit, node: ast.BinOp) -> Iterator[Problem]:
     for value, tensor in ((node.left, node.right), (node.right, node.left)):
-        if unit.at(tensor).dtype == "float16" and _too_large(project, unit, value):
+        inverted = unit.suspected and isinstance(node.op, ast.Mult) and _is_inverted_mask(unit, tensor)
+        if (unit.at(tensor).dtype == "float16" or inverted) and _too_large(project, unit, value):
             yield _problem(unit, value, tensor, raises=False)
+
+
+def _is_inverted_mask(unit: Unit, node: ast.expr) -> bool:
+    """Say whether a factor is `1.0 - mask`, of a mask in whatever dtype it was cast to."""
+    match node:
+        case ast.BinOp(left=ast.Constant(value=1 | 1.0), op=ast.Sub(), right=mask):
+            return not unit.at(mask).dtype
+    return False
 
 
 def _is_tensor(project: Project, unit: Unit, node: ast.expr) -> bool:
@@ -300,7 +309,10 @@ def _is_tensor(project: Project, unit: Unit, node: ast.expr) -> bool:
 def _is_half(unit: Unit, tensor: ast.expr) -> bool:
     """Say whether a tensor is float16; in code that is only suspected, a name that scores have will do."""
     dtype = unit.at(tensor).dtype
-    return dtype == "float16" or (unit.suspected and not dtype and _SCORES.fullmatch(last_name(tensor)) is not None)
+    if dtype or not unit.suspected:
+        return dtype == "float16"
+    named = tensor.value if isinstance(tensor, ast.Attribute) and tensor.attr == "data" else tensor
+    return _SCORES.fullmatch(last_name(named)) is not None
 
 
 def _too_large(project: Project, unit: Unit, value: ast.expr) -> bool:
