@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from stages._source.program.scopes import Function, own_nodes, parameters, self_class
 from stages.logic.dtypes.known import BOOL, NOWHERE, NUMBER, Known, Region
 from stages.logic.dtypes.program import Dtypes
-from stages.logic.dtypes.targets import is_module
+from stages.logic.dtypes.targets import Calls, is_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,6 +41,7 @@ def read_suspected(dtypes: Dtypes, module: Module, lines: Iterable[int], spoken:
         dtypes: what was read of the code that is known to run in low precision; it tells which arguments are not half.
     """
     seen = _arguments(dtypes)
+    calls = Calls(dtypes.project, passing=False)
     for scope in _functions(dtypes.project, module, frozenset(lines)):
         if scope in dtypes.spared and scope not in dtypes.ways:
             continue
@@ -48,7 +49,7 @@ def read_suspected(dtypes: Dtypes, module: Module, lines: Iterable[int], spoken:
         if spoken.pure:
             regions.append(NOWHERE)
         for region in regions:
-            reader = Dtypes(dtypes.project, dtypes.calls, depth=_CALLED_ONLY)
+            reader = Dtypes(dtypes.project, calls, depth=_CALLED_ONLY)
             reader.read(scope, region, _given(scope, seen.get(scope, {}), spoken), start=True)
             for unit in reader.units:
                 if unit.scope is scope:

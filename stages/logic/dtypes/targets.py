@@ -30,9 +30,14 @@ _LISTS = words("ModuleList Sequential ModuleDict")
 
 @dataclass(slots=True)
 class Calls:
-    """The calls of the files read so far, by the last name of what is called."""
+    """The calls of the files read so far, by the last name of what is called.
+
+    Args:
+        passing: whether to look for what calls pass to a function, which asks every call of that name in the project.
+    """
 
     project: Project
+    passing: bool = True
     by_name: dict[str, list[Seen]] = field(default_factory=dict)
     known: dict[tuple[ast.expr, Scope], list[Scope]] = field(default_factory=dict)
     running: dict[tuple[ast.Call, Scope], bool] = field(default_factory=dict)
@@ -159,7 +164,7 @@ def _of_binding(calls: Calls, binding: Binding, depth: int) -> list[Scope]:
         return listed or _unpacked(calls, binding, depth)
     if binding.how == "value" and binding.value is not None:
         return modules_of(calls, binding.value, binding.scope, depth + 1)
-    if binding.how == "parameter":
+    if binding.how == "parameter" and calls.passing:
         return _passed(calls, binding, depth)
     return []
 

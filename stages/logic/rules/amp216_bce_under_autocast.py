@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.program.kinds import last_name
 from stages.logic.engine.contexts import autocasting
 from stages.logic.engine.events import Called
 from stages.logic.engine.place import Place
@@ -194,6 +195,8 @@ def suspect(view: View) -> Iterator[Problem]:
     for seen in view.calls():
         call = seen.node
         assert isinstance(call, ast.Call)
+        if last_name(call.func) not in ("binary_cross_entropy", "BCELoss"):
+            continue
         names = view.origins(call.func, seen.scope)
         if (
             names & {*_FUNCTIONS, "torch.nn.BCELoss"}
