@@ -56,6 +56,11 @@ def plain_step_since(state: State, at: Place) -> bool:
     )
 
 
+def scaled_step_since(state: State, at: Place) -> bool:
+    """Say whether some optimizer stepped through a scaler after a place."""
+    return any(step.what.endswith("through the scaler") for step in happened_since(state, at))
+
+
 def detour(state: State, at: Place) -> Detour | None:
     """Return the test after a place that sent the path around a step or an update of the scaler."""
     found: list[Detour] = []

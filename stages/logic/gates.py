@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stages._source.testfiles import is_test_file
 from verifier.api import Gate, GateStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stages._source.program.project import Module
+    from stages._source.program.scopes import Scope
     from stages.logic.engine.engine import Engine
 
 GATES = {
@@ -35,8 +37,12 @@ def logic_gates(modules: Sequence[Module], engine: Engine, unread: Sequence[str]
     looked_at = f"{_count(len(modules), 'file')} that speak of AMP, {_count(len(engine.walked), 'function')} followed"
     if unread:
         looked_at += f"; not read, as they do not parse: {', '.join(unread[:3])}"
-    cut = len(engine.unfinished)
+    cut = len(_not_proven(engine))
     left = f"; {_count(cut, 'function')} with too many paths not followed to the end" if cut else ""
+    tests = len(engine.unfinished) - cut
+    left += f"; {_count(tests, 'test')} not followed to the end, through code that was followed from elsewhere" * bool(
+        tests
+    )
     return tuple(
         Gate(
             name=name,
@@ -47,6 +53,17 @@ def logic_gates(modules: Sequence[Module], engine: Engine, unread: Sequence[str]
         )
         for name, requirement in GATES.items()
     )
+
+
+def _not_proven(engine: Engine) -> list[Scope]:
+    """Return the starts that took too long, without tests all of whose ways lead through code that was followed."""
+    left = any(not _in_test(engine, scope) for scope in engine.cut - engine.walked)
+    return [scope for scope in engine.unfinished if left or not _in_test(engine, scope)]
+
+
+def _in_test(engine: Engine, scope: Scope) -> bool:
+    module = engine.module_of(scope)
+    return module is not None and is_test_file(module.path)
 
 
 def _codes(name: str) -> tuple[str, ...]:

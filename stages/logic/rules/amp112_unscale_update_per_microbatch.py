@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from stages.logic.engine.events import Backward
 from stages.logic.engine.protocol import Grads, Turn
-from stages.logic.exits import detour, plain_step_since
+from stages.logic.exits import detour, plain_step_since, scaled_step_since
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
 
@@ -97,6 +97,24 @@ RULE = RuleInfo(
                         scaler.step(optimizer)
                     scaler.update()
         """),
+        Good("""
+            import torch
+
+            def train(model, optimizers, windows, criterion):
+                scaler = torch.amp.GradScaler("cuda")
+                for window in windows:
+                    for optimizer in optimizers:
+                        optimizer.zero_grad()
+                    for x, y in window:
+                        with torch.autocast("cuda", dtype=torch.float16):
+                            loss = criterion(model(x), y)
+                        scaler.scale(loss / len(window)).backward()
+                    for optimizer in optimizers:
+                        scaler.unscale_(optimizer)
+                    for optimizer in optimizers:
+                        scaler.step(optimizer)
+                    scaler.update()
+        """),
     ),
 )
 
@@ -115,6 +133,9 @@ def check(event: Backward) -> Iterator[Problem]:
         test = detour(event.state, held.unscaled_at)
         if test is not None and test.kind == "health":
             continue
+        suspicion = test is None or test.kind != "boundary"
+        if suspicion and optimizer[0] == "element" and scaled_step_since(event.state, held.unscaled_at):
+            continue  # stepped in a second loop over the same optimizers, for all that can be seen
         known = event.state.known[optimizer]
         yield Problem(
             place=held.unscaled_at,
@@ -122,7 +143,7 @@ def check(event: Backward) -> Iterator[Problem]:
             why="The next unscale_ or step divides them by the scale again: only the last micro-batch counts.",
             remedy="Unscale, step and update under the same condition, once all micro-batches ran backward.",
             related=((event.place, "and more gradients are added here"),),
-            suspicion=test is None or test.kind != "boundary",
+            suspicion=suspicion,
         )
 
 

@@ -117,3 +117,17 @@ def check_clipping(trainer):
 def test_how_a_test_calls_project_code_is_no_fault_of_that_code(tmp_path: Path) -> None:
     assert [item.location.line for item in clipping(judged(tmp_path, clips=CLIPS, calls=CALLS_IT))] == [5]
     assert clipping(judged(tmp_path, clips=CLIPS, test_clips=CALLS_IT)) == []
+
+
+def test_a_test_not_followed_to_the_end_defers_nothing_where_the_code_it_runs_was_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = LOOP.format(parameters=", scaler", unscale="scaler.unscale_(optimizer)")
+    notes = "\n".join(f"    note({number})" for number in range(60))
+    test = f"from train import train\n\ndef test_all(model, loader, optimizer, scaler):\n{notes}\n    train(model)\n"
+    monkeypatch.setattr("stages.logic.engine.walker._BUDGET", 50)
+    outcome = judged(tmp_path, train=train, test_train=test + "    GradScaler().step(optimizer)\n")
+    (gate,) = (gate for gate in outcome.gates if gate.name == "scaler-protocol")
+    assert outcome.facts["not_finished"] == ["test_train: test_all"]
+    assert gate.status is GateStatus.PASS
+    assert "1 test not followed to the end" in gate.evidence
