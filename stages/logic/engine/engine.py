@@ -110,8 +110,12 @@ class Engine:
 
     def _only_a_test_leads_to(self, event: Event | Problem, frame: Frame) -> bool:
         """Say whether a test calls project code here: it may do so in ways that no training run would."""
+        return self._led_by_a_test(frame, event.place.module)
+
+    def _led_by_a_test(self, frame: Frame, module: Module) -> bool:
+        """Say whether the walk started in a test and is in a module that is none."""
         start = self.module_of(frame.calls[0]) if frame.calls else None
-        return start is not None and is_test_file(start.path) and not is_test_file(event.place.module.path)
+        return start is not None and is_test_file(start.path) and not is_test_file(module.path)
 
     def module_of(self, scope: Scope) -> Module | None:
         root = scope.root()
@@ -127,8 +131,7 @@ class Engine:
 
     def bind(self, attempt: Attempt, name: str, value: Value) -> None:
         scope = attempt.frame.scope
-        owner = scope.owner_of(name) if name not in scope.bindings else scope
-        attempt.state.env[(owner, name)] = value
+        attempt.state.env[(scope if name in scope.bindings else scope.owner_of(name), name)] = value
 
     def stored_item(self, attempt: Attempt, base: Value, key: Value, value: Value, target: ast.expr) -> None:
         if isinstance(base, Gradient):
@@ -214,7 +217,7 @@ class Engine:
     def _ends(
         self, walker: Walker, attempt: Attempt, given: Given, callee: Callee, inside: Frame, *, maker: bool
     ) -> list[tuple[Value, State]]:
-        if not inside.quiet:
+        if not inside.quiet and not self._led_by_a_test(inside, inside.module):
             self.walked.add(callee.scope)
         node = callee.scope.node
         assert isinstance(node, Function)

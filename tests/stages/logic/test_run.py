@@ -131,3 +131,29 @@ def test_a_test_not_followed_to_the_end_defers_nothing_where_the_code_it_runs_wa
     assert outcome.facts["not_finished"] == ["test_train: test_all"]
     assert gate.status is GateStatus.PASS
     assert "1 test not followed to the end" in gate.evidence
+
+
+FITS = """
+import torch
+
+def fit(model, optimizer, losses):
+    scaler = torch.amp.GradScaler("cuda")
+    for loss in losses:
+        scaler.scale(loss).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        scaler.step(optimizer)
+        scaler.update()
+"""
+TRIES_IT = """
+import torch
+from fits import fit
+
+def test_it(model, optimizer, losses):
+    with torch.autocast("cuda"):
+        fit(model, optimizer, losses)
+"""
+
+
+def test_code_that_only_a_test_calls_is_judged_by_itself(tmp_path: Path) -> None:
+    found = clipping(judged(tmp_path, fits=FITS, test_fits=TRIES_IT))
+    assert [(item.location.path, item.location.line) for item in found] == [("fits.py", 8)]
