@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # what prepares data, or shows and measures what comes out, runs where no autocast is on
 _BESIDE = re.compile(
-    r"feature_extraction|image_process|preprocess|datasets?\b|convert|infer|realtime|webui|evaluat|compute_|demo|metrics?\b|plot|visuali[sz]|export|onnx"
+    r"feature_|frontends?\b|\baudio\.py|extract[eo]r|image_process|preprocess|datasets?\b|convert|infer|realtime|webui|evaluat|compute_|demo|metrics?\b|plot|visuali[sz]|export|onnx"
 )
 
 
