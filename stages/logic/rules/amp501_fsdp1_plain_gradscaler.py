@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from stages.logic.engine.events import Stepped
 from stages.logic.engine.values import Model
 from stages.logic.problems import Problem
+from stages.logic.sharding import scalers_beside_sharding
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stages.logic.engine.state import State
+    from stages.logic.view import View
 
 RULE = RuleInfo(
     code="AMP501",
@@ -33,12 +35,12 @@ RULE = RuleInfo(
             def train(model, loader, criterion):
                 model = FSDP(model)
                 optimizer = torch.optim.AdamW(model.parameters())
-                scaler = torch.amp.GradScaler("cuda")
+                scaler = torch.amp.GradScaler("cuda")  # expect: AMP501
                 for x, y in loader:
                     with torch.autocast("cuda", dtype=torch.float16):
                         loss = criterion(model(x), y)
                     scaler.scale(loss).backward()
-                    scaler.step(optimizer)  # expect: AMP501
+                    scaler.step(optimizer)
                     scaler.update()
                     optimizer.zero_grad()
         """),
@@ -53,7 +55,7 @@ RULE = RuleInfo(
                 decayed = [p for n, p in named if p.ndim >= 2]
                 groups = [{"params": plain, "weight_decay": 0.0}, {"params": decayed, "weight_decay": args.decay}]
                 optimizer = torch.optim.AdamW(groups, lr=1e-3)
-                scaler = torch.amp.GradScaler("cuda") if args.amp else None
+                scaler = torch.amp.GradScaler("cuda") if args.amp else None  # expect: AMP501
                 for x, y in loader:
                     loss = criterion(model(x), y)
                     if scaler is None:
@@ -61,7 +63,7 @@ RULE = RuleInfo(
                         optimizer.step()
                         continue
                     scaler.scale(loss).backward()
-                    scaler.step(optimizer)  # expect: AMP501
+                    scaler.step(optimizer)
                     scaler.update()
         """),
         Good("""
@@ -143,10 +145,11 @@ def check(event: Stepped) -> Iterator[Problem]:
         return
     if any(model.key in event.optimizer.owners for model in sharded(event.state)):
         yield Problem(
-            place=event.place,
+            place=scaler.at or event.place,
             message=f"{scaler.label} is a plain one, but {event.optimizer.label} has the parameters of an FSDP model",
             why="Ranks decide on their own whether to skip a step, and their parts of the model drift apart.",
             remedy="Make the scaler with `torch.distributed.fsdp.sharded_grad_scaler.ShardedGradScaler()`.",
+            related=((event.place, "it steps here"),),
         )
 
 
@@ -155,6 +158,19 @@ def sharded(state: State) -> Iterator[Model]:
     for value in (*state.env.values(), *state.heap.values()):
         if isinstance(value, Model) and value.wrapper == "fsdp":
             yield value
+
+
+def inspect(view: View) -> Iterator[Problem]:
+    """Report a plain scaler that is made where a model is sharded too, on paths that cannot be told apart."""
+    for scaler, shards in scalers_beside_sharding(view):
+        yield Problem(
+            place=view.place(scaler.node),
+            message="a plain GradScaler is made by code that may shard the model with FSDP",
+            why="Where the model is sharded, ranks find overflows by themselves, and their shards drift apart.",
+            remedy="Make a `ShardedGradScaler` where the model is sharded.",
+            related=((view.place(shards.node), "the model is sharded here"),),
+            suspicion=True,
+        )
 
 
 CHECKS = {Stepped: check}

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from stages.logic.engine.events import Clipped
 from stages.logic.engine.values import Model
 from stages.logic.problems import Problem
+from stages.logic.sharding import clips_of_sharded_attributes
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from stages.logic.view import View
 
 RULE = RuleInfo(
     code="AMP502",
@@ -38,6 +41,24 @@ RULE = RuleInfo(
                     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)  # expect: AMP502
                     optimizer.step()
                     optimizer.zero_grad()
+        """),
+        Bad("""
+            import torch
+            from torch.distributed.fsdp import FullyShardedDataParallel as FSDP
+
+            class Trainer:
+                def shard(self):
+                    self.policy = FSDP(self.policy)
+
+                def clip_gradient(self):
+                    return torch.nn.utils.clip_grad_norm_(self.policy.parameters(), 1.0)  # expect: AMP502
+
+                def step(self, loss):
+                    with torch.autocast("cuda", dtype=torch.bfloat16):
+                        pass
+                    loss.backward()
+                    self.clip_gradient()
+                    self.optimizer.step()
         """),
         Good("""
             import torch
@@ -88,6 +109,19 @@ def check(event: Clipped) -> Iterator[Problem]:
                 remedy="Call `model.clip_grad_norm_(max_norm)` of the FSDP wrapper.",
             )
             return
+
+
+def inspect(view: View) -> Iterator[Problem]:
+    """Report clipping of an attribute that another method of the class may have sharded."""
+    for call, shards in clips_of_sharded_attributes(view):
+        yield Problem(
+            place=view.place(call),
+            message="clip_grad_norm_ of a model that this class may have sharded sees the local shard only",
+            why="Each rank computes another norm and scales its part of the gradient by another factor.",
+            remedy="Call the model's own `clip_grad_norm_(max_norm)` where it is sharded.",
+            related=((view.place(shards), "the model is sharded here"),),
+            suspicion=True,
+        )
 
 
 CHECKS = {Clipped: check}
