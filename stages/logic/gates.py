@@ -57,7 +57,8 @@ def logic_gates(modules: Sequence[Module], engine: Engine, unread: Sequence[str]
 
 def _not_proven(engine: Engine) -> list[Scope]:
     """Return the starts that took too long, without tests all of whose ways lead through code that was followed."""
-    left = any(not _in_test(engine, scope) for scope in engine.cut - engine.walked)
+    lost = (scope for scope in engine.cut - engine.walked if engine.relevance.of(scope))
+    left = any(not _in_test(engine, scope) for scope in lost)
     return [scope for scope in engine.unfinished if left or not _in_test(engine, scope)]
 
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 _MASKS = re.compile(r"nan_to_num|isnan|isinf|isfinite")
 _ASIDE = re.compile(r"#.*|\.unscale_\(")  # comments, and what the path itself has shown
-_UNSCALES = re.compile(r"get_scale|inv_scale|\bunscale|_scale\b|scale_factor|loss_scale")
+_UNSCALES = re.compile(
+    r"get_scale|inv_scale|\bunscale|_scale\b|scale_factor|loss_scale"
+    r"|/=?\s*(?:\w+\.)*scale\b(?!\s*\()"  # a division by what is called so, and no call of the scaler
+)
 
 
 def scaled(state: State, of: frozenset[Key]) -> Held | None:

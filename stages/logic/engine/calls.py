@@ -20,6 +20,8 @@ from stages.logic.engine.values import (
     Dotted,
     Instance,
     Items,
+    Key,
+    Kind,
     Loop,
     Partial,
     Table,
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
     from stages._source.program.scopes import Scope
     from stages.logic.engine.attempt import Attempt
     from stages.logic.engine.walker import Walker
+
+
+_KIND = "(class)"  # beside the attributes of an object
+_MOST_KINDS = 3
 
 
 def call(walker: Walker, attempt: Attempt, node: ast.Call, *, dropped: bool) -> Value:
@@ -71,16 +77,39 @@ def _apply(walker: Walker, attempt: Attempt, given: Given, target: Value) -> Val
 
 
 def _declared(walker: Walker, attempt: Attempt, receiver: Value, func: ast.Attribute) -> Callee | None:
-    """Return the one method that annotations, or what made the object, say is called; None if it is empty or open."""
+    """Return the method that annotations, or what made the object, say is called; None if it is empty or open.
+
+    Where subclasses have their own, each is called on a path of its own, on which the object stays of its class.
+    """
     if not isinstance(receiver, Unknown | Loop):
         return None
-    found = [scope for scope in functions(walker.engine.project, func, attempt.frame.scope) if not _is_empty(scope)]
-    if len(found) != 1 or not walker.engine.relevance.of(found[0]):
+    place = (key_of(receiver), _KIND)
+    taken = attempt.state.heap.get(place)
+    if isinstance(taken, Kind):
+        return _method_of(walker, taken.scope, func.attr, key_of(receiver))
+    methods_found = functions(walker.engine.project, func, attempt.frame.scope)
+    concrete = [scope for scope in methods_found if not _is_empty(scope) and _class_of(scope) is not None]
+    if not 0 < len(concrete) <= _MOST_KINDS or not any(walker.engine.relevance.of(scope) for scope in concrete):
         return None
-    cls = found[0].parent
-    if cls is None or not isinstance(cls.node, ast.ClassDef):
-        return None
-    return Callee(found[0], Instance(cls, key_of(receiver)))
+    method = attempt.choose(lambda: concrete) if len(concrete) > 1 else concrete[0]
+    cls = _class_of(method)
+    assert cls is not None
+    if len(methods_found) > 1:
+        attempt.state.heap[place] = Kind(cls)
+    return Callee(method, Instance(cls, key_of(receiver)))
+
+
+def _method_of(walker: Walker, cls: Scope, name: str, key: Key) -> Callee | None:
+    for scope in lineage(walker.engine.project, cls):
+        for binding in scope.bindings.get(name, []):
+            if isinstance(binding.node, Function):
+                return Callee(binding.scope.inner[binding.node], Instance(cls, key))
+    return None
+
+
+def _class_of(method: Scope) -> Scope | None:
+    cls = method.parent
+    return cls if cls is not None and isinstance(cls.node, ast.ClassDef) else None
 
 
 def _is_empty(scope: Scope) -> bool:

@@ -248,8 +248,16 @@ class Loop:
     turn: int
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The class that an object of a declared type was taken for on this path: every later call must take it so too."""
+
+    scope: Scope
+
+
 Value = (
     Const
+    | Kind
     | Unknown
     | Dotted
     | Callee
@@ -302,7 +310,7 @@ def tells_apart(value: Value) -> bool:
     """
     if isinstance(value, Model):
         return value.label == "BCELoss" or value.wrapper == "fsdp"
-    return matters(value) or (isinstance(value, Dotted) and value.name in _HALVES)
+    return matters(value) or isinstance(value, Kind) or (isinstance(value, Dotted) and value.name in _HALVES)
 
 
 def key_of(value: Value) -> Key:  # noqa: PLR0912 - one arm for each kind of value
@@ -312,7 +320,7 @@ def key_of(value: Value) -> Key:  # noqa: PLR0912 - one arm for each kind of val
             return ("const", type(literal).__name__, literal)
         case Dotted(name=name):
             return ("dotted", name)
-        case Callee(scope=scope) | ClassValue(scope=scope):
+        case Callee(scope=scope) | ClassValue(scope=scope) | Kind(scope=scope):
             return ("code", scope)
         case Method(receiver=receiver, name=name):
             return ("method", key_of(receiver), name)
