@@ -12,7 +12,7 @@ from stages.logic.engine import library, methods
 from stages.logic.engine.attributes import attribute
 from stages.logic.engine.construct import construct
 from stages.logic.engine.given import Given
-from stages.logic.engine.kinds import is_module_class
+from stages.logic.engine.kinds import is_framework, is_module_class
 from stages.logic.engine.names import receiver_of
 from stages.logic.engine.values import (
     Callee,
@@ -89,6 +89,8 @@ def _declared(walker: Walker, attempt: Attempt, receiver: Value, func: ast.Attri
         return _method_of(walker, taken.scope, func.attr, key_of(receiver))
     methods_found = functions(walker.engine.project, func, attempt.frame.scope)
     concrete = [scope for scope in methods_found if not _is_empty(scope) and _class_of(scope) is not None]
+    if any(is_framework(cls) for scope in concrete if (cls := _class_of(scope)) is not None):
+        return None  # its users are right, in its own repository too
     if not 0 < len(concrete) <= _MOST_KINDS or not any(walker.engine.relevance.of(scope) for scope in concrete):
         return None
     method = attempt.choose(lambda: concrete) if len(concrete) > 1 else concrete[0]

@@ -8,7 +8,7 @@ from stages._source.program import vocabulary
 from stages._source.program.origins import lineage
 from stages._source.program.scopes import Function
 from stages.logic.engine import effects, library, methods, records
-from stages.logic.engine.kinds import base_names
+from stages.logic.engine.kinds import base_names, installed_name, is_framework
 from stages.logic.engine.values import Callee, ClassValue, Instance, Optimizer, Params, Scaler, Scheduler, Value
 
 if TYPE_CHECKING:
@@ -25,10 +25,8 @@ def construct(walker: Walker, attempt: Attempt, given: Given, target: ClassValue
     cls, node = target.scope, given.node
     bases = base_names(walker, cls)
     name = cls.qualname.rpartition(".")[2]
-    own = f"{cls.module}.{cls.qualname}"
-    installed = own[own.find(_top(own)) :]
-    if vocabulary.names_framework((installed,)):  # the framework's own repository: its users are right as ever
-        return library.call_library(walker, attempt, given, installed)
+    if is_framework(cls):  # the framework's own repository: its users are right as ever
+        return library.call_library(walker, attempt, given, installed_name(cls))
     if vocabulary.names_scaler(bases):
         custom = any(method in _PROTOCOL for scope in _own(walker, cls) for method in scope.bindings)
         return Scaler(("scaler", node), name, kind="custom" if custom else "plain", site=node)
@@ -49,11 +47,6 @@ def construct(walker: Walker, attempt: Attempt, given: Given, target: ClassValue
     methods.call_unknown(walker, attempt, given, instance)
     records.fill(walker, attempt, given, instance)
     return instance
-
-
-def _top(dotted: str) -> str:
-    """Return the package of a framework in a dotted name that may start with a `src` folder."""
-    return next((part for part in dotted.split(".") if part in ("accelerate", "lightning", "lightning_fabric")), "")
 
 
 def _own(walker: Walker, cls: Scope) -> list[Scope]:

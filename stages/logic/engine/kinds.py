@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from stages._source.program import vocabulary
 from stages._source.program.origins import lineage
 
 if TYPE_CHECKING:
@@ -28,3 +29,15 @@ def base_names(walker: Walker, cls: Scope) -> frozenset[str]:
                     found |= walker.engine.origins(base, scope.parent)
         known = walker.engine.bases[cls] = frozenset(found)
     return known
+
+
+def is_framework(cls: Scope) -> bool:
+    """Say whether a class of the project is a framework's own, as in the repository of accelerate."""
+    return vocabulary.names_framework((installed_name(cls),))
+
+
+def installed_name(cls: Scope) -> str:
+    """Return the dotted name that a framework's class has once it is installed, without a `src` folder before it."""
+    own = f"{cls.module}.{cls.qualname}"
+    top = next((part for part in own.split(".") if part in ("accelerate", "lightning", "lightning_fabric")), "")
+    return own[own.find(top) :]

@@ -164,13 +164,27 @@ RULE = RuleInfo(
                 net = net.half().eval()
                 return [net(x.half()) for x in loader]
         """),
+        Good("""
+            import torch
+            from apex.optimizers import FusedMixedPrecisionLamb
+
+            def train(net, loader, criterion):
+                net = net.cuda().half()
+                optimizer = FusedMixedPrecisionLamb(net.parameters(), lr=1e-3)
+                scaler = torch.amp.GradScaler("cuda")
+                for x, y in loader:
+                    optimizer.zero_grad()
+                    scaler.scale(criterion(net(x), y).float()).backward()
+                    scaler.step(optimizer)  # keeps float32 weights, and unscales inside of its step
+                    scaler.update()
+        """),
     ),
 )
 
 
 def check(event: Stepped | Unscaled) -> Iterator[Problem]:
     """Report what unscales the gradients of parameters that were cast to float16 before the optimizer was made."""
-    if event.scaler is None or event.scaler.enabled is False or event.optimizer.fused:
+    if event.scaler is None or event.scaler.enabled is False or _may_unscale_itself(event):
         return
     for cast in casts_of(event.state, event.optimizer):
         if cast.dtype == "float16" and not cast.late:
@@ -183,6 +197,12 @@ def check(event: Stepped | Unscaled) -> Iterator[Problem]:
                 suspicion=trains_a_part(cast.place.module) or trains_a_part(event.place.module),
             )
             return
+
+
+def _may_unscale_itself(event: Stepped | Unscaled) -> bool:
+    """Say whether the scaler may leave unscaling to the optimizer's own step, as it does with fused ones."""
+    named = event.optimizer.label + event.optimizer.cls
+    return isinstance(event, Stepped) and (event.optimizer.fused or "fused" in named.lower())
 
 
 def inspect(view: View) -> Iterator[Problem]:

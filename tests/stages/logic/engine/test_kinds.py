@@ -67,3 +67,27 @@ def test_an_object_stays_of_its_class_from_one_call_to_the_next() -> None:
 
 def test_what_one_class_leaves_out_is_seen_on_its_path() -> None:
     assert clipped(followed(STEP.format(unscale="pass"), policies=POLICIES)) == {Grads.PLAIN, Grads.SCALED}
+
+
+def test_a_framework_in_its_own_repository_is_as_right_as_an_installed_one() -> None:
+    framework = """
+        import torch
+
+        class Accelerator:
+            def __init__(self):
+                self.scaler = torch.amp.GradScaler("cuda")
+
+            def backward(self, loss):
+                self.scaler.scale(loss).backward()
+    """
+    user = """
+        from accelerate.accelerator import Accelerator
+
+        def train(accelerator: Accelerator, optimizer, loss):
+            accelerator.backward(loss.mean())
+            optimizer.step()
+    """
+    seen = followed(user, **{"accelerate/accelerator": framework})
+    statuses = {event.state.protocol.grads(event.optimizer.key).status for event in of(seen, Stepped)}
+    assert statuses
+    assert Grads.SCALED not in statuses
