@@ -28,6 +28,7 @@ class Interrupted(Callback):
 
 
 def main(rank, folder):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in what runs in its background
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
     data = batches(8)[rank::2]

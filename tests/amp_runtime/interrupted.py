@@ -43,6 +43,7 @@ class Interrupter(Callback):
 
 
 def main(folder, where):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in what runs in its background
     torch.set_num_threads(1)
     train, validation, callbacks = Slow(folder, 0.01), None, []
     if where == "stuck":
