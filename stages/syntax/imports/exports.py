@@ -27,7 +27,7 @@ _ALWAYS = frozenset({
     "__builtins__", "__annotations__", "__class__", "__dir__",
 })  # fmt: skip
 # what a compiled file cannot show and the syntax tree must be asked for
-_PATH_CHANGES = re.compile(rb"__path__|extend_path|sys\.modules|__getattr__|\bmeta_path\b")
+_PATH_CHANGES = re.compile(rb"__path__|extend_path|sys\.modules|\bmeta_path\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,13 @@ class Exports:
         return self._named[file]
 
     def changes_itself(self, file: str) -> bool:
-        """Say whether a module's text may add names or submodules that no statement shows."""
-        return self.scan(file).dynamic or _PATH_CHANGES.search(self._locator.bytes_of(file)) is not None
+        """Say whether a module's text may add names that no statement shows."""
+        data = self._locator.bytes_of(file)
+        return self.scan(file).dynamic or b"__getattr__" in data or self.changes_its_path(file)
+
+    def changes_its_path(self, file: str) -> bool:
+        """Say whether a package's text may have its submodules found elsewhere: a module `__getattr__` cannot."""
+        return _PATH_CHANGES.search(self._locator.bytes_of(file)) is not None
 
     def every(self, file: str) -> Names:
         """Return all names that a module may have once it is initialised, those of star imports included."""

@@ -165,7 +165,7 @@ class Unresolved:
         if above is not None:
             if self._built.makes(above.folders, last, above.name) or self._registered.may_hold(place.missing):
                 return None
-            if above.file is not None and self._exports.changes_itself(above.file):
+            if above.file is not None and self._exports.changes_its_path(above.file):
                 return None
             if above.kind == "namespace" and self._outside_or_elsewhere(suspect.path, above.name, last):
                 return None

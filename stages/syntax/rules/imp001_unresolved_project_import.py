@@ -27,6 +27,14 @@ RULE = RuleInfo(
             # --- tests/test_training.py
             import training.metrics  # expect: IMP001
         """),
+        Bad("""
+            # --- training/__init__.py
+            def __getattr__(name):
+                raise AttributeError(name)
+            # --- train.py
+            from training.metrics import accuracy  # expect: IMP001
+            from training import anything
+        """),
         Good("""
             # --- training/__init__.py
             from .loop import *
