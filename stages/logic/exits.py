@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _BOUNDARY = re.compile(r"%|accum|boundary|sync|freq|every|interval|micro|last|_steps?\b|divmod|optim", re.I)
 _HEALTH = re.compile(
-    r"finite|isnan|isinf|\bnan\b|\binf\b|_nan|nan_|overflow|skip|explo|spike|bad|invalid|abnormal", re.I
+    r"finite|isnan|isinf|\bnan\b|\binf\b|_nan|nan_|overflow|skip|explo|spike|bad|invalid|abnormal|\.grad\b", re.I
 )
 _NORM = re.compile(r"norm\w*\s*(?:>|<)|(?:>|<)=?\s*[\w.]*(?:max|thres|limit|norm)", re.I)
 _LEAVES = (ast.Continue, ast.Return, ast.Break, ast.Raise)
@@ -53,6 +53,13 @@ def plain_step_since(state: State, at: Place) -> bool:
     return any(
         step.what.startswith("step of") and "scaler" not in step.what.rpartition(" the ")[2]
         for step in happened_since(state, at)
+    )
+
+
+def asks_for_gradients(test: Detour | None) -> bool:
+    """Say whether a test leaves out what has no gradients: after a backward, not everything can be without."""
+    return test is not None and any(
+        isinstance(node, ast.Attribute) and node.attr == "grad" for node in ast.walk(test.statement.test)
     )
 
 

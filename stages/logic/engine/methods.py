@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from stages._source.program import vocabulary
 from stages._source.program.kinds import last_name
 from stages.logic.engine import effects
+from stages.logic.engine.conditions import assume
 from stages.logic.engine.contexts import enter
 from stages.logic.engine.events import Called
 from stages.logic.engine.handed import clip_by_name, observe_gradients
@@ -77,7 +78,10 @@ def call_method(  # noqa: PLR0912 - one arm for each kind of receiver
     walker: Walker, attempt: Attempt, given: Given, receiver: Value, name: str, owner: ast.expr
 ) -> Value:
     """Let `receiver.name(...)` take effect, where it is no code of the project."""
+    known_by_name = isinstance(receiver, Unknown)
     receiver = _recognised(receiver, name, owner)
+    if known_by_name and isinstance(receiver, Scaler):  # whoever calls it has it: it is not None from here on
+        attempt.state.facts = assume(receiver.key, True, attempt.state.facts) or attempt.state.facts
     if name == "backward" and not isinstance(receiver, Framework):
         known = isinstance(receiver, Tensor) or not given.args  # what is passed may be the loss of an engine's method
         effects.backward(walker, attempt, given.node, receiver if known else fresh("call-maybe-scaled", given.node))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from stages.logic.engine.events import Stepped, Updated
 from stages.logic.engine.protocol import Grads, Turn
-from stages.logic.exits import detour, plain_step_since
+from stages.logic.exits import asks_for_gradients, detour, plain_step_since
 from stages.logic.flags import flags_disagree
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -118,6 +118,29 @@ RULE = RuleInfo(
                 scaler.scale(loss).backward()
                 scaler.update(1024.0)  # sets the scale, and asks for no check
         """),
+        Good("""
+            import torch
+
+            class Optimizers:
+                def __init__(self, groups):
+                    self.optimizers = {name: torch.optim.Adam(params) for name, params in groups.items()}
+
+                def step(self, scaler, names):
+                    for name in names:
+                        optimizer = self.optimizers[name]
+                        if any(any(p.grad is not None for p in group["params"]) for group in optimizer.param_groups):
+                            scaler.step(optimizer)
+
+            class Trainer:
+                def __init__(self, optimizers: Optimizers):
+                    self.optimizers = optimizers
+                    self.scaler = torch.amp.GradScaler("cuda")
+
+                def iterate(self, loss, names):
+                    self.scaler.scale(loss).backward()
+                    self.optimizers.step(self.scaler, names)
+                    self.scaler.update()
+        """),
     ),
 )
 _REMEDY = "Step first, with every optimizer, and update once after that."
@@ -133,6 +156,8 @@ def check_update(event: Updated) -> Iterator[Problem]:
     if waiting is None or any(turn is not Turn.READY for turn in protocol.turned(scaler.key).values()):
         return
     test = detour(event.state, waiting.backwards[-1]) if waiting.backwards else None
+    if asks_for_gradients(test):
+        return
     yield Problem(
         place=event.place,
         message=f"{scaler.label}.update() runs before any optimizer of this backward was stepped",

@@ -139,3 +139,19 @@ def test_what_code_out_of_sight_may_have_unscaled_is_not_known() -> None:
             scaler.step(optimizer)
     """)
     assert grads_at(seen, Clipped) == {Grads.UNKNOWN}
+
+
+def test_a_scaler_that_was_used_is_there_in_what_is_called_afterwards() -> None:
+    seen = followed("""
+        def move(optimizer, scaler=None):
+            if scaler:
+                scaler.step(optimizer)
+                scaler.update()
+            else:
+                optimizer.step()
+
+        def step(loss, optimizer, scaler):
+            scaler.scale(loss.mean()).backward()
+            move(optimizer, scaler)
+    """)
+    assert [event.scaler is None for event in of(seen, Stepped)] == [False]
