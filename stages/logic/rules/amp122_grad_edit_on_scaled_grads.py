@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from stages._source.program import vocabulary
+from stages._source.program.origins import functions
 from stages.logic.checkpoints import sounds_like_scaler
 from stages.logic.engine.events import GradsEdited
 from stages.logic.gradients import divides_by_scale, masks_nonfinite, scaled
@@ -16,6 +17,7 @@ from verifier.api import Bad, Good, RuleInfo, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stages._source.program.scopes import Seen
     from stages.logic.view import View
 
 RULE = RuleInfo(
@@ -74,6 +76,29 @@ RULE = RuleInfo(
                     scaler.step(optimizer)
                     scaler.update()
         """),
+        Bad("""
+            # --- trainer.py
+            import torch
+            from clipping import enable_gradient_clipping
+
+            class Trainer:
+                def __init__(self, model, optimizer):
+                    self.model, self.optimizer = model, optimizer
+                    self.scaler = torch.amp.GradScaler("cuda")
+
+                def train(self, losses):
+                    enable_gradient_clipping(self.model, 1.0)  # expect: AMP122
+                    for loss in losses:
+                        self.scaler.scale(loss()).backward()
+                        self.scaler.step(self.optimizer)
+                        self.scaler.update()
+            # --- clipping.py
+            import torch
+
+            def enable_gradient_clipping(model, limit):
+                for parameter in model.parameters():
+                    parameter.register_hook(lambda grad: torch.clamp(grad, -limit, limit))
+        """),
         Good("""
             import torch
 
@@ -109,6 +134,7 @@ RULE = RuleInfo(
 _FIXED = frozenset(["add_", "sub_", "clamp_", "clip_", "sign_", "normal_", "an augmented assignment"])
 _SUMS = frozenset(["add_", "sub_", "an augmented assignment"])
 _LIMITS = re.compile(r"clamp|clip|nan_to_num")
+_CLIPS = re.compile(r"cl[ia]p|clamp|limit|hook", re.I)
 
 
 def check(event: GradsEdited) -> Iterator[Problem]:
@@ -130,20 +156,40 @@ def check(event: GradsEdited) -> Iterator[Problem]:
 def inspect(view: View) -> Iterator[Problem]:
     """Report hooks that limit gradients during backward, in a class or file that makes a scaler and scales."""
     hooks = [seen for seen in view.calls() if isinstance(seen.node, ast.Call) and _limits_in_hook(seen.node)]
-    if not hooks:
+    handed = [] if hooks else _helpers_with_hooks(view)
+    if not (hooks or handed) or not _makes_and_scales(view):
         return
-    scales = any(_scales(seen.node) for seen in view.calls())
-    made = any(
-        isinstance(seen.node, ast.Call) and vocabulary.names_scaler(view.origins(seen.node.func, seen.scope))
-        for seen in view.calls()
-    )
-    for seen in hooks if scales and made else ():
+    for seen in hooks or handed:
         yield Problem(
             place=view.place(seen.node),
-            message="this hook limits gradients during backward, where they carry the loss scale",
+            message="this hook limits gradients during backward, where they carry the loss scale"
+            if hooks
+            else "hooks that limit gradients during backward are set here, where gradients carry the loss scale",
             why="All but the smallest scaled gradients are above the limit, and an overflow is hidden from the scaler.",
             remedy="Clip after `scaler.unscale_(optimizer)` instead: `torch.nn.utils.clip_grad_value_`.",
+            suspicion=not hooks,
         )
+
+
+def _makes_and_scales(view: View) -> bool:
+    calls = [(seen, seen.node) for seen in view.calls() if isinstance(seen.node, ast.Call)]
+    made = any(vocabulary.names_scaler(view.origins(node.func, seen.scope)) for seen, node in calls)
+    return made and any(_scales(node) for _, node in calls)
+
+
+def _helpers_with_hooks(view: View) -> list[Seen]:
+    """Return the calls of the project's own functions, named after clipping, that set such hooks."""
+    return [
+        seen
+        for seen in view.calls()
+        if isinstance(seen.node, ast.Call)
+        and _CLIPS.search(ast.unparse(seen.node.func))
+        and any(_sets_hooks(scope.node) for scope in functions(view.project, seen.node.func, seen.scope))
+    ]
+
+
+def _sets_hooks(function: ast.AST) -> bool:
+    return any(isinstance(node, ast.Call) and _limits_in_hook(node) for node in ast.walk(function))
 
 
 def _what(how: str) -> str:
@@ -166,7 +212,7 @@ def _limits_in_hook(call: ast.Call) -> bool:
 
 def _scales(node: ast.AST) -> bool:
     match node:
-        case ast.Call(func=ast.Attribute(attr="scale", value=owner)):
+        case ast.Call(func=ast.Attribute(attr="scale" | "unscale_", value=owner)):
             return sounds_like_scaler(owner)
     return False
 
