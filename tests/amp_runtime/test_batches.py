@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+import transformers
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.utils.rnn import pack_sequence
@@ -139,7 +140,6 @@ def test_an_object_that_can_move_moves_itself_and_is_not_cast():
 
 
 def test_a_tokenizers_batch_and_a_models_output_keep_their_types():
-    transformers = pytest.importorskip("transformers")
     batch = transformers.BatchEncoding({"input_ids": torch.tensor([[70_000]]), "weights": torch.ones(1)})
     cast = cast_floating(batch, torch.bfloat16)
     assert type(cast) is transformers.BatchEncoding
