@@ -1,6 +1,6 @@
 """Everything a plugin may import from the core. Re-exports only."""
 
-from verifier.errors import StageError, VerifierError
+from verifier.errors import MachineError, StageError, VerifierError
 from verifier.globs import compile_glob
 from verifier.hookspecs import hookimpl
 from verifier.model.finding import Evidence, Finding, Json, Location, Related, Severity
@@ -60,6 +60,7 @@ __all__ = [
     "Json",
     "Key",
     "Location",
+    "MachineError",
     "Need",
     "NotRun",
     "Notebook",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from verifier import __version__
-from verifier.errors import ConfigError, ExitCode, OutputError, UsageError, VerifierError
+from verifier.errors import ConfigError, ExitCode, MachineError, OutputError, UsageError, VerifierError
 
 # Commands and options that the contract names and a later version brings. They are refused by name, so that
 # `verify fix` is never taken for a task called "fix".
@@ -201,7 +202,7 @@ def main() -> int:
         return ExitCode.USAGE
     except VerifierError as error:
         click.echo(f"verify: {error}", err=True)
-        return ExitCode.INTERNAL if isinstance(error, OutputError) else ExitCode.USAGE
+        return ExitCode.INTERNAL if isinstance(error, (MachineError, OutputError)) else ExitCode.USAGE
     except click.ClickException as error:
         click.echo(f"verify: {error.format_message()}", err=True)
         return ExitCode.USAGE
@@ -225,6 +226,8 @@ def entry() -> NoReturn:
     # One run, then the process ends: looking for garbage cycles among millions of syntax nodes costs a tenth of it, and
     # so does freeing them one by one at the end.
     gc.disable()
+    if hasattr(signal, "SIGCHLD"):  # whoever started us may have it ignored, and then no child's exit code is seen
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _leave(main())
 
 

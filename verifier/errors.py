@@ -42,5 +42,12 @@ class StageError(VerifierError):
     """
 
 
+class MachineError(StageError):
+    """The machine refuses what the verifier itself needs, such as one more process.
+
+    Says nothing about the code: ERRORED and BLOCK as for any stage that cannot work, but ExitCode.INTERNAL.
+    """
+
+
 class OutputError(VerifierError):
     """A report could not be written. The run has no report, so it ends with ExitCode.INTERNAL."""

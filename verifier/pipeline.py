@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from verifier.errors import StageError
+from verifier.errors import MachineError, StageError
 from verifier.fingerprints import fingerprints
 from verifier.globs import compile_glob
 from verifier.model.finding import Evidence, Finding, Location
@@ -138,10 +138,12 @@ class _Judge:
             outcome = _with_rules(stage.run(self._context), added, self._context)
             _check_contract(stage, added, outcome)
         except StageError as error:
-            return self._errored(stage, time.perf_counter() - begin, STAGE_UNABLE, str(error), "")
+            ours = isinstance(error, MachineError)
+            return self._errored(stage, time.perf_counter() - begin, STAGE_UNABLE, str(error), "", internal=ours)
         except Exception as error:
             text = f"{type(error).__name__}: {error}"
-            return self._errored(stage, time.perf_counter() - begin, STAGE_CRASHED, text, traceback.format_exc())
+            trace = traceback.format_exc()
+            return self._errored(stage, time.perf_counter() - begin, STAGE_CRASHED, text, trace, internal=True)
         return self._judged(stage, outcome, time.perf_counter() - begin, first=first)
 
     def _judged(self, stage: Stage, outcome: StageOutcome, duration_s: float, *, first: bool) -> StageResult:
@@ -171,7 +173,9 @@ class _Judge:
             pattern.match(finding.location.path) and finding.rule.startswith(codes) for pattern, codes in self._ignores
         )
 
-    def _errored(self, stage: Stage, duration_s: float, rule: RuleInfo, text: str, trace: str) -> StageResult:
+    def _errored(
+        self, stage: Stage, duration_s: float, rule: RuleInfo, text: str, trace: str, *, internal: bool
+    ) -> StageResult:
         evidence = (Evidence(kind="traceback", summary=text, data={"traceback": trace} if trace else {}),)
         finding = Finding(
             rule=rule.code,
@@ -186,7 +190,7 @@ class _Judge:
             else "Remove the cause and run again.",
         )
         outcome = StageOutcome(checks_run=0, findings=(finding,))
-        return self._result(stage, StageStatus.ERRORED, duration_s, outcome, reason=text, internal=bool(trace))
+        return self._result(stage, StageStatus.ERRORED, duration_s, outcome, reason=text, internal=internal)
 
     def _reported(self, findings: Sequence[Finding]) -> list[Reported]:
         block_at = self._context.config.block_at

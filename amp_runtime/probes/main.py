@@ -8,15 +8,16 @@ import os
 import platform
 import resource
 import shutil
+import signal
 import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from ..wire import Hello, Request, from_json
 from . import guard, imports, process_tree, suite, workloads
-from .emit import Writer, decode, keep_json
+from .emit import ChannelLostError, Writer, decode, keep_json
 from .failure import Project, safe_text
-from .supervise import Supervisor, VerifierGoneError
+from .supervise import NoProcessError, Supervisor, VerifierGoneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,6 +35,7 @@ def run(request_path: str, startup: frozenset[str]) -> int:
     with open(request_path, encoding="ascii") as file:
         request = from_json(Request, decode(file.read()))
     os.unlink(request_path)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whoever started us may have it ignored, and then no end is seen
     os.set_inheritable(request.channel_fd, False)
     os.set_inheritable(request.lifeline_fd, False)
     layers = _harden()
@@ -49,15 +51,23 @@ def run(request_path: str, startup: frozenset[str]) -> int:
     guard.install(request.root, request.installation, request.paths)
     importlib.invalidate_caches()
     process_tree.die_with_parent(0)  # from here on the lifeline says so, and leaves time to end the children first
+    try:
+        return _run_units(request, channel, startup)
+    except (VerifierGoneError, ChannelLostError):
+        process_tree.kill_descendants()
+        shutil.rmtree(request.scratch, ignore_errors=True)  # whoever made it may have been killed
+        return 1
+
+
+def _run_units(request: Request, channel: Writer, startup: frozenset[str]) -> int:
     supervisor = Supervisor(request, channel, Project(request.root))
     try:
         for unit in _PROBES[request.probe](request, startup):
             if supervisor.out_of_time():  # what was not begun is missing from the evidence, and counts as such
                 break
             supervisor.run(unit)
-    except VerifierGoneError:
-        process_tree.kill_descendants()
-        shutil.rmtree(request.scratch, ignore_errors=True)  # whoever made it may have been killed
+    except NoProcessError as error:
+        channel.send("unable", reason=str(error))
         return 1
     channel.send("end")
     return 0

@@ -33,6 +33,10 @@ class VerifierGoneError(Exception):
     """The process that asked for this run no longer exists, or asked to stop."""
 
 
+class NoProcessError(Exception):
+    """The system gives no process to run project code in."""
+
+
 @dataclass(slots=True, kw_only=True)
 class _Watch:
     """What is known about the running child; grows with its records."""
@@ -68,7 +72,10 @@ class Supervisor:
         read_end, write_end = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            raise NoProcessError(f"no process can be started for {unit.name}: {error.strerror or error}") from None
         if pid == 0:
             for descriptor in (read_end, self._request.channel_fd, self._request.lifeline_fd):
                 os.close(descriptor)

@@ -7,10 +7,8 @@ import json
 import os
 import secrets
 import selectors
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +19,11 @@ from amp_runtime.wire import Request, to_json
 from stages._probe.limits import Limits, clean_environment
 from stages._probe.processes import Tree
 from stages._probe.records import Ending, ProbeReport, Receiver
-from verifier.api import StageError
+from stages._probe.scratch import MARKER, marker, scratch
+from verifier.api import MachineError, StageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from amp_runtime.wire import ModuleUnit, WorkloadUnit
     from verifier.api import Json
@@ -33,7 +32,6 @@ _TICK_S = 0.05
 _MEMORY_EVERY_S = 0.1
 _BACKSTOP_S = 3.0  # the harness keeps the time limit itself, and names what was running; this is for when it cannot
 _TAIL_BYTES = 64 << 10
-_MARKER = "VERIFY_PROBE_RUN"
 HARNESS = Path(wire.__file__).resolve().parent / "probes" / "bootstrap.py"
 
 
@@ -58,33 +56,12 @@ def run_probe(work: Work, limits: Limits, progress: Callable[[str], None] = lamb
 
     Raises:
         StageError: the harness itself could not start in the given interpreter.
+        MachineError: the system gives no process, or does not say how one ended.
     """
     if not hasattr(os, "fork"):
         raise StageError("running code needs Linux or macOS; on this platform only the static stages work")
-    with _scratch() as scratch:
-        return _Run(work, limits, scratch, progress).to_the_end()
-
-
-@contextlib.contextmanager
-def _scratch() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="verify-"))
-    try:
-        for name in ("home", "tmp"):
-            (folder / name).mkdir()
-        yield folder
-    finally:
-        _remove(folder)
-
-
-def _remove(folder: Path) -> None:
-    """Delete the scratch folder, also where the code under test has taken rights away."""
-    for current, folders, _files in os.walk(folder):
-        for name in folders:
-            with contextlib.suppress(OSError):
-                Path(current, name).chmod(0o700, follow_symlinks=False) if not Path(
-                    current, name
-                ).is_symlink() else None
-    shutil.rmtree(folder, ignore_errors=True)
+    with scratch() as folder:
+        return _Run(work, limits, folder, progress).to_the_end()
 
 
 class _Tail:
@@ -124,11 +101,11 @@ class _Run:
         try:
             process = self._start(channel_write, lifeline_read)
         except OSError as error:
-            raise StageError(f"cannot start {self._work.python}: {error.strerror or error}") from None
+            raise self._cannot_start(error) from None
         finally:
             os.close(channel_write)
             os.close(lifeline_read)
-        tree = Tree(process.pid, f"{_MARKER}={self._nonce_of_environment}")
+        tree = Tree(process.pid, marker(self._scratch))
         try:
             ending, code = self._watch(process, channel, tree, started)
         finally:
@@ -164,8 +141,7 @@ class _Run:
         path = self._scratch / f"request-{secrets.token_hex(8)}.json"
         path.touch(mode=0o600)
         path.write_text(json.dumps(to_json(request)), encoding="ascii")
-        self._nonce_of_environment = secrets.token_hex(8)
-        environment = clean_environment(os.environ, self._scratch) | {_MARKER: self._nonce_of_environment}
+        environment = clean_environment(os.environ, self._scratch) | {MARKER: self._scratch.name}
         return subprocess.Popen(
             [str(work.python), "-P", str(HARNESS), str(path)],
             cwd=work.root,
@@ -177,6 +153,11 @@ class _Run:
             pass_fds=(channel_fd, lifeline_fd),
         )
 
+    def _cannot_start(self, error: OSError) -> StageError:
+        if error.filename is None:  # no name of a program: it was the system that would not make a process
+            return MachineError(f"no process can be started to run code in: {error.strerror or error}")
+        return StageError(f"cannot start {self._work.python}: {error.strerror or error}")
+
     def _watch(self, process: subprocess.Popen[bytes], channel: int, tree: Tree, started: float) -> tuple[Ending, int]:
         assert process.stdout is not None
         running = None
@@ -184,7 +165,7 @@ class _Run:
             for descriptor in (channel, process.stdout.fileno()):
                 os.set_blocking(descriptor, False)
                 selector.register(descriptor, selectors.EVENT_READ)
-            while process.poll() is None:
+            while not _has_ended(process):
                 for key, _events in selector.select(_TICK_S):
                     if not self._read(key.fd, channel):
                         selector.unregister(key.fd)
@@ -238,6 +219,8 @@ class _Run:
 
     def _report(self, ending: Ending, code: int, survivors: tuple[int, ...], duration_s: float) -> ProbeReport:
         hello = self._receiver.hello
+        if self._receiver.unable is not None:
+            raise MachineError(f"the harness cannot go on: {self._receiver.unable}")
         if hello is None:
             raise StageError(self._no_start(ending, code))
         units = self._receiver.finish(ending, code)
@@ -276,6 +259,20 @@ class _Run:
             "file-writes": "not restricted",
             **child,
         }
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Say whether the harness has ended, with its exit code in `process`.
+
+    `Popen.poll` is not asked: it takes a child whose end it cannot see for one that succeeded.
+    """
+    try:
+        pid, status = os.waitpid(process.pid, os.WNOHANG)
+    except OSError as error:
+        raise MachineError(f"the end of the harness cannot be seen: {error.strerror or error}") from None
+    if pid:
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return bool(pid)
 
 
 def interpreter(configured: str | Path | None, root: Path) -> Path:

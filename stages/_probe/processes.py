@@ -76,7 +76,7 @@ class Tree:
 
     def __init__(self, leader: int, marker: str) -> None:
         self._leader = leader
-        self._marker = marker.encode()
+        self._marker = marker
         self._known: dict[int, float] = {}
 
     def members(self) -> list[Process]:
@@ -119,15 +119,29 @@ class Tree:
         return sorted(members | self._strays())
 
     def _strays(self) -> set[int]:
-        """Return processes that carry our marker in their environment, wherever they now hang in the tree."""
-        if not sys.platform.startswith("linux"):
-            return set()
-        found = set()
-        for pid in table():
-            with contextlib.suppress(OSError):
-                if pid != os.getpid() and self._marker in Path(f"/proc/{pid}/environ").read_bytes():
-                    found.add(pid)
-        return found
+        return marked(self._marker)
+
+
+def marked(marker: str) -> set[int]:
+    """Return processes that carry the marker in their environment; on Linux only."""
+    if not sys.platform.startswith("linux"):
+        return set()
+    found = set()
+    for pid in table():
+        with contextlib.suppress(OSError):
+            if pid != os.getpid() and marker.encode() in Path(f"/proc/{pid}/environ").read_bytes():
+                found.add(pid)
+    return found
+
+
+def kill_marked(marker: str, limit_s: float = 5.0) -> None:
+    """SIGKILL every process that carries the marker until none is left, or for `limit_s` seconds."""
+    end = time.monotonic() + limit_s
+    while (left := marked(marker)) and time.monotonic() < end:
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
 
 
 def _proportional(process: Process) -> int:

@@ -67,6 +67,7 @@ class Receiver:
         self._units: dict[str, UnitReport] = {}
         self.hello: Hello | None = None
         self.ended = False
+        self.unable: str | None = None
         self.foreign = 0
 
     @property
@@ -92,6 +93,8 @@ class Receiver:
             self._open = _Open(str(record["unit"]))
         elif kind == "end":
             self.ended = True
+        elif kind == "unable":
+            self.unable = str(record["reason"])
         elif self._open is None:
             raise ValueError("a record outside any unit")
         elif kind == "phase":

@@ -16,6 +16,7 @@ from verifier.api import (
     Gate,
     GateStatus,
     Location,
+    MachineError,
     Need,
     Rule,
     RuleInfo,
@@ -98,6 +99,12 @@ def test_a_crash_is_errored_with_the_traceback_and_counts_as_our_fault(tmp_path:
 def test_a_stage_that_says_it_cannot_is_errored_but_not_our_fault(tmp_path: Path) -> None:
     (result,) = _run(tmp_path, _stage(_raise(StageError("torch is not installed")))).stages
     assert (result.status, result.internal, result.reason) == (StageStatus.ERRORED, False, "torch is not installed")
+
+
+def test_a_machine_that_refuses_what_the_verifier_needs_is_not_the_codes_fault(tmp_path: Path) -> None:
+    (result,) = _run(tmp_path, _stage(_raise(MachineError("no process can be started")))).stages
+    assert (result.status, result.internal) == (StageStatus.ERRORED, True)
+    assert (result.findings[0].finding.rule, result.findings[0].blocking) == ("VER004", True)
 
 
 @pytest.mark.parametrize(

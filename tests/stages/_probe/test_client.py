@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import itertools
 import os
 import secrets
 import subprocess
@@ -12,13 +14,14 @@ import time
 import venv
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import DEFAULT, Mock
 
 import pytest
 
 from amp_runtime.wire import ModuleUnit
 from stages._probe.client import Work, interpreter, run_probe
 from stages._probe.limits import Limits
-from verifier.api import StageError
+from verifier.api import MachineError, StageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +83,17 @@ def test_a_program_that_is_no_python_is_an_error_that_says_what_it_printed(tmp_p
 def test_an_interpreter_that_cannot_be_started_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StageError, match="cannot start"):
         run_probe(imports(tmp_path, "", tmp_path / "a.py"), LIMITS)
+
+
+def test_a_system_that_does_not_say_how_the_harness_ended_is_at_fault_itself(
+    tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = ChildProcessError(errno.ECHILD, "No child processes")
+    answers = itertools.chain([(0, 0), lost], itertools.repeat(DEFAULT))  # then the real call
+    monkeypatch.setattr(os, "waitpid", Mock(wraps=os.waitpid, side_effect=answers))
+    with pytest.raises(MachineError, match="the end of the harness cannot be seen: No child processes"):
+        run_probe(imports(tmp_path, ""), LIMITS)
+    assert list(scratch.iterdir()) == []
 
 
 def test_progress_says_what_is_running(tmp_path: Path) -> None:
