@@ -11,6 +11,10 @@ import typing
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+from .instrument.records import Alarm, Frame, SanitizerReport, StepSeen, Watched
+
+__all__ = ["Alarm", "Frame", "SanitizerReport", "StepSeen", "Watched"]
+
 T = TypeVar("T")
 
 Status = Literal["ok", "raised", "exited", "signal", "timeout", "memory", "flood", "lost"]
@@ -22,15 +26,6 @@ CHANNEL_LOST = 113  # exit code of a child that can no longer report: something 
 
 class WireError(ValueError):
     """A record that is not of the shape both sides agreed on."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
-    """One line of the project on a call stack. `path` is relative to the root."""
-
-    path: str
-    line: int
-    function: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""The AMP sanitizer: watches a training program from outside and says where mixed precision is used wrongly."""

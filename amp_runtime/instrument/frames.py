@@ -1,0 +1,90 @@
+"""Which line of the program an event belongs to."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from typing import TYPE_CHECKING
+
+from .records import Frame
+
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
+
+_OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_LIMIT = 60  # frames of one stack that are looked at
+
+
+class Frames:
+    """Reads call stacks. A frame of the program is one that is neither torch's nor ours nor the standard library's.
+
+    Args:
+        roots: folders of the program. Inside them, a frame is preferred as the place of an event over frames of
+            installed packages, such as a trainer's.
+    """
+
+    def __init__(self, roots: tuple[str, ...]) -> None:
+        self._roots = tuple(os.path.join(os.path.realpath(root), "") for root in roots)
+        paths = sysconfig.get_paths()
+        self._installed = tuple(os.path.join(os.path.realpath(paths[key]), "") for key in ("purelib", "platlib"))
+        self._library = tuple(os.path.join(os.path.realpath(paths[key]), "") for key in ("stdlib", "platstdlib"))
+        torch = sys.modules.get("torch")
+        place = getattr(torch, "__file__", None)
+        self._torch = os.path.join(os.path.dirname(os.path.realpath(place)), "") if place else "\0"
+        self._kinds: dict[CodeType, int] = {}
+
+    def place(self) -> tuple[str, int]:
+        """Return path and line of the innermost frame of the program; ("", 0) where there is none."""
+        frame: FrameType | None = sys._getframe(1)
+        second: tuple[str, int] | None = None
+        kinds = self._kinds
+        for _ in range(_LIMIT):
+            if frame is None:
+                break
+            code = frame.f_code
+            kind = kinds.get(code)
+            if kind is None:
+                kind = kinds[code] = self._kind(code.co_filename)
+            if kind == 2:
+                return code.co_filename, frame.f_lineno
+            if kind == 1 and second is None:
+                second = code.co_filename, frame.f_lineno
+            frame = frame.f_back
+        return second or ("", 0)
+
+    def stack(self) -> tuple[Frame, ...]:
+        """Return the frames of the program, outermost first; those of installed packages between them too."""
+        found: list[Frame] = []
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and len(found) < _LIMIT:
+            name = frame.f_code.co_filename
+            if self._kind(name):
+                found.append(Frame(path=os.path.abspath(name), line=frame.f_lineno, function=frame.f_code.co_qualname))
+            frame = frame.f_back
+        return tuple(reversed(found))
+
+    @staticmethod
+    def at(place: tuple[str, int]) -> tuple[Frame, ...]:
+        """Return the one frame that is known of a place that lies behind us."""
+        path, line = place
+        return (Frame(path=os.path.abspath(path), line=line, function=""),) if path else ()
+
+    def is_own(self, path: str) -> bool:
+        """Whether the file belongs to the program and not to an installed package."""
+        return self._kind(path) == 2
+
+    def _kind(self, name: str) -> int:
+        """2: of the program, 1: of an installed package, 0: of torch, of the interpreter or ours."""
+        if name.startswith("<"):
+            return 0
+        path = os.path.realpath(name)
+        if path.startswith((_OURS, self._torch)):
+            return 0
+        if path.startswith(self._installed) or "/site-packages/" in path or "/dist-packages/" in path:
+            return 1
+        if self._roots and path.startswith(self._roots):
+            return 2
+        if path.startswith(self._library):
+            return 0
+        return 1 if self._roots else 2

@@ -1,0 +1,91 @@
+"""What the gradient of each parameter holds: nothing, plain values, scaled ones, unscaled ones, or a mixture."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+CLEAN = "clean"  # none, or zeros
+PLAIN = "plain"  # of a loss that was not scaled
+SCALED = "scaled"
+UNSCALED = "unscaled"  # by its scaler
+MIXED = "mixed"  # of losses that were scaled differently; no single division makes it right
+UNKNOWN = "unknown"
+
+
+@dataclass(slots=True)
+class Gradient:
+    """One parameter's gradient.
+
+    Args:
+        scaler: who scaled it, by `id`; 0 where nobody has.
+        scale: the factor, where it is known without waiting for the device.
+        update: how many updates that scaler had had when the gradient was made.
+        stamp: identity and version counter of `.grad` when it was last looked at.
+    """
+
+    parameter: weakref.ref[Any]
+    state: str = CLEAN
+    scaler: int = 0
+    scale: float | None = None
+    update: int = 0
+    stamp: tuple[int, int] = (0, -1)
+    reason: str = ""  # for MIXED: how it came to be
+
+    def stamp_now(self) -> tuple[int, int]:
+        parameter = self.parameter()
+        gradient = None if parameter is None else parameter.grad
+        return (0, -1) if gradient is None else (id(gradient), gradient._version)
+
+    def settle(self) -> None:
+        """Take what `.grad` is now as known."""
+        self.stamp = self.stamp_now()
+
+    def clear(self) -> None:
+        self.state, self.scaler, self.scale, self.update, self.reason = CLEAN, 0, None, 0, ""
+        self.settle()
+
+    def tensor(self) -> Any:
+        parameter = self.parameter()
+        return None if parameter is None else parameter.grad
+
+
+class Gradients:
+    """The gradients of every parameter that an optimizer holds, or that a backward has reached."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Gradient] = {}
+
+    def of(self, parameter: Any) -> Gradient:
+        key = id(parameter)
+        found = self._known.get(key)
+        if found is None or found.parameter() is not parameter:
+            found = self._known[key] = Gradient(parameter=weakref.ref(parameter))
+        return found
+
+    def known(self, parameter: Any) -> Gradient | None:
+        found = self._known.get(id(parameter))
+        return found if found is not None and found.parameter() is parameter else None
+
+    def of_optimizer(self, optimizer: Any) -> list[Gradient]:
+        return [self.of(parameter) for group in optimizer.param_groups for parameter in group["params"]]
+
+    def all(self) -> Iterable[Gradient]:
+        return self._known.values()
+
+    @staticmethod
+    def edited(gradients: Iterable[Gradient]) -> list[Gradient]:
+        """Return those whose `.grad` was replaced or written since the last look, and take this as a look."""
+        found = []
+        for gradient in gradients:
+            now = gradient.stamp_now()
+            if now == gradient.stamp:
+                continue
+            gradient.stamp = now
+            if now[0] == 0:
+                gradient.clear()
+            else:
+                found.append(gradient)
+        return found

@@ -1,0 +1,95 @@
+"""Which scale nodes lie on the way from a backward root to each parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+_LIMIT = 200_000  # nodes of one graph that are walked; beyond, what was not reached is unknown
+
+
+@dataclass(slots=True)
+class Provenance:
+    """How the leaves below the roots of one backward are reached.
+
+    Args:
+        leaves: parameter (by id) -> the parameter, and for every way to it the scalers it crosses, as sorted tuples of
+            their ids: `()` is a way without a scale.
+        complete: the whole graph was walked.
+    """
+
+    leaves: dict[int, tuple[Any, frozenset[tuple[int, ...]]]] = field(default_factory=dict)
+    complete: bool = True
+
+    @property
+    def ways(self) -> frozenset[tuple[int, ...]]:
+        """Every kind of way there is."""
+        return frozenset(way for _leaf, ways in self.leaves.values() for way in ways)
+
+
+class ScaleNodes:
+    """Remembers the autograd nodes that `scaler.scale` has made.
+
+    A node is known by its type, its sequence number and its thread's: Python objects of nodes come and go, and holding
+    them would hold the graph.
+    """
+
+    def __init__(self) -> None:
+        self._nodes: dict[tuple[type, int], int] = {}
+
+    def add(self, result: Any, scaler: int) -> None:
+        node = result.grad_fn
+        if node is not None:
+            self._nodes[type(node), node._sequence_nr()] = scaler
+
+    def clear(self) -> None:
+        self._nodes.clear()
+
+    def __bool__(self) -> bool:
+        return bool(self._nodes)
+
+    def _of(self, node: Any, kinds: frozenset[type]) -> int:
+        kind = type(node)
+        return self._nodes.get((kind, node._sequence_nr()), 0) if kind in kinds else 0
+
+    def walk(self, roots: Iterable[Any]) -> Provenance:
+        """Walk the graphs of the roots down to their leaves.
+
+        A node is entered once for each kind of way that leads to it, so the walk is linear in the graph for every
+        program that scales its loss at one or two places.
+        """
+        kinds = frozenset(kind for kind, _number in self._nodes)
+        leaves: dict[int, tuple[Any, set[tuple[int, ...]]]] = {}
+        todo: list[tuple[Any, tuple[int, ...]]] = []
+        for root in roots:
+            if root.grad_fn is not None:
+                todo.append((root.grad_fn, ()))
+            elif root.requires_grad:
+                leaves.setdefault(id(root), (root, set()))[1].add(())
+        seen = set(todo)
+        steps = 0
+        while todo and steps < _LIMIT:
+            steps += 1
+            node, way = todo.pop()
+            if kinds and (scaler := self._of(node, kinds)):
+                way = tuple(sorted((*way, scaler)))
+            following = node.next_functions
+            if not following:
+                variable = getattr(node, "variable", None)
+                if variable is not None:
+                    leaves.setdefault(id(variable), (variable, set()))[1].add(way)
+                continue
+            for after, _index in following:
+                if after is not None and (after, way) not in seen:
+                    seen.add((after, way))
+                    todo.append((after, way))
+        found = {key: (leaf, frozenset(ways)) for key, (leaf, ways) in leaves.items()}
+        return Provenance(leaves=found, complete=not todo)
+
+    def above(self, tensor: Any) -> int:
+        """Return how many scale nodes lie below a tensor that is about to be scaled."""
+        if not self._nodes or tensor.grad_fn is None:
+            return 0
+        ways = self.walk([tensor]).ways
+        return max((len(way) for way in ways), default=0)

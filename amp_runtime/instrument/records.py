@@ -1,0 +1,102 @@
+"""What the sanitizer found, as frozen facts that cross a process boundary. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One line of a program on a call stack. In reports `path` is relative to the root of the project."""
+
+    path: str
+    line: int
+    function: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """One hazard, as it was seen. One cause is one alarm: further occurrences only raise `count`.
+
+    Args:
+        code: of AMP_RULES.md, such as AMP103.
+        message: one sentence with the values seen.
+        remedy: what to write instead.
+        step: the training step in which it was seen first, from 1.
+        last_step: the one in which it was seen last.
+        frames: the stack of the offending call, outermost first, without frames of torch and of this package;
+            paths are absolute. Empty where no call of the program belongs to it.
+        values: what was measured, by name; may be non-finite.
+        notes: what was seen that is no number, by name.
+        planted: it needed a fault that the sanitizer planted; the program does this when that happens by itself.
+    """
+
+    code: str
+    message: str
+    remedy: str
+    step: int
+    last_step: int
+    count: int = 1
+    frames: tuple[Frame, ...] = ()
+    values: dict[str, float] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    planted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSeen:
+    """One training step. `None` where it was not read, because reading would have made the device wait.
+
+    Args:
+        loss: of the backward roots, without the loss scale.
+        scale: the loss scale the gradients carried; None without a scaler.
+        skipped: an optimizer was not stepped because a gradient was not finite.
+        planted: which fault was planted in it: "overflow", "nan-batch", or "".
+        seconds: from the end of the step before to the end of this one.
+    """
+
+    step: int
+    loss: float | None
+    scale: float | None
+    skipped: bool
+    seconds: float
+    deep: bool = False
+    planted: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """What there was to watch. A report without steps has shown nothing.
+
+    Args:
+        steps: training steps seen to their end.
+        autocast: entered regions by "device dtype", of enabled ones.
+        events: how often each kind of event was seen.
+        looked: code -> places, as "path:line", where its condition was looked at. A hazard at a place that is not here
+            was not reached, and is not refuted.
+    """
+
+    steps: int
+    backwards: int
+    optimizer_steps: int
+    skipped_steps: int
+    scalers: int
+    deep_steps: int
+    autocast: dict[str, int]
+    events: dict[str, int]
+    looked: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SanitizerReport:
+    """Everything one run under the sanitizer has shown.
+
+    Args:
+        problems: what the sanitizer could not do, in sentences.
+        timeline: the steps; of long runs the first, the last and a thinned middle.
+    """
+
+    watched: Watched
+    alarms: tuple[Alarm, ...] = ()
+    timeline: tuple[StepSeen, ...] = ()
+    problems: tuple[str, ...] = ()

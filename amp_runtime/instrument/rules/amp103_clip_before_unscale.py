@@ -1,0 +1,42 @@
+"""AMP103: gradients are clipped while they still carry the loss scale."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from ..events import Clipping
+from ..gradients import SCALED
+from ..run import NOTHING, Check, Found
+
+if TYPE_CHECKING:
+    from ..run import Findings, Run
+
+
+def _clipping(event: Clipping, run: Run) -> Findings:
+    scaled = [gradient for gradient in event.gradients if gradient.state == SCALED]
+    if not event.gradients:
+        return None
+    if len(scaled) < sum(gradient.tensor() is not None for gradient in event.gradients):
+        return NOTHING  # none of them, or a part: AMP104
+    if not scaled:
+        return NOTHING
+    scale = scaled[0].scale
+    limit = float(event.limit)
+    values = {"limit": limit} | ({} if scale is None else {"scale": scale})
+    if event.norm is None:
+        return [Found(message=f"Gradients are clipped at {limit:g} while they carry the loss scale.", values=values)]
+    norm = float(event.norm)
+    values["norm"] = norm
+    said = f"Gradients are clipped at norm {limit:g} while they carry the loss scale"
+    if scale is not None:
+        values["true_norm"] = norm / scale if math.isfinite(norm) else norm
+        said += f" {scale:g}: their norm reads {norm:.4g} and is {values['true_norm']:.4g}"
+    return [Found(message=said + ".", values=values)]
+
+
+CHECK = Check(
+    code="AMP103",
+    remedy="Call scaler.unscale_(optimizer) after backward and before clipping.",
+    hears={Clipping: _clipping},
+)

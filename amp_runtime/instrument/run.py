@@ -1,0 +1,251 @@
+"""Everything the sanitizer knows while a program trains: scalers, optimizers, gradients, steps, and alarms so far."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from .events import GradientsEdited
+from .frames import Frames
+from .gradients import Gradient, Gradients
+from .provenance import ScaleNodes
+from .records import Alarm, SanitizerReport, StepSeen, Watched
+from .steps import Steps
+from .timeline import Timeline
+
+if TYPE_CHECKING:
+    from .events import Event
+
+_MOST_ALARMS = 200
+_MOST_PLACES = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a check has found. Place and step are those of the event unless the check knows better."""
+
+    message: str
+    values: dict[str, float] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    place: tuple[str, int] | None = None
+
+
+Findings = Sequence[Found] | None  # None: what the check is about did not happen here, so nothing is refuted either
+NOTHING: Findings = ()
+CheckFunction = Callable[[Any, "Run"], Findings]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """The run-time half of one rule: which events it hears, and what it makes of each."""
+
+    code: str
+    remedy: str
+    hears: dict[type[Event], CheckFunction]
+
+
+@dataclass(slots=True, kw_only=True)
+class ScalerSeen:
+    """One enabled GradScaler. `updates`: how many it has had; `steps`: optimizers (by id) stepped since the last."""
+
+    scaler: weakref.ref[Any]
+    made_at: tuple[str, int]
+    made_in_step: int
+    updates: int = 0
+    steps: dict[int, bool] = field(default_factory=dict)  # optimizer id -> skipped
+    unscaled: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True, kw_only=True)
+class Region:
+    """An autocast context that is open in this thread."""
+
+    device: str
+    dtype: str
+    enabled: bool
+    place: tuple[str, int]
+    context: Any
+    before_cached: bool = False
+
+
+class Local(threading.local):
+    """What belongs to one thread."""
+
+    def __init__(self) -> None:
+        self.quiet = 0  # inside our own code: what torch functions do there is not the program's
+        self.regions: list[Region] = []
+        self.backward = 0  # nesting of running backwards
+        self.stepping: Any = None  # the scaler whose step() runs
+        self.inside: set[tuple[int, str]] = set()  # (id of a scaler, method) that run now
+        self.scheduling = 0
+        self.raises = False  # clip_grad_norm_ was called with error_if_nonfinite
+
+
+class Run:
+    """The state of one sanitizer, and the way from an event to an alarm."""
+
+    def __init__(self, checks: Sequence[Check], roots: tuple[str, ...]) -> None:
+        self.frames = Frames(roots)
+        self.gradients = Gradients()
+        self.scale_nodes = ScaleNodes()
+        self.timeline = Timeline()
+        self.local = Local()
+        self.step = 1
+        self.scalers: dict[int, ScalerSeen] = {}
+        self.optimizers: dict[int, weakref.ref[Any]] = {}
+        self.steps = Steps(self)
+        self.deep = False  # the running step is looked into
+        self.planted = ""  # the fault that is planted in the running step
+        self.problems: list[str] = []
+        self.listeners: list[Callable[[Event], None]] = []
+        self._memory: dict[str, dict[str, Any]] = {}
+        self._hears: dict[type[Event], list[tuple[Check, CheckFunction]]] = {}
+        for check in checks:
+            for kind, function in check.hears.items():
+                self._hears.setdefault(kind, []).append((check, function))
+        self._alarms: dict[tuple[str, tuple[str, int]], Alarm] = {}
+        self._looked: dict[str, set[tuple[str, int]]] = {}
+        self._counts: Counter[str] = Counter()
+        self._autocast: Counter[str] = Counter()
+        self._since = time.perf_counter()
+        self._owner = os.getpid()
+
+    @property
+    def muted(self) -> bool:
+        """Our own code runs, or this is a forked copy of the process, such as a worker of a DataLoader."""
+        return self.local.quiet > 0 or os.getpid() != self._owner
+
+    def place(self) -> tuple[str, int]:
+        return self.frames.place()
+
+    def memory(self, code: str) -> dict[str, Any]:
+        """Return what the check of this code keeps between events."""
+        return self._memory.setdefault(code, {})
+
+    def count(self, name: str) -> int:
+        return self._counts[name]
+
+    def emit(self, event: Event) -> None:
+        """Let every check that hears this kind of event look at it."""
+        kind = type(event)
+        self._counts[kind.__name__] += 1
+        local = self.local
+        local.quiet += 1
+        try:
+            for check, function in self._hears.get(kind, ()):
+                found = function(event, self)
+                if found is None:
+                    continue
+                looked = self._looked.setdefault(check.code, set())
+                if len(looked) < _MOST_PLACES:
+                    looked.add(event.place)
+                for one in found:
+                    self.alarm(check, one, event)
+            for listener in self.listeners:
+                listener(event)
+        finally:
+            local.quiet -= 1
+
+    def alarm(self, check: Check, found: Found, event: Event) -> None:
+        """Note what a check has found; the same hazard at the same place only counts."""
+        place = found.place or event.place
+        known = self._alarms.get((check.code, place))
+        planted = bool(self.planted)
+        if known is None:
+            if len(self._alarms) >= _MOST_ALARMS:
+                self.problem(f"more than {_MOST_ALARMS} different alarms; further ones were dropped")
+                return
+            frames = self.frames.stack() if place == event.place else ()
+            alarm = Alarm(
+                code=check.code,
+                message=found.message,
+                remedy=check.remedy,
+                step=event.step,
+                last_step=event.step,
+                frames=frames or self.frames.at(place),
+                values=found.values,
+                notes=found.notes,
+                planted=planted,
+            )
+        else:
+            alarm = _again(known, event.step, planted=planted)
+        self._alarms[check.code, place] = alarm
+
+    def problem(self, sentence: str) -> None:
+        if sentence not in self.problems:
+            self.problems.append(sentence)
+
+    def region(self, name: str) -> None:
+        self._autocast[name] += 1
+
+    def meet(self, optimizer: Any) -> None:
+        known = self.optimizers.get(id(optimizer))
+        if known is None or known() is not optimizer:
+            self.optimizers[id(optimizer)] = weakref.ref(optimizer)
+
+    def scale_of(self, scaler: int) -> float | None:
+        """Return the scale of a scaler, by id, where reading it waits for no device."""
+        seen = self.scalers.get(scaler)
+        found = None if seen is None else seen.scaler()
+        tensor = None if found is None else found._scale
+        if tensor is None:
+            return None if found is None else float(found._init_scale)
+        return float(tensor) if tensor.device.type == "cpu" else None
+
+    def look_for_edits(
+        self, gradients: list[Gradient], before: Literal["unscale", "clip", "step"], place: tuple[str, int]
+    ) -> None:
+        """Tell of gradients that the program has written since they were last looked at."""
+        if edited := self.gradients.edited(gradients):
+            self.emit(GradientsEdited(place=place, step=self.step, gradients=edited, before=before))
+
+    def end_step(self, *, loss: float | None, skipped: bool) -> None:
+        now = time.perf_counter()
+        seen = StepSeen(
+            step=self.step,
+            loss=loss,
+            scale=next((self.scale_of(scaler) for scaler in self.scalers), None),
+            skipped=skipped,
+            seconds=now - self._since,
+            deep=self.deep,
+            planted=self.planted,
+        )
+        self.timeline.add(seen)
+        self._since = now
+        self.step += 1
+        self.planted = ""
+        self.deep = False
+        self.scale_nodes.clear()
+
+    def alarms(self) -> tuple[Alarm, ...]:
+        return tuple(sorted(self._alarms.values(), key=lambda alarm: (alarm.step, alarm.code, alarm.message)))
+
+    def report(self) -> SanitizerReport:
+        timeline = self.timeline
+        watched = Watched(
+            steps=self.step - 1,
+            backwards=self._counts["BackwardStarting"],
+            optimizer_steps=self._counts["OptimizerStepped"],
+            skipped_steps=timeline.skipped,
+            scalers=len(self.scalers),
+            deep_steps=timeline.deep,
+            autocast=dict(sorted(self._autocast.items())),
+            events=dict(sorted(self._counts.items())),
+            looked={
+                code: tuple(f"{path}:{line}" for path, line in sorted(places))
+                for code, places in sorted(self._looked.items())
+            },
+        )
+        return SanitizerReport(
+            watched=watched, alarms=self.alarms(), timeline=timeline.thinned(), problems=tuple(self.problems)
+        )
+
+
+def _again(known: Alarm, step: int, *, planted: bool) -> Alarm:
+    return replace(known, last_step=step, count=known.count + 1, planted=known.planted and planted)

@@ -1,0 +1,101 @@
+"""The sanitizer as one uses it: `with amp_sanitizer() as watching: train()`."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import pkgutil
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from . import rules as rule_package
+from .events import RunEnded
+from .patches import Patches
+from .run import Check, Run
+from .watch import autocast, backward, clipping, optimizers, scaler, schedulers, states
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from .records import Alarm, SanitizerReport
+
+
+class Sanitizer:
+    """Watches every training step of this process between `start` and `stop`. Changes no number that it computes.
+
+    Args:
+        roots: folders of the program, for choosing the line an alarm names; empty: whatever is no installed package.
+        checks: which hazards are looked for; None: all that are known.
+
+    Raises:
+        RuntimeError: another sanitizer is already watching this process.
+    """
+
+    _watching: Sanitizer | None = None
+
+    def __init__(self, *, roots: Sequence[str] = (), checks: Sequence[Check] | None = None) -> None:
+        self.run = Run(all_checks() if checks is None else checks, tuple(roots))
+        self._patches = Patches()
+        self._handles: list[Any] = []
+
+    def start(self) -> None:
+        if Sanitizer._watching is not None:
+            raise RuntimeError("this process is already being watched; use the report of the sanitizer that runs")
+        Sanitizer._watching = self
+        for part in (autocast, scaler, backward, clipping, schedulers, states):
+            part.install(self.run, self._patches)
+        self._handles = optimizers.install(self.run, self._patches)
+
+    def stop(self) -> None:
+        """End the last step and take every patch away."""
+        if Sanitizer._watching is not self:
+            return
+        self.run.steps.finish()
+        self.run.emit(RunEnded(place=("", 0), step=self.run.step))
+        if replaced := self._patches.replaced():
+            self.run.problem(f"the program replaced {', '.join(replaced)}: what went through there was not seen")
+        self._patches.undo()
+        for handle in self._handles:
+            handle.remove()
+        Sanitizer._watching = None
+
+    @property
+    def alarms(self) -> tuple[Alarm, ...]:
+        return self.run.alarms()
+
+    def report(self) -> SanitizerReport:
+        return self.run.report()
+
+    def __enter__(self) -> Sanitizer:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+@contextlib.contextmanager
+def amp_sanitizer(*, roots: Sequence[str] = ()) -> Iterator[Sanitizer]:
+    """Watch the training inside the block for misuse of mixed precision.
+
+    The alarms are there while it runs (`watching.alarms`), and `watching.report()` tells all once it has ended.
+    """
+    with Sanitizer(roots=roots) as watching:
+        yield watching
+
+
+def all_checks() -> tuple[Check, ...]:
+    """Return the run-time half of every rule that has one, in the order of their codes.
+
+    Raises:
+        TypeError: a module of `rules` has no CHECK, or its name and its code differ.
+    """
+    found = []
+    for module in sorted(pkgutil.iter_modules(rule_package.__path__), key=lambda one: one.name):
+        check = getattr(importlib.import_module(f"{rule_package.__name__}.{module.name}"), "CHECK", None)
+        if not isinstance(check, Check) or check.code.lower() != module.name.partition("_")[0]:
+            raise TypeError(f"{module.name} must hold one CHECK with the code of its name")
+        found.append(check)
+    return tuple(found)

@@ -1,0 +1,76 @@
+"""Hears autocast regions begin and end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..events import AutocastEntered, AutocastExited
+from ..run import Region
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..patches import Patches
+    from ..run import Run
+
+
+def install(run: Run, patches: Patches) -> None:
+    owner = torch.amp.autocast_mode.autocast
+    patches.wrap(owner, "__enter__", lambda original: _enter(run, original))
+    patches.wrap(owner, "__exit__", lambda original: _exit(run, original))
+
+
+def _enter(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
+    def entered(context: Any) -> Any:
+        result = original(context)
+        if run.muted:
+            return result
+        device = context.device
+        enabled = torch.is_autocast_enabled(device)
+        dtype = str(context.fast_dtype).removeprefix("torch.")
+        place = run.place()
+        regions = run.local.regions
+        regions.append(Region(device=device, dtype=dtype, enabled=enabled, place=place, context=context))
+        if enabled:
+            run.region(f"{device} {dtype}")
+        run.emit(
+            AutocastEntered(
+                place=place,
+                step=run.step,
+                device=device,
+                dtype=dtype,
+                enabled=enabled,
+                cache=torch.is_autocast_cache_enabled(),
+                nesting=nesting(),
+            )
+        )
+        return result
+
+    return entered
+
+
+def _exit(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
+    def exited(context: Any, *args: Any) -> Any:
+        result = original(context, *args)
+        if run.muted:
+            return result
+        regions = run.local.regions
+        while regions:
+            if regions.pop().context is context:
+                break
+        run.emit(AutocastExited(place=run.place(), step=run.step, device=context.device, nesting=nesting()))
+        return result
+
+    return exited
+
+
+def nesting() -> int:
+    """Return how deep the contexts of this thread are nested; torch tells it only when it counts."""
+    torch.autocast_increment_nesting()
+    return int(torch.autocast_decrement_nesting())
+
+
+def enabled_for(device: str) -> bool:
+    return bool(torch.is_autocast_enabled(device))

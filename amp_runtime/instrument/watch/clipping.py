@@ -1,0 +1,101 @@
+"""Hears gradients being clipped, also through names that were imported before we listened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn.utils import clip_grad
+
+from ..events import Clipping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..gradients import Gradient
+    from ..patches import Patches
+    from ..run import Run
+
+
+def install(run: Run, patches: Patches) -> None:
+    # the public functions look these up when they are called
+    patches.wrap(clip_grad, "_get_total_norm", lambda original: _total_norm(run, original))
+    patches.wrap(clip_grad, "_clip_grads_with_norm_", lambda original: _by_norm(run, original))
+    for owner in (clip_grad, torch.nn.utils):
+        patches.wrap(owner, "clip_grad_value_", lambda original: _by_value(run, original))
+
+
+def _gradients(run: Run, parameters: Any) -> tuple[list[Gradient], int]:
+    found, unknown = [], 0
+    for parameter in parameters:
+        gradient = run.gradients.known(parameter)
+        if gradient is None:
+            unknown += 1
+        else:
+            found.append(gradient)
+    return found, unknown
+
+
+def _listed(parameters: Any) -> Any:
+    """Return parameters so that they can be read twice: callers may pass a generator."""
+    return [parameters] if hasattr(parameters, "grad") else list(parameters)
+
+
+def _total_norm(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
+    def total_norm(*args: Any, **kwargs: Any) -> Any:
+        run.local.raises = bool(kwargs.get("error_if_nonfinite", args[2] if len(args) > 2 else False))
+        return original(*args, **kwargs)
+
+    return total_norm
+
+
+def _by_norm(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
+    def clip(parameters: Any, max_norm: Any, total_norm: Any, *args: Any, **kwargs: Any) -> Any:
+        if run.muted:
+            return original(parameters, max_norm, total_norm, *args, **kwargs)
+        parameters = _listed(parameters)
+        _tell(run, "norm", parameters, max_norm, total_norm)
+        try:
+            return original(parameters, max_norm, total_norm, *args, **kwargs)
+        finally:
+            _settle(run, parameters)
+
+    return clip
+
+
+def _by_value(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
+    def clip(parameters: Any, clip_value: Any, *args: Any, **kwargs: Any) -> Any:
+        if run.muted:
+            return original(parameters, clip_value, *args, **kwargs)
+        parameters = _listed(parameters)
+        _tell(run, "value", parameters, clip_value, None)
+        try:
+            return original(parameters, clip_value, *args, **kwargs)
+        finally:
+            _settle(run, parameters)
+
+    return clip
+
+
+def _tell(run: Run, kind: Any, parameters: Any, limit: Any, norm: Any) -> None:
+    gradients, unknown = _gradients(run, parameters)
+    place = run.place()
+    run.look_for_edits(gradients, "clip", place)
+    raises, run.local.raises = run.local.raises, False
+    run.emit(
+        Clipping(
+            place=place,
+            step=run.step,
+            kind=kind,
+            limit=limit,
+            norm=norm,
+            gradients=gradients,
+            unknown=unknown,
+            nonfinite_raises=raises,
+        )
+    )
+
+
+def _settle(run: Run, parameters: Any) -> None:
+    for gradient in _gradients(run, parameters)[0]:
+        gradient.settle()

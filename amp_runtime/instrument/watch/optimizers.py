@@ -1,0 +1,81 @@
+"""Hears every optimizer's step, whoever calls it, and gradients being zeroed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from ..events import GradsZeroed, OptimizerStepped, OptimizerStepping
+from .autocast import nesting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..patches import Patches
+    from ..run import Run
+
+
+def install(run: Run, patches: Patches) -> list[Any]:
+    """Listen. Returns the handles of the global hooks."""
+    patches.wrap(torch.optim.Optimizer, "zero_grad", lambda original: _zero_grad(run, original))
+    patches.wrap(torch.nn.Module, "zero_grad", lambda original: _zero_grad(run, original))
+    return [
+        register_optimizer_step_pre_hook(lambda optimizer, _args, _kwargs: _before(run, optimizer)),
+        register_optimizer_step_post_hook(lambda optimizer, _args, _kwargs: _after(run, optimizer)),
+    ]
+
+
+def _before(run: Run, optimizer: Any) -> None:
+    if run.muted:
+        return
+    local = run.local
+    place = run.place()
+    gradients = run.gradients.of_optimizer(optimizer)
+    run.meet(optimizer)
+    if local.backward == 0:
+        run.look_for_edits(gradients, "step", place)
+    region = local.regions[-1] if local.regions else None
+    run.emit(
+        OptimizerStepping(
+            place=place,
+            step=run.step,
+            optimizer=optimizer,
+            scaler=local.stepping,
+            gradients=gradients,
+            nesting=nesting(),
+            enabled=region is not None and region.enabled,
+            cache=torch.is_autocast_cache_enabled(),
+            in_backward=local.backward > 0,
+        )
+    )
+
+
+def _after(run: Run, optimizer: Any) -> None:
+    if run.muted:
+        return
+    scaler = run.local.stepping
+    for gradient in run.gradients.of_optimizer(optimizer):
+        gradient.settle()  # a fused step unscales in place
+    run.emit(OptimizerStepped(place=run.place(), step=run.step, optimizer=optimizer, scaler=scaler))
+    if scaler is None:  # else the scaler says whether it counted
+        run.steps.optimizer_stepped(optimizer, skipped=False, scaled=False)
+
+
+def _zero_grad(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
+    def zero_grad(owner: Any, *args: Any, **kwargs: Any) -> None:
+        original(owner, *args, **kwargs)
+        if run.muted:
+            return
+        if isinstance(owner, torch.optim.Optimizer):
+            gradients = run.gradients.of_optimizer(owner)
+        else:
+            known = (run.gradients.known(parameter) for parameter in owner.parameters())
+            gradients = [gradient for gradient in known if gradient is not None]
+        pending = [(gradient, gradient.state) for gradient in gradients]
+        for gradient in gradients:
+            gradient.clear()
+        run.emit(GradsZeroed(place=run.place(), step=run.step, owner=owner, pending=pending))
+
+    return zero_grad
