@@ -49,12 +49,12 @@ class ScalerMade(Event):
 
 @dataclass(slots=True, kw_only=True)
 class LossScaled(Event):
-    """`scaler.scale(outputs)` of an enabled scaler. `already`: scale nodes found below the outputs."""
+    """`scaler.scale(outputs)` of an enabled scaler. `already`: a scale node was found below them."""
 
     scaler: Any
     outputs: tuple[Any, ...]
     results: tuple[Any, ...]
-    already: int
+    already: bool
 
 
 @dataclass(slots=True, kw_only=True)

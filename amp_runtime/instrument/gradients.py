@@ -45,7 +45,12 @@ class Gradient:
 
     def clear(self) -> None:
         self.state, self.scaler, self.scale, self.update, self.reason = CLEAN, 0, None, 0, ""
-        self.settle()
+        self.stamp = (0, -1)
+
+    def clear_to(self, stamp: tuple[int, int]) -> None:
+        """Forget what it held: somebody has taken the gradient away since, and there is a new one."""
+        self.clear()
+        self.stamp = stamp
 
     def tensor(self) -> Any:
         parameter = self.parameter()
@@ -57,6 +62,7 @@ class Gradients:
 
     def __init__(self) -> None:
         self._known: dict[int, Gradient] = {}
+        self._lists: dict[int, tuple[tuple[tuple[int, int], ...], list[Gradient]]] = {}
 
     def of(self, parameter: Any) -> Gradient:
         key = id(parameter)
@@ -70,10 +76,21 @@ class Gradients:
         return found if found is not None and found.parameter() is parameter else None
 
     def of_optimizer(self, optimizer: Any) -> list[Gradient]:
-        return [self.of(parameter) for group in optimizer.param_groups for parameter in group["params"]]
+        groups = optimizer.param_groups
+        shape = tuple([(id(group["params"]), len(group["params"])) for group in groups])
+        known = self._lists.get(id(optimizer))
+        if known is None or known[0] != shape or not _still(known[1], groups):
+            found = [self.of(parameter) for group in groups for parameter in group["params"]]
+            known = self._lists[id(optimizer)] = shape, found
+        return known[1]
 
     def all(self) -> Iterable[Gradient]:
         return self._known.values()
+
+    def settle(self) -> None:
+        """Take every gradient as it is now as known."""
+        for gradient in self._known.values():
+            gradient.settle()
 
     @staticmethod
     def edited(gradients: Iterable[Gradient]) -> list[Gradient]:
@@ -86,6 +103,13 @@ class Gradients:
             gradient.stamp = now
             if now[0] == 0:
                 gradient.clear()
-            else:
+            elif gradient.state != CLEAN:  # else it was zeroed in place, or is written before any backward
                 found.append(gradient)
         return found
+
+
+def _still(gradients: list[Gradient], groups: list[dict[str, Any]]) -> bool:
+    """Whether the list still belongs to these parameters, as far as its two ends show."""
+    if not gradients:
+        return True
+    return gradients[0].parameter() is groups[0]["params"][0] and gradients[-1].parameter() is groups[-1]["params"][-1]

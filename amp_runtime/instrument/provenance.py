@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .gradients import Gradient
+
+_NEAR = 8
 _LIMIT = 200_000  # nodes of one graph that are walked; beyond, what was not reached is unknown
 
 
@@ -14,18 +20,14 @@ class Provenance:
     """How the leaves below the roots of one backward are reached.
 
     Args:
-        leaves: parameter (by id) -> the parameter, and for every way to it the scalers it crosses, as sorted tuples of
+        leaves: leaf (by id) -> its gradient, and for every way to it the scalers it crosses, as sorted tuples of
             their ids: `()` is a way without a scale.
         complete: the whole graph was walked.
     """
 
-    leaves: dict[int, tuple[Any, frozenset[tuple[int, ...]]]] = field(default_factory=dict)
+    leaves: dict[int, tuple[Gradient, frozenset[tuple[int, ...]]]] = field(default_factory=dict)
     complete: bool = True
-
-    @property
-    def ways(self) -> frozenset[tuple[int, ...]]:
-        """Every kind of way there is."""
-        return frozenset(way for _leaf, ways in self.leaves.values() for way in ways)
+    ways: frozenset[tuple[int, ...]] = frozenset()  # every kind of way there is
 
 
 class ScaleNodes:
@@ -53,7 +55,7 @@ class ScaleNodes:
         kind = type(node)
         return self._nodes.get((kind, node._sequence_nr()), 0) if kind in kinds else 0
 
-    def walk(self, roots: Iterable[Any]) -> Provenance:
+    def walk(self, roots: Iterable[Any], gradient_of: Callable[[Any], Gradient]) -> Provenance:
         """Walk the graphs of the roots down to their leaves.
 
         A node is entered once for each kind of way that leads to it, so the walk is linear in the graph for every
@@ -84,12 +86,40 @@ class ScaleNodes:
                 if after is not None and (after, way) not in seen:
                     seen.add((after, way))
                     todo.append((after, way))
-        found = {key: (leaf, frozenset(ways)) for key, (leaf, ways) in leaves.items()}
-        return Provenance(leaves=found, complete=not todo)
+        found = {key: (gradient_of(leaf), frozenset(ways)) for key, (leaf, ways) in leaves.items()}
+        ways = frozenset(way for _leaf, kinds_of_way in found.values() for way in kinds_of_way)
+        return Provenance(leaves=found, complete=not todo, ways=ways)
 
-    def above(self, tensor: Any) -> int:
-        """Return how many scale nodes lie below a tensor that is about to be scaled."""
+    def near(self, root: Any) -> tuple[int, ...]:
+        """Return the way from a root as far as it does not branch, which is where programs scale.
+
+        Cheap: most losses are what `scale` has returned, perhaps divided by the number of micro-batches.
+        """
+        kinds = frozenset(kind for kind, _number in self._nodes)
+        way: tuple[int, ...] = ()
+        node = root.grad_fn
+        for _ in range(_NEAR):
+            if node is None:
+                break
+            if scaler := self._of(node, kinds):
+                way = (*way, scaler)
+            following = [after for after, _index in node.next_functions if after is not None]
+            if len(following) != 1:
+                break
+            node = following[0]
+        return way
+
+    def below(self, tensor: Any) -> bool:
+        """Whether a scale node lies below a tensor."""
         if not self._nodes or tensor.grad_fn is None:
-            return 0
-        ways = self.walk([tensor]).ways
-        return max((len(way) for way in ways), default=0)
+            return False
+        todo, seen = [tensor.grad_fn], {tensor.grad_fn}
+        kinds = frozenset(kind for kind, _number in self._nodes)
+        while todo and len(seen) < _LIMIT:
+            node = todo.pop()
+            if self._of(node, kinds):
+                return True
+            fresh = {after for after, _index in node.next_functions if after is not None} - seen
+            seen |= fresh
+            todo += fresh
+        return False

@@ -21,9 +21,13 @@ from .timeline import Timeline
 
 if TYPE_CHECKING:
     from .events import Event
+    from .provenance import Provenance
 
 _MOST_ALARMS = 200
 _MOST_PLACES = 2000
+_FIRST = 10  # steps that are looked at closely, as every `_EVERY`-th is, and some after a new place or trouble
+_EVERY = 10
+_AFTER_TROUBLE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +105,13 @@ class Run:
         self.optimizers: dict[int, weakref.ref[Any]] = {}
         self.steps = Steps(self)
         self.deep = False  # the running step is looked into
+        self.close = True  # in the running step graphs are walked and gradients looked at one by one
+        self.walked: dict[tuple[str, int], tuple[tuple[tuple[int, ...], ...], Provenance]] = {}
         self.planted = ""  # the fault that is planted in the running step
+        self.paused = False
         self.problems: list[str] = []
         self.listeners: list[Callable[[Event], None]] = []
+        self._met: set[tuple[type[Event], tuple[str, int]]] = set()  # what happened where, in a close step
         self._memory: dict[str, dict[str, Any]] = {}
         self._hears: dict[type[Event], list[tuple[Check, CheckFunction]]] = {}
         for check in checks:
@@ -113,13 +121,14 @@ class Run:
         self._looked: dict[str, set[tuple[str, int]]] = {}
         self._counts: Counter[str] = Counter()
         self._autocast: Counter[str] = Counter()
+        self._close_until = 0
         self._since = time.perf_counter()
         self._owner = os.getpid()
 
     @property
     def muted(self) -> bool:
         """Our own code runs, or this is a forked copy of the process, such as a worker of a DataLoader."""
-        return self.local.quiet > 0 or os.getpid() != self._owner
+        return self.local.quiet > 0 or self.paused or os.getpid() != self._owner
 
     def place(self) -> tuple[str, int]:
         return self.frames.place()
@@ -134,6 +143,8 @@ class Run:
     def emit(self, event: Event) -> None:
         """Let every check that hears this kind of event look at it."""
         kind = type(event)
+        if (kind, event.place) not in self._met:
+            self._meet_place(kind, event.place)
         self._counts[kind.__name__] += 1
         local = self.local
         local.quiet += 1
@@ -151,6 +162,12 @@ class Run:
                 listener(event)
         finally:
             local.quiet -= 1
+
+    def _meet_place(self, kind: type[Event], place: tuple[str, int]) -> None:
+        if self.close:
+            self._met.add((kind, place))
+        else:
+            self.look_closer()
 
     def alarm(self, check: Check, found: Found, event: Event) -> None:
         """Note what a check has found; the same hazard at the same place only counts."""
@@ -202,7 +219,7 @@ class Run:
         self, gradients: list[Gradient], before: Literal["unscale", "clip", "step"], place: tuple[str, int]
     ) -> None:
         """Tell of gradients that the program has written since they were last looked at."""
-        if edited := self.gradients.edited(gradients):
+        if self.close and (edited := self.gradients.edited(gradients)):
             self.emit(GradientsEdited(place=place, step=self.step, gradients=edited, before=before))
 
     def end_step(self, *, loss: float | None, skipped: bool) -> None:
@@ -222,6 +239,17 @@ class Run:
         self.planted = ""
         self.deep = False
         self.scale_nodes.clear()
+        self._choose_level()
+
+    def look_closer(self) -> None:
+        """Look at the next steps closely, whatever their turn: something happened that they may explain."""
+        self._close_until = max(self._close_until, self.step + _AFTER_TROUBLE)
+
+    def _choose_level(self) -> None:
+        close = self.step <= max(_FIRST, self._close_until) or self.step % _EVERY == 0
+        if close and not self.close:
+            self.gradients.settle()
+        self.close = close
 
     def alarms(self) -> tuple[Alarm, ...]:
         return tuple(sorted(self._alarms.values(), key=lambda alarm: (alarm.step, alarm.code, alarm.message)))

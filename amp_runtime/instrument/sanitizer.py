@@ -59,6 +59,16 @@ class Sanitizer:
             handle.remove()
         Sanitizer._watching = None
 
+    def pause(self) -> None:
+        """Look away until `resume`. What happens meanwhile is not seen, and what it leaves is not known."""
+        self._patches.active = False
+        self.run.paused = True
+
+    def resume(self) -> None:
+        """Look again."""
+        self._patches.active = True
+        self.run.paused = False
+
     @property
     def alarms(self) -> tuple[Alarm, ...]:
         return self.run.alarms()

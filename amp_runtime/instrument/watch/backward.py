@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..run import Run
 
 
+_MOST_PLACES = 1000
+
+
 def install(run: Run, patches: Patches) -> None:
     patches.wrap(torch.autograd, "backward", lambda original: _backward(run, original))
     patches.wrap(torch.autograd, "grad", lambda original: _grad(run, original))
@@ -33,7 +36,7 @@ def _backward(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
             return original(tensors, *args, **kwargs)
         roots = tuple(root for root in _tensors(tensors) if isinstance(root, torch.Tensor))
         place = run.place()
-        provenance = run.scale_nodes.walk(roots)
+        provenance = _provenance(run, roots, place)
         autocast = any(region.enabled for region in local.regions[-1:])
         run.steps.losses.extend((root.detach(), _carried(run, provenance)) for root in roots[:1])
         run.emit(BackwardStarting(place=place, step=run.step, roots=roots, provenance=provenance, autocast=autocast))
@@ -49,12 +52,24 @@ def _backward(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     return backward
 
 
+def _provenance(run: Run, roots: tuple[Any, ...], place: tuple[str, int]) -> Provenance:
+    """Walk the graph in steps that are looked at closely; else trust that it is as it was the last time from here."""
+    near = tuple(run.scale_nodes.near(root) for root in roots)
+    known = run.walked.get(place)
+    if not run.close and known is not None and known[0] == near:
+        return known[1]
+    found = run.scale_nodes.walk(roots, run.gradients.of)
+    if len(run.walked) < _MOST_PLACES:
+        run.walked[place] = near, found
+    return found
+
+
 def _grad(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     def grad(outputs: Any, *args: Any, **kwargs: Any) -> Any:
         if run.muted or run.local.backward:
             return original(outputs, *args, **kwargs)
         roots = tuple(root for root in _tensors(outputs) if hasattr(root, "grad_fn"))
-        provenance = run.scale_nodes.walk(roots)
+        provenance = run.scale_nodes.walk(roots, run.gradients.of)
         run.local.backward += 1
         try:
             results = original(outputs, *args, **kwargs)
@@ -90,14 +105,19 @@ def _carried(run: Run, provenance: Provenance) -> float | None:
 def _note(run: Run, provenance: Provenance) -> list[tuple[Gradient, str]]:
     """Write down what every gradient holds now. Returns those that changed, with their state before."""
     changed = []
-    for leaf, ways in provenance.leaves.values():
-        gradient = run.gradients.of(leaf)
-        now = gradient.stamp_now()
-        if now == gradient.stamp or now[0] == 0:
+    for gradient, ways in provenance.leaves.values():
+        parameter = gradient.parameter()
+        tensor = None if parameter is None else parameter.grad
+        if tensor is None:
             continue
-        fresh = gradient.stamp[0] != now[0] and gradient.state != CLEAN
-        before = CLEAN if fresh and gradient.stamp[0] == 0 else gradient.state
+        now, known = (id(tensor), tensor._version), gradient.stamp
+        if now == known:
+            continue
+        added = now[0] == known[0] and now[1] > known[1]
+        before = gradient.state if added else CLEAN
         gradient.stamp = now
+        if before != gradient.state:
+            gradient.clear_to(now)
         _take(run, gradient, before, sorted(ways))
         changed.append((gradient, before))
     return changed

@@ -97,5 +97,6 @@ def _tell(run: Run, kind: Any, parameters: Any, limit: Any, norm: Any) -> None:
 
 
 def _settle(run: Run, parameters: Any) -> None:
-    for gradient in _gradients(run, parameters)[0]:
-        gradient.settle()
+    if run.close:
+        for gradient in _gradients(run, parameters)[0]:
+            gradient.settle()

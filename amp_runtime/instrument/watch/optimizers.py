@@ -56,8 +56,9 @@ def _after(run: Run, optimizer: Any) -> None:
     if run.muted:
         return
     scaler = run.local.stepping
-    for gradient in run.gradients.of_optimizer(optimizer):
-        gradient.settle()  # a fused step unscales in place
+    if run.close:
+        for gradient in run.gradients.of_optimizer(optimizer):
+            gradient.settle()  # a fused step unscales in place
     run.emit(OptimizerStepped(place=run.place(), step=run.step, optimizer=optimizer, scaler=scaler))
     if scaler is None:  # else the scaler says whether it counted
         run.steps.optimizer_stepped(optimizer, skipped=False, scaled=False)

@@ -101,7 +101,7 @@ def _scale(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         results = original(scaler, outputs)
         before = [one for one in _flat(outputs) if isinstance(one, torch.Tensor)]
         after = [one for one in _flat(results) if isinstance(one, torch.Tensor)]
-        already = max((run.scale_nodes.above(one) for one in before), default=0)
+        already = run.close and any(run.scale_nodes.below(one) for one in before)
         for result in after:
             run.scale_nodes.add(result, id(scaler))
         run.emit(
@@ -144,7 +144,8 @@ def _unscale(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
                 gradient.state = UNSCALED
             elif gradient.state == UNSCALED:
                 gradient.state, gradient.reason = MIXED, "unscaled twice"
-            gradient.settle()
+            if run.close:
+                gradient.settle()
         run.emit(
             Unscaled(
                 place=place, step=run.step, scaler=scaler, optimizer=optimizer, explicit=explicit, gradients=gradients
