@@ -47,11 +47,6 @@ class Gradient:
         self.state, self.scaler, self.scale, self.update, self.reason = CLEAN, 0, None, 0, ""
         self.stamp = (0, -1)
 
-    def clear_to(self, stamp: tuple[int, int]) -> None:
-        """Forget what it held: somebody has taken the gradient away since, and there is a new one."""
-        self.clear()
-        self.stamp = stamp
-
     def tensor(self) -> Any:
         parameter = self.parameter()
         return None if parameter is None else parameter.grad
@@ -83,6 +78,13 @@ class Gradients:
             found = [self.of(parameter) for group in groups for parameter in group["params"]]
             known = self._lists[id(optimizer)] = shape, found
         return known[1]
+
+    def among(self, parameters: Iterable[Any]) -> tuple[list[Gradient], int]:
+        """Return the known gradients of these parameters, and how many are not known."""
+        known = self._known
+        found = [known.get(id(parameter)) for parameter in parameters]
+        gradients = [gradient for gradient in found if gradient is not None]
+        return gradients, len(found) - len(gradients)
 
     def all(self) -> Iterable[Gradient]:
         return self._known.values()

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def _clipping(event: Clipping, run: Run) -> Findings:
-    scaled = [gradient for gradient in event.gradients if gradient.state == SCALED]
     if not event.gradients:
         return None
-    if len(scaled) < sum(gradient.tensor() is not None for gradient in event.gradients):
-        return NOTHING  # none of them, or a part: AMP104
+    scaled = [gradient for gradient in event.gradients if gradient.state == SCALED]
     if not scaled:
         return NOTHING
+    if len(scaled) < sum(gradient.tensor() is not None for gradient in event.gradients):
+        return NOTHING  # none of them, or a part: AMP104
     scale = scaled[0].scale
     limit = float(event.limit)
     values = {"limit": limit} | ({} if scale is None else {"scale": scale})

@@ -10,7 +10,7 @@ from ..events import BackwardDone, BackwardStarting, GradTaken
 from ..gradients import CLEAN, MIXED, PLAIN, SCALED, UNSCALED, Gradient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from ..patches import Patches
     from ..provenance import Provenance
@@ -105,47 +105,64 @@ def _carried(run: Run, provenance: Provenance) -> float | None:
 def _note(run: Run, provenance: Provenance) -> list[tuple[Gradient, str]]:
     """Write down what every gradient holds now. Returns those that changed, with their state before."""
     changed = []
-    for gradient, ways in provenance.leaves.values():
+    arrivals: dict[frozenset[tuple[int, ...]], _Arrival] = {}
+    for gradient, ways in provenance.leaves.values():  # often hundreds, in every step: this loop is kept flat
         parameter = gradient.parameter()
         tensor = None if parameter is None else parameter.grad
         if tensor is None:
             continue
-        now, known = (id(tensor), tensor._version), gradient.stamp
-        if now == known:
+        version, (known, known_version) = tensor._version, gradient.stamp
+        identity = id(tensor)
+        added = identity == known and version > known_version
+        if not added and identity == known and version == known_version:
             continue
-        added = now[0] == known[0] and now[1] > known[1]
         before = gradient.state if added else CLEAN
-        gradient.stamp = now
-        if before != gradient.state:
-            gradient.clear_to(now)
-        _take(run, gradient, before, sorted(ways))
+        gradient.stamp = (identity, version)
+        arrival = arrivals.get(ways)
+        if arrival is None:
+            arrival = arrivals[ways] = _Arrival(run, ways)
+        if before == CLEAN and not arrival.mixed:
+            gradient.state, gradient.reason = arrival.state, ""
+            gradient.scaler, gradient.update, gradient.scale = arrival.scaler, arrival.update, arrival.scale
+        else:
+            _add(gradient, before, arrival)
         changed.append((gradient, before))
     return changed
 
 
-def _take(run: Run, gradient: Gradient, before: str, ways: Sequence[tuple[int, ...]]) -> None:
-    if len(ways) != 1 or len(ways[0]) > 1:
-        gradient.state, gradient.reason = MIXED, "partly scaled" if () in ways else "scaled twice"
-        gradient.scaler = next((way[0] for way in ways if way), 0)
-        return
-    scaler = ways[0][0] if ways[0] else 0
-    seen = run.scalers.get(scaler)
-    update = seen.updates if seen is not None else 0
-    if before == CLEAN:
-        gradient.state = SCALED if scaler else PLAIN
-        gradient.scaler, gradient.update, gradient.scale = scaler, update, run.scale_of(scaler)
-        return
-    same = (before == SCALED and gradient.scaler == scaler) or (before == PLAIN and not scaler)
-    if same and (not scaler or gradient.update == update):
-        return
-    if same:
-        gradient.reason = "scale changed"
+class _Arrival:
+    """What comes to the parameters that are reached in the same ways."""
+
+    __slots__ = ("mixed", "scale", "scaler", "state", "update")
+
+    def __init__(self, run: Run, ways: frozenset[tuple[int, ...]]) -> None:
+        self.mixed = ""
+        if len(ways) != 1:
+            self.mixed = "partly scaled" if () in ways else "two scalers"
+        elif len(next(iter(ways))) > 1:
+            self.mixed = "scaled twice"
+        self.scaler = next((way[0] for way in sorted(ways) if way), 0)
+        seen = run.scalers.get(self.scaler)
+        self.update = seen.updates if seen is not None else 0
+        self.scale = run.scale_of(self.scaler)
+        self.state = SCALED if self.scaler else PLAIN
+
+
+def _add(gradient: Gradient, before: str, arrival: _Arrival) -> None:
+    """Let a gradient arrive on one that is there, or one that is wrong by itself."""
+    if arrival.mixed:
+        gradient.state, gradient.reason = MIXED, arrival.mixed
+    elif before == PLAIN:
+        if arrival.scaler:
+            gradient.state, gradient.reason = MIXED, "scaled and plain"
     elif before == UNSCALED:
-        gradient.reason = "scaled onto unscaled" if scaler else "plain onto unscaled"
-    elif before in (SCALED, PLAIN):
-        gradient.reason = "other scaler" if before == SCALED and scaler else "scaled and plain"
-    if before == UNSCALED and not scaler:
-        gradient.state = UNSCALED
-        return
-    gradient.state = MIXED
-    gradient.scaler = gradient.scaler or scaler
+        if arrival.scaler:
+            gradient.state, gradient.reason = MIXED, "scaled onto unscaled"
+    elif before == SCALED:
+        if not arrival.scaler:
+            gradient.state, gradient.reason = MIXED, "scaled and plain"
+        elif arrival.scaler != gradient.scaler:
+            gradient.state, gradient.reason = MIXED, "other scaler"
+        elif arrival.update != gradient.update:
+            gradient.state, gradient.reason = MIXED, "scale changed"
+    gradient.scaler = gradient.scaler or arrival.scaler

@@ -12,7 +12,6 @@ from ..events import Clipping
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..gradients import Gradient
     from ..patches import Patches
     from ..run import Run
 
@@ -23,17 +22,6 @@ def install(run: Run, patches: Patches) -> None:
     patches.wrap(clip_grad, "_clip_grads_with_norm_", lambda original: _by_norm(run, original))
     for owner in (clip_grad, torch.nn.utils):
         patches.wrap(owner, "clip_grad_value_", lambda original: _by_value(run, original))
-
-
-def _gradients(run: Run, parameters: Any) -> tuple[list[Gradient], int]:
-    found, unknown = [], 0
-    for parameter in parameters:
-        gradient = run.gradients.known(parameter)
-        if gradient is None:
-            unknown += 1
-        else:
-            found.append(gradient)
-    return found, unknown
 
 
 def _listed(parameters: Any) -> Any:
@@ -78,7 +66,7 @@ def _by_value(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _tell(run: Run, kind: Any, parameters: Any, limit: Any, norm: Any) -> None:
-    gradients, unknown = _gradients(run, parameters)
+    gradients, unknown = run.gradients.among(parameters)
     place = run.place()
     run.look_for_edits(gradients, "clip", place)
     raises, run.local.raises = run.local.raises, False
@@ -98,5 +86,5 @@ def _tell(run: Run, kind: Any, parameters: Any, limit: Any, norm: Any) -> None:
 
 def _settle(run: Run, parameters: Any) -> None:
     if run.close:
-        for gradient in _gradients(run, parameters)[0]:
+        for gradient in run.gradients.among(parameters)[0]:
             gradient.settle()
