@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import rules as rule_package
 from .events import RunEnded
+from .faults import Faults, Plan
 from .patches import Patches
 from .run import Check, Run
 from .watch import autocast, backward, clipping, optimizers, scaler, schedulers, states
@@ -26,6 +27,7 @@ class Sanitizer:
     Args:
         roots: folders of the program, for choosing the line an alarm names; empty: whatever is no installed package.
         checks: which hazards are looked for; None: all that are known.
+        faults: what is planted, and when; None: nothing is.
 
     Raises:
         RuntimeError: another sanitizer is already watching this process.
@@ -33,10 +35,14 @@ class Sanitizer:
 
     _watching: Sanitizer | None = None
 
-    def __init__(self, *, roots: Sequence[str] = (), checks: Sequence[Check] | None = None) -> None:
+    def __init__(
+        self, *, roots: Sequence[str] = (), checks: Sequence[Check] | None = None, faults: Plan | None = None
+    ) -> None:
         self.run = Run(all_checks() if checks is None else checks, tuple(roots))
         self._patches = Patches()
         self._handles: list[Any] = []
+        self._plan = faults
+        self._faults: Faults | None = None
 
     def start(self) -> None:
         if Sanitizer._watching is not None:
@@ -45,12 +51,16 @@ class Sanitizer:
         for part in (autocast, scaler, backward, clipping, schedulers, states):
             part.install(self.run, self._patches)
         self._handles = optimizers.install(self.run, self._patches)
+        if self._plan is not None:
+            self._faults = Faults(self.run, self._plan)
 
     def stop(self) -> None:
         """End the last step and take every patch away."""
         if Sanitizer._watching is not self:
             return
         self.run.steps.finish()
+        if self._faults is not None:
+            self._faults.remove()
         self.run.emit(RunEnded(place=("", 0), step=self.run.step))
         if replaced := self._patches.replaced():
             self.run.problem(f"the program replaced {', '.join(replaced)}: what went through there was not seen")
@@ -87,12 +97,12 @@ class Sanitizer:
 
 
 @contextlib.contextmanager
-def amp_sanitizer(*, roots: Sequence[str] = ()) -> Iterator[Sanitizer]:
+def amp_sanitizer(*, roots: Sequence[str] = (), faults: Plan | None = None) -> Iterator[Sanitizer]:
     """Watch the training inside the block for misuse of mixed precision.
 
     The alarms are there while it runs (`watching.alarms`), and `watching.report()` tells all once it has ended.
     """
-    with Sanitizer(roots=roots) as watching:
+    with Sanitizer(roots=roots, faults=faults) as watching:
         yield watching
 
 
