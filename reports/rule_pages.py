@@ -30,10 +30,6 @@ def pages(plugins: Plugins) -> dict[str, str]:
     return written | {INDEX: _document("rules.md.j2", groups=tuple(_groups(plugins, rules)))}
 
 
-def _runs_code(plugins: Plugins, rule: RuleInfo) -> bool:
-    return any(stage.runs_code for stage in plugins.stages if stage.name == plugins.rule_stage[rule.code])
-
-
 def rule_page(plugins: Plugins, rule: RuleInfo) -> str:
     stage = _stage(plugins, rule)
     examples = [
@@ -45,7 +41,7 @@ def rule_page(plugins: Plugins, rule: RuleInfo) -> str:
         rule=rule,
         stage=stage,
         own=stage == _OWN,
-        seen=rule.seen(runs_code=_runs_code(plugins, rule)),
+        seen=plugins.seen(rule),
         groups=[(title, shown) for title, shown in examples if shown],
         excuse=f"...  # verify: allow[{rule.code}] why it may stay",
     )

@@ -3,6 +3,7 @@
 from verifier.errors import MachineError, StageError, VerifierError
 from verifier.globs import compile_glob
 from verifier.hookspecs import hookimpl
+from verifier.marks import FOUND
 from verifier.model.finding import Evidence, Finding, Json, Location, Related, Severity
 from verifier.model.machine import Ability, State
 from verifier.model.report import (
@@ -23,6 +24,7 @@ from verifier.model.stage import (
     Gate,
     GateStatus,
     Key,
+    Mark,
     Need,
     Reported,
     RunOptions,
@@ -42,6 +44,7 @@ from verifier.sources import SourceFile, SourceTree, read_regular
 from verifier.toml_places import line_of
 
 __all__ = [
+    "FOUND",
     "SCHEMA",
     "Ability",
     "Acceptance",
@@ -61,6 +64,7 @@ __all__ = [
     "Key",
     "Location",
     "MachineError",
+    "Mark",
     "Need",
     "NotRun",
     "Notebook",

@@ -48,6 +48,7 @@ class Observer:
     started: Callable[[Stage], None] = lambda _stage: None
     finished: Callable[[StageResult], None] = lambda _result: None
     progress: Callable[[str], None] = lambda _line: None
+    output: Callable[[bytes], None] = lambda _data: None
 
 
 def select_stages(plugins: Plugins, wanted: Sequence[str], *, static_only: bool = False) -> Selection:
@@ -96,6 +97,8 @@ def verify(
         options=options,
         stash=Stash(),
         progress=observer.progress,
+        rules=plugins.rules,
+        output=observer.output,
     )
     result = run_stages(
         selection.stages,

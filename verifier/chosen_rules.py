@@ -70,8 +70,10 @@ def _codes(option: str, values: Sequence[str], rules: Mapping[str, RuleInfo]) ->
 
 
 def _reported_by(plugins: Plugins, stages: Iterable[Stage]) -> set[str]:
-    names = {stage.name for stage in stages}
-    return {code for code, stage in plugins.rule_stage.items() if stage in names}
+    running = tuple(stages)
+    names = {stage.name for stage in running}
+    own = {code for code, stage in plugins.rule_stage.items() if stage in names}
+    return own.union(*(stage.also_reports for stage in running))
 
 
 def _asked(select: Sequence[str], ignore: Sequence[str]) -> str:

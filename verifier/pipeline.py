@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from verifier.errors import MachineError, StageError
 from verifier.fingerprints import fingerprints
 from verifier.globs import compile_glob
+from verifier.marks import FOUND, confirmed_by, marked
 from verifier.model.finding import Evidence, Finding, Location
 from verifier.model.report import Suppressed
 from verifier.model.stage import Reported, StageOutcome, StageResult, StageStatus
@@ -21,7 +22,7 @@ from verifier.scoring import settle_gate, stage_score, stage_status
 from verifier.suppress import Allow, bad_suppressions, read_allows, sort_findings, unused_suppressions
 
 if TYPE_CHECKING:
-    from verifier.model.rule import Rule, RuleInfo
+    from verifier.model.rule import Rule
     from verifier.model.stage import Need, Stage, StageContext
     from verifier.plugins import Plugins
 
@@ -83,8 +84,10 @@ def run_stages(
             them would fail is DEFERRED, so that nothing is called proven that was not.
     """
     names = {code: rule.name for code, rule in plugins.rules.items()}
-    judge = _Judge(plugins.rules, context, read_allows(context.sources, names), left_out)
+    allows = read_allows(context.sources, names)
+    judge = _Judge(plugins, context, allows, left_out)
     results: dict[str, StageResult] = {}
+    ran: list[_Ran] = []
     for stage in in_order(stages):
         unmet = [need for need in stage.needs if _unmet(need, results)]
         if unmet:
@@ -93,7 +96,12 @@ def run_stages(
         else:
             started(stage)
             added = [rule for rule in plugins.added_rules if rule.stage == stage.name]
-            result = judge.ran(stage, added, first=not results)
+            ran.append(_execute(stage, added, context))
+            if ran[-1].outcome.marks:  # what is known of earlier findings has changed: judge these stages again
+                judge = _Judge(plugins, context, allows, left_out, ran)
+                results |= {earlier.stage.name: judge.judged(earlier) for earlier in ran[:-1]}
+            result = judge.judged(ran[-1])
+            context.stash.put(FOUND, {one.stage.name: one.outcome.findings for one in ran})
         results[stage.name] = result
         plugins.manager.hook.verifier_stage_finished(result=result)
         finished(result)
@@ -106,6 +114,35 @@ def run_stages(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ran:
+    """A stage that was run, and what it brought. `error`: it broke off; `trace`: by an exception of its own."""
+
+    stage: Stage
+    outcome: StageOutcome
+    duration_s: float
+    error: str | None = None
+    trace: str = ""
+    internal: bool = False
+
+
+def _execute(stage: Stage, added: Sequence[Rule], context: StageContext) -> _Ran:
+    begin = time.perf_counter()
+    nothing = StageOutcome(checks_run=0)
+    try:
+        outcome = _with_rules(stage.run(context), added, context)
+        _check_contract(stage, added, outcome)
+    except StageError as error:
+        took = time.perf_counter() - begin
+        ours = isinstance(error, MachineError)
+        return _Ran(stage=stage, outcome=nothing, duration_s=took, error=str(error), internal=ours)
+    except Exception as error:
+        took = time.perf_counter() - begin
+        text, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
+        return _Ran(stage=stage, outcome=nothing, duration_s=took, error=text, trace=trace, internal=True)
+    return _Ran(stage=stage, outcome=outcome, duration_s=time.perf_counter() - begin)
+
+
 def _unmet(need: Need, results: Mapping[str, StageResult]) -> bool:
     return need.must_pass and need.stage in results and results[need.stage].status in _FAILED
 
@@ -115,15 +152,24 @@ class _Judge:
 
     def __init__(
         self,
-        rules: Mapping[str, RuleInfo],
+        plugins: Plugins,
         context: StageContext,
         allows: tuple[Allow, ...],
         unwanted: frozenset[str],
+        marking: Sequence[_Ran] = (),
     ) -> None:
-        self._rules = rules
+        self._rules = plugins.rules
         self._context = context
         self._allows = allows
         self._unwanted = unwanted
+        self._marks = {ran.stage.name: ran.outcome.marks for ran in marking}
+        self._confirmed: dict[str, list[Finding]] = {}  # by marking stage: what remains and was seen to happen
+        self._reporters: dict[str, set[str]] = {}
+        for stage in plugins.stages:
+            for code in (*(rule.code for rule in stage.rules), *stage.also_reports):
+                self._reporters.setdefault(code, set()).add(stage.name)
+        self._ran: set[str] = set()
+        self._used: set[tuple[Allow, str]] = set()
         self.suppressed: list[Suppressed] = []
         self.left_out: list[Finding] = []
         self.ignored: list[Finding] = []
@@ -132,65 +178,75 @@ class _Judge:
     def skipped(self, stage: Stage, reason: str) -> StageResult:
         return self._result(stage, StageStatus.SKIPPED, 0.0, StageOutcome(checks_run=0), reason=reason)
 
-    def ran(self, stage: Stage, added: Sequence[Rule], *, first: bool) -> StageResult:
-        begin = time.perf_counter()
-        try:
-            outcome = _with_rules(stage.run(self._context), added, self._context)
-            _check_contract(stage, added, outcome)
-        except StageError as error:
-            ours = isinstance(error, MachineError)
-            return self._errored(stage, time.perf_counter() - begin, STAGE_UNABLE, str(error), "", internal=ours)
-        except Exception as error:
-            text = f"{type(error).__name__}: {error}"
-            trace = traceback.format_exc()
-            return self._errored(stage, time.perf_counter() - begin, STAGE_CRASHED, text, trace, internal=True)
-        return self._judged(stage, outcome, time.perf_counter() - begin, first=first)
-
-    def _judged(self, stage: Stage, outcome: StageOutcome, duration_s: float, *, first: bool) -> StageResult:
-        found = [finding for finding in outcome.findings if not self._ignored(finding)]
-        self.ignored += [finding for finding in outcome.findings if self._ignored(finding)]
-        split = sort_findings(found, self._allows)
-        unwanted = [finding for finding in split.kept if finding.rule in self._unwanted]
-        self.left_out += unwanted
-        used = {(allow, finding.rule) for finding, allow in split.silenced}
-        codes = {rule.code for rule in stage.rules}
-        own = unused_suppressions(self._allows, used, codes)
-        if first:  # a comment that cannot count is said once, by the stage that came first
+    def judged(self, ran: _Ran) -> StageResult:
+        if ran.error is not None:
+            return self._errored(ran, ran.error)
+        stage, outcome = ran.stage, ran.outcome
+        kept = self._kept(stage, outcome)
+        own = unused_suppressions(self._allows, self._used, self._decided_with(stage))
+        if not self._ran:  # a comment that cannot count is said once, by the stage that came first
             own = (*bad_suppressions(self._allows), *own)
+        self._ran.add(stage.name)
+        findings = (*(finding for finding in kept if finding.rule not in self._unwanted), *own)
+        unwanted = [finding for finding in kept if finding.rule in self._unwanted]
+        self.left_out += unwanted
+        block_at = self._context.config.block_at
+        counted = (*findings, *self._confirmed.get(stage.name, ()))
+        gates = tuple(settle_gate(gate, counted, block_at, unwanted) for gate in outcome.gates)
+        blocked = any(finding.severity >= block_at for finding in findings)
+        outcome = StageOutcome(checks_run=outcome.checks_run, findings=findings, gates=gates, facts=outcome.facts)
+        return self._result(stage, stage_status(gates, blocked=blocked), ran.duration_s, outcome)
+
+    def _kept(self, stage: Stage, outcome: StageOutcome) -> tuple[Finding, ...]:
+        """Return the findings that neither the configuration nor a comment silences, and keep the others aside."""
+        after = {id(finding): marked(finding, self._marks) for finding in outcome.findings}
+        self.ignored += [finding for finding in after.values() if self._ignored(finding)]
+        found = [finding for finding in after.values() if not self._ignored(finding)]
+        split = sort_findings(found, self._allows)
+        self._used |= {(allow, finding.rule) for finding, allow in split.silenced}
         pairs = [(finding, allow) for finding, allow in split.silenced if finding.rule not in self._unwanted]
         silenced = self._reported(with_cells([finding for finding, _ in pairs], self._context.sources))
         for reported, (_, allow) in zip(silenced, pairs, strict=True):
             self.suppressed.append(Suppressed(stage=stage.name, finding=reported, reason=allow.reason, line=allow.line))
-        findings = (*(finding for finding in split.kept if finding.rule not in self._unwanted), *own)
-        block_at = self._context.config.block_at
-        gates = tuple(settle_gate(gate, findings, block_at, unwanted) for gate in outcome.gates)
-        outcome = StageOutcome(checks_run=outcome.checks_run, findings=findings, gates=gates, facts=outcome.facts)
-        blocked = any(finding.severity >= block_at for finding in findings)
-        return self._result(stage, stage_status(outcome.gates, blocked=blocked), duration_s, outcome)
+        kept = {id(finding) for finding in split.kept if finding.rule not in self._unwanted}
+        for finding in outcome.findings:
+            for name in confirmed_by(finding, self._marks):
+                if id(after[id(finding)]) in kept:
+                    self._confirmed.setdefault(name, []).append(after[id(finding)])
+        return split.kept
+
+    def _decided_with(self, stage: Stage) -> set[str]:
+        """Return the codes whose comments can be judged now: every stage that may report them has run, this one last.
+
+        A comment may excuse what only a run shows, so a run of the static stages alone does not call it unused.
+        """
+        ran = self._ran | {stage.name}
+        own = {*(rule.code for rule in stage.rules), *stage.also_reports}
+        return {code for code in own if self._reporters.get(code, set()) <= ran}
 
     def _ignored(self, finding: Finding) -> bool:
         return not self._rules[finding.rule].essential and any(
             pattern.match(finding.location.path) and finding.rule.startswith(codes) for pattern, codes in self._ignores
         )
 
-    def _errored(
-        self, stage: Stage, duration_s: float, rule: RuleInfo, text: str, trace: str, *, internal: bool
-    ) -> StageResult:
-        evidence = (Evidence(kind="traceback", summary=text, data={"traceback": trace} if trace else {}),)
+    def _errored(self, ran: _Ran, error: str) -> StageResult:
+        rule = STAGE_CRASHED if ran.trace else STAGE_UNABLE
+        evidence = (Evidence(kind="traceback", summary=error, data={"traceback": ran.trace} if ran.trace else {}),)
         finding = Finding(
             rule=rule.code,
             severity=rule.severity,
-            message=f"Stage {stage.name} could not finish: {text}",
+            message=f"Stage {ran.stage.name} could not finish: {error}",
             location=_place(self._context),
-            symbol=stage.name,
+            symbol=ran.stage.name,
             evidence=evidence,
             why=rule.why,
             remediation="This is a fault of the stage: report it with the traceback."
-            if trace
+            if ran.trace
             else "Remove the cause and run again.",
         )
         outcome = StageOutcome(checks_run=0, findings=(finding,))
-        return self._result(stage, StageStatus.ERRORED, duration_s, outcome, reason=text, internal=internal)
+        status = StageStatus.ERRORED
+        return self._result(ran.stage, status, ran.duration_s, outcome, reason=error, internal=ran.internal)
 
     def _reported(self, findings: Sequence[Finding]) -> list[Reported]:
         block_at = self._context.config.block_at
@@ -256,13 +312,14 @@ def _with_rules(outcome: StageOutcome, rules: Sequence[Rule], context: StageCont
         findings=(*outcome.findings, *found),
         gates=outcome.gates,
         facts=outcome.facts,
+        marks=outcome.marks,
     )
 
 
 def _check_contract(stage: Stage, added: Sequence[Rule], outcome: StageOutcome) -> None:
     if outcome.checks_run < 1:
         raise StageError("it ran no check, and nothing checked is nothing proven; give the task something to check")
-    declared = {rule.code for rule in stage.rules} | {rule.info.code for rule in added}
+    declared = {rule.code for rule in stage.rules} | {rule.info.code for rule in added} | {*stage.also_reports}
     for finding in outcome.findings:
         if finding.rule not in declared or finding.rule in {rule.code for rule in RULES}:
             raise ValueError(f"the stage reported {finding.rule}, a code that it does not declare")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TypeVar
@@ -40,6 +40,14 @@ class Plugins:
 
     def stage(self, name: str) -> Stage | None:
         return next((stage for stage in self.stages if name in (stage.name, str(stage.number))), None)
+
+    def seen(self, rule: RuleInfo) -> str:
+        """Say where a rule looks: in source text, at run time, and which stage does the latter for another."""
+        own = self.stage(self.rule_stage[rule.code])
+        hears = next((stage for stage in self.stages if rule.code in stage.also_reports), None)
+        return rule.seen(
+            runs_code=own is not None and own.runs_code, heard_by=f"{hears.number} {hears.name}" if hears else ""
+        )
 
 
 def load_plugins(entry_points: Iterable[metadata.EntryPoint] | None = None) -> Plugins:
@@ -105,6 +113,8 @@ def _collect(manager: pluggy.PluginManager, third_party: dict[str, str]) -> Plug
     pairs = sorted([*owned, *extra, *((rule, "") for rule in OWN_RULES)], key=lambda pair: pair[0].code)
     _unique("rule code", (rule.code for rule, _ in pairs))
     _unique("rule name", (rule.name for rule, _ in pairs))
+    for stage in stages:
+        _check_borrowed(stage, {rule.code: rule for rule, owner in pairs if owner != stage.name})
     return Plugins(
         stages=tuple(stages),
         rules={rule.code: rule for rule, _ in pairs},
@@ -130,6 +140,14 @@ def _results(manager: pluggy.PluginManager, hook: str, kind: type[T]) -> list[tu
                 )
             items.append((item, implementation.plugin_name))
     return items
+
+
+def _check_borrowed(stage: Stage, others: Mapping[str, RuleInfo]) -> None:
+    for code in stage.also_reports:
+        if code not in others:
+            raise PluginError(f'stage "{stage.name}" reports {code}, which no other stage brings')
+        if others[code].mode == "static":
+            raise PluginError(f'stage "{stage.name}" reports {code}, a rule that is seen in source text only')
 
 
 def _unique(what: str, names: Iterable[str]) -> None:

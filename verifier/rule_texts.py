@@ -35,9 +35,7 @@ def explain(plugins: Plugins, rule: RuleInfo) -> str:
     """Return the page of one rule, for a terminal."""
     stage = plugins.stage(plugins.rule_stage[rule.code])
     origin = plugins.rule_origin.get(rule.code)
-    where = (
-        f"stage {stage.number} {stage.name}, {rule.seen(runs_code=stage.runs_code)}" if stage else "the verifier itself"
-    )
+    where = f"stage {stage.number} {stage.name}, {plugins.seen(rule)}" if stage else "the verifier itself"
     lines = [f"{rule.code}  {rule.name}", "", *_wrapped(rule.summary), ""]
     lines += [f"severity  {rule.severity.name}, unless a finding says otherwise", f"seen by   {where}"]
     lines.append(f"from      {origin}" if origin else f"page      {PAGES}/{rule.code}.md")

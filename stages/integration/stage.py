@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from stages._source.discovery import rules_in
 from stages.integration import rules
 from stages.integration.gates import GATES
+from stages.integration.heard import heard
 from verifier.api import Need, Stage, hookimpl
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ STAGE = Stage(
     runs_code=True,
     run=run,
     rules=rules_in(rules),
+    also_reports=heard(),
     gates=GATES,
     needs=(Need(stage="syntax", must_pass=True),),
 )

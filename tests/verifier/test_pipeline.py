@@ -11,12 +11,15 @@ import pytest
 
 from verifier import hookspecs
 from verifier.api import (
+    FOUND,
     Config,
+    Evidence,
     Finding,
     Gate,
     GateStatus,
     Location,
     MachineError,
+    Mark,
     Need,
     Rule,
     RuleInfo,
@@ -38,6 +41,7 @@ from verifier.pipeline import PipelineResult, in_order, run_stages
 from verifier.plugins import Plugins
 
 RULE = RuleInfo(code="TST001", name="test-rule", severity=Severity.HIGH, summary="s", why="w")
+RUNS = RuleInfo(code="TST002", name="run-rule", severity=Severity.HIGH, summary="s", why="w", mode="both")
 
 
 def _stage(run: Callable[[StageContext], StageOutcome], *, number: int = 1, **fields: object) -> Stage:
@@ -54,8 +58,14 @@ def _finding(line: int = 1, severity: Severity = Severity.HIGH, rule: str = "TST
 
 
 def _run(
-    root: Path, *stages: Stage, text: str = "x = 1\n", config: Config | None = None, rules: Iterable[Rule] = ()
+    root: Path,
+    *stages: Stage,
+    text: str = "x = 1\n",
+    config: Config | None = None,
+    rules: Iterable[Rule] = (),
+    known: Iterable[Stage] = (),
 ) -> PipelineResult:
+    """Run the stages; `known` ones are installed and left out of the run."""
     (root / "a.py").write_text(text)
     sources = SourceTree(root, [SourceFile("a.py", root / "a.py")])
     context = StageContext(
@@ -69,9 +79,9 @@ def _run(
     )
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    infos = [RULE, *RULES, *(rule.info for rule in rules)]
+    infos = [RULE, RUNS, *RULES, *(rule.info for rule in rules)]
     plugins = Plugins(
-        stages=stages,
+        stages=(*stages, *known),
         rules={info.code: info for info in infos},
         rule_stage={},
         added_rules=tuple(rules),
@@ -221,3 +231,73 @@ def test_observers_are_told_of_every_stage(tmp_path: Path) -> None:
     manager.check_pending()
     manager.hook.verifier_stage_finished(result=SimpleNamespace(name="syntax"))
     assert seen == ["syntax"]
+
+
+def _reads(*findings: Finding) -> Stage:
+    return _stage(lambda _context: _outcome(*findings), rules=(RUNS,))
+
+
+def _marks(make: Callable[[Finding], Mark], *, number: int = 2) -> Stage:
+    """A stage that runs code and marks whatever stage 1 reported."""
+
+    def run(context: StageContext) -> StageOutcome:
+        found = context.stash.get(FOUND) or {}
+        gate = Gate(name="g", requirement="r", status=GateStatus.PASS, evidence="ran", sums_up=("TST",))
+        marks = tuple(make(finding) for finding in found.get("stage1", ()))
+        return StageOutcome(checks_run=1, gates=(gate,), marks=marks)
+
+    return _stage(run, number=number, rules=(), gates={"g": "r"}, also_reports=("TST002",))
+
+
+def _confirms(finding: Finding) -> Mark:
+    evidence = Evidence(kind="run", summary="seen in step 3")
+    return Mark(finding=finding, evidence=evidence, confirmed=True, severity=Severity.CRITICAL)
+
+
+def test_a_stage_may_report_the_rules_of_another_that_it_sees_at_run_time(tmp_path: Path) -> None:
+    found = _finding(rule="TST002")
+    other = _stage(lambda _context: _outcome(found), number=2, rules=(), also_reports=("TST002",))
+    first, second = _run(tmp_path, _reads(), other).stages
+    assert (first.status, second.status) == (StageStatus.PASSED, StageStatus.FAILED)
+    assert second.findings[0].name == "run-rule"
+
+
+def test_what_a_run_confirms_is_one_finding_with_its_evidence_and_fails_the_gate_of_the_run(tmp_path: Path) -> None:
+    suspicion = _finding(severity=Severity.LOW, rule="TST002")
+    first, second = _run(tmp_path, _reads(suspicion), _marks(_confirms)).stages
+    assert [item.finding.severity for item in first.findings] == [Severity.CRITICAL]
+    assert first.findings[0].finding.evidence[-1].summary == "seen in step 3"
+    assert first.status is StageStatus.FAILED
+    assert second.findings == ()
+    assert (second.gates[0].status, second.gates[0].evidence) == (GateStatus.FAIL, "1 TST002 CRITICAL; ran")
+    assert (second.status, second.score) == (StageStatus.FAILED, 100)
+
+
+def test_what_a_run_does_not_show_is_marked_and_keeps_its_severity(tmp_path: Path) -> None:
+    evidence = Evidence(kind="run", summary="looked at 40 times, did not happen")
+    first, second = _run(
+        tmp_path, _reads(_finding(rule="TST002")), _marks(lambda f: Mark(finding=f, evidence=evidence))
+    ).stages
+    assert first.findings[0].finding.severity is Severity.HIGH
+    assert first.findings[0].finding.evidence == (evidence,)
+    assert (first.status, second.status) == (StageStatus.FAILED, StageStatus.PASSED)
+
+
+def test_what_a_comment_excuses_is_not_counted_by_the_run_that_confirms_it(tmp_path: Path) -> None:
+    text = "x = 1  # verify: allow[TST002] known\n"
+    result = _run(tmp_path, _reads(_finding(rule="TST002")), _marks(_confirms), text=text)
+    assert [stage.status for stage in result.stages] == [StageStatus.PASSED, StageStatus.PASSED]
+    (silenced,) = result.suppressed
+    assert silenced.finding.finding.evidence[-1].kind == "run"
+
+
+def test_a_comment_for_what_only_a_run_shows_is_unused_only_after_the_run(tmp_path: Path) -> None:
+    text = "x = 1  # verify: allow[TST002] known\n"
+    quiet = _stage(lambda _context: _outcome(), number=2, rules=(), also_reports=("TST002",))
+    loud = _stage(lambda _context: _outcome(_finding(rule="TST002")), number=2, rules=(), also_reports=("TST002",))
+    unused = [
+        item.finding.rule for stage in _run(tmp_path, _reads(), quiet, text=text).stages for item in stage.findings
+    ]
+    assert unused == ["VER002"]
+    assert [stage.findings for stage in _run(tmp_path, _reads(), loud, text=text).stages] == [(), ()]
+    assert [stage.findings for stage in _run(tmp_path, _reads(), text=text, known=[quiet]).stages] == [()]

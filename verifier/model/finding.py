@@ -42,7 +42,7 @@ class Related:
 class Evidence:
     """What was seen. `data` is JSON only: never tensors, nodes or exceptions."""
 
-    kind: Literal["source", "measurement", "command", "traceback", "simulation"]
+    kind: Literal["source", "measurement", "command", "traceback", "simulation", "run"]
     summary: str  # one sentence a reader can check without running us again
     data: Mapping[str, Json] = field(default_factory=dict)
 

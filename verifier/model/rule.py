@@ -17,10 +17,7 @@ _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 _FILE = re.compile(r"^# --- (?P<path>\S+)[ \t]*$", re.MULTILINE)
 _SEEN = {"static": "in source text", "runtime": "at run time", "both": "in source text and at run time"}
 # a stage that runs nothing lists what only a run can show, so that the catalogue is whole
-_READ_ONLY = {
-    "runtime": "at run time only, which no stage of this version looks for yet",
-    "both": "in source text; at run time too, which no stage of this version looks for yet",
-}
+_READ_ONLY = {"runtime": "at run time only", "both": "in source text; at run time too"}
 _MARK = re.compile(r"# expect: (?P<codes>[A-Z0-9, ]+)")
 
 
@@ -99,9 +96,17 @@ class RuleInfo:
         if not _NAME.match(self.name):
             raise ValueError(f"rule name {self.name!r} of {self.code} is not kebab-case")
 
-    def seen(self, *, runs_code: bool) -> str:
-        """Say where the rule looks in a stage that runs code or does not, and where nothing looks yet."""
-        return _SEEN[self.mode] if runs_code else _READ_ONLY.get(self.mode, _SEEN[self.mode])
+    def seen(self, *, runs_code: bool, heard_by: str = "") -> str:
+        """Say where the rule looks.
+
+        Args:
+            runs_code: the stage that the rule belongs to runs code, and sees all of it by itself.
+            heard_by: the stage that looks for it at run time, where the rule belongs to one that only reads.
+        """
+        if runs_code or self.mode not in _READ_ONLY:
+            return _SEEN[self.mode]
+        who = f"by stage {heard_by}" if heard_by else "which no stage of this version looks for yet"
+        return f"{_READ_ONLY[self.mode]}, {who}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

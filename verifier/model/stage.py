@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from verifier.model.finding import Finding, Json
+    from verifier.model.finding import Evidence, Finding, Json, Severity
     from verifier.model.rule import RuleInfo
     from verifier.model.task import Config, Task
     from verifier.sources import SourceTree
@@ -104,7 +104,13 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageContext:
-    """Everything a stage may look at. `progress` takes one short line about what is going on."""
+    """Everything a stage may look at.
+
+    Args:
+        progress: takes one short line about what is going on.
+        rules: every rule that is known, by code, for stages that report those of others.
+        output: takes what the code under verification prints, as it comes.
+    """
 
     root: Path
     task: Task
@@ -113,16 +119,36 @@ class StageContext:
     options: RunOptions
     stash: Stash
     progress: Callable[[str], None]
+    rules: Mapping[str, RuleInfo] = field(default_factory=dict)
+    output: Callable[[bytes], None] = lambda _data: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """What a stage saw of a finding of an earlier one: that it happens, that it did not, or that nobody got there.
+
+    Args:
+        finding: the very object that the earlier stage returned (`FOUND` in the stash).
+        evidence: joins the evidence of the finding.
+        confirmed: it was seen to happen. The gates of the stage that says so count it among their own.
+        severity: the finding is at least as severe as this from now on; no mark lowers one.
+    """
+
+    finding: Finding
+    evidence: Evidence
+    confirmed: bool = False
+    severity: Severity | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageOutcome:
-    """What a stage saw. It holds no verdict: the core judges."""
+    """What a stage saw. It holds no verdict: the core judges. `marks` concern findings of the stages before."""
 
     checks_run: int
     findings: tuple[Finding, ...] = ()
     gates: tuple[Gate, ...] = ()
     facts: Mapping[str, Json] = field(default_factory=dict)
+    marks: tuple[Mark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +157,7 @@ class Stage:
 
     Args:
         gates: name -> requirement of every gate the stage may return; acceptance criteria name them.
+        also_reports: codes of rules of other stages that this one sees at run time: its findings may carry them.
     """
 
     number: int
@@ -140,6 +167,7 @@ class Stage:
     runs_code: bool
     run: Callable[[StageContext], StageOutcome]
     rules: tuple[RuleInfo, ...] = ()
+    also_reports: tuple[str, ...] = ()
     gates: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[Need, ...] = ()
 
