@@ -21,7 +21,22 @@ if TYPE_CHECKING:
 
 _LONGEST = 4000
 # What runs beside verified code, and the records it writes: instruments, not the library.
-LEFT_OUT = frozenset({"amp_runtime.probes", "amp_runtime.wire"})
+_INSIDES = (
+    "deep",
+    "events",
+    "frames",
+    "gradients",
+    "patches",
+    "provenance",
+    "rules",
+    "run",
+    "steps",
+    "timeline",
+    "watch",
+)
+LEFT_OUT = frozenset(
+    {"amp_runtime.probes", "amp_runtime.wire", *(f"amp_runtime.instrument.{name}" for name in _INSIDES)}
+)
 _NAMED = re.compile(r"(?P<names>\w+(?:, \w+)*): (?P<text>.+)", re.DOTALL)
 
 
