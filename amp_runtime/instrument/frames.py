@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import os
 import sys
 import sysconfig
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
 _OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_SUSPENDS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _LIMIT = 60  # frames of one stack that are looked at
 
 
@@ -53,6 +56,57 @@ class Frames:
             frame = frame.f_back
         return second or ("", 0)
 
+    def via(self) -> str:
+        """Return the installed package whose frame is nearest, such as "accelerate"; "" if it is the program's own."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            name = frame.f_code.co_filename
+            kind = self._kinds.get(frame.f_code)
+            if kind is None:
+                kind = self._kinds[frame.f_code] = self._kind(name)
+            if kind:
+                return package(name)
+            frame = frame.f_back
+        return ""
+
+    def generator(self) -> FrameType | None:
+        """Return the nearest frame of the program if it is a generator or coroutine that others iterate over.
+
+        One that `contextlib` runs is a context manager: what it holds is open for the block of its `with`.
+        """
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            kind = self._kinds.get(frame.f_code)
+            if kind is None:
+                kind = self._kinds[frame.f_code] = self._kind(frame.f_code.co_filename)
+            if kind:
+                caller = frame.f_back
+                if kind == 1 or not frame.f_code.co_flags & _SUSPENDS or caller is None:
+                    return None
+                return None if caller.f_code.co_filename == contextlib.__file__ else frame
+            frame = frame.f_back
+        return None
+
+    @staticmethod
+    def runs(searched: FrameType) -> bool:
+        """Whether a frame is on the stack of this thread."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            if frame is searched:
+                return True
+            frame = frame.f_back
+        return False
+
+    def of_error(self, error: BaseException) -> list[Frame]:
+        """Return the frames of the program between who caught the error and who raised it, outermost first."""
+        found, trace = [], error.__traceback__
+        while trace is not None:
+            code = trace.tb_frame.f_code
+            if self._kind(code.co_filename) == 2:
+                found.append(Frame(path=code.co_filename, line=trace.tb_lineno, function=code.co_name))
+            trace = trace.tb_next
+        return found
+
     def stack(self) -> tuple[Frame, ...]:
         """Return the frames of the program, outermost first; those of installed packages between them too."""
         found: list[Frame] = []
@@ -88,3 +142,12 @@ class Frames:
         if path.startswith(self._library):
             return 0
         return 1 if self._roots else 2
+
+
+def package(path: str) -> str:
+    """Return the top-level package of a file below site-packages, or ""."""
+    for marker in ("/site-packages/", "/dist-packages/"):
+        _before, found, after = path.rpartition(marker)
+        if found:
+            return after.partition("/")[0].removesuffix(".py")
+    return ""

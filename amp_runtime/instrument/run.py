@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .events import GradientsEdited
 from .frames import Frames
 from .gradients import Gradient, Gradients
+from .precision_events import ProgramRaised
 from .provenance import ScaleNodes
 from .records import Alarm, SanitizerReport, StepSeen, Watched
 from .steps import Steps
@@ -28,6 +29,7 @@ _MOST_PLACES = 2000
 _FIRST = 10  # steps that are looked at closely, as every `_EVERY`-th is, and some after a new place or trouble
 _EVERY = 10
 _AFTER_TROUBLE = 2
+_TOLD = "__amp_sanitizer_told__"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,7 @@ class ScalerSeen:
     scaler: weakref.ref[Any]
     made_at: tuple[str, int]
     made_in_step: int
+    via: str = ""  # the installed package that made it, such as accelerate; "": the program itself
     updates: int = 0
     steps: dict[int, bool] = field(default_factory=dict)  # optimizer id -> skipped
     unscaled: set[int] = field(default_factory=set)
@@ -75,7 +78,9 @@ class Region:
     enabled: bool
     place: tuple[str, int]
     context: Any
-    before_cached: bool = False
+    cache: bool = True
+    via: str = ""  # the installed package that entered it; "": the program itself
+    generator: Any = None  # the frame of the generator of the program that entered it
 
 
 class Local(threading.local):
@@ -88,6 +93,7 @@ class Local(threading.local):
         self.stepping: Any = None  # the scaler whose step() runs
         self.inside: set[tuple[int, str]] = set()  # (id of a scaler, method) that run now
         self.scheduling = 0
+        self.making = False  # an autocast context is constructed
         self.raises = False  # clip_grad_norm_ was called with error_if_nonfinite
 
 
@@ -111,6 +117,8 @@ class Run:
         self.paused = False
         self.problems: list[str] = []
         self.listeners: list[Callable[[Event], None]] = []
+        self.hooks: list[Any] = []  # handles of hooks to remove at the end, if they are still there
+        self.entered = 0  # enabled autocast regions so far
         self._met: set[tuple[type[Event], tuple[str, int]]] = set()  # what happened where, in a close step
         self._memory: dict[str, dict[str, Any]] = {}
         self._hears: dict[type[Event], list[tuple[Check, CheckFunction]]] = {}
@@ -200,6 +208,7 @@ class Run:
 
     def region(self, name: str) -> None:
         self._autocast[name] += 1
+        self.entered += 1
 
     def meet(self, optimizer: Any) -> None:
         known = self.optimizers.get(id(optimizer))
@@ -214,6 +223,23 @@ class Run:
         if tensor is None:
             return None if found is None else float(found._init_scale)
         return float(tensor) if tensor.device.type == "cpu" else None
+
+    def raised(self, error: BaseException, *, in_backward: bool = False) -> None:
+        """Tell of an exception that passes by, once."""
+        if self.muted or not isinstance(error, Exception) or getattr(error, _TOLD, False):
+            return
+        setattr(error, _TOLD, True)
+        frames = self.frames.of_error(error)
+        self.emit(
+            ProgramRaised(
+                place=(frames[-1].path, frames[-1].line) if frames else self.place(),
+                step=self.step,
+                error=error,
+                regions=tuple(self.local.regions),
+                within=tuple(frame.function for frame in frames),
+                in_backward=in_backward,
+            )
+        )
 
     def look_for_edits(
         self, gradients: list[Gradient], before: Literal["unscale", "clip", "step"], place: tuple[str, int]

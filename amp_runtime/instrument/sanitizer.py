@@ -13,12 +13,27 @@ from .events import RunEnded
 from .faults import Faults, Plan
 from .patches import Patches
 from .run import Check, Run
-from .watch import autocast, backward, clipping, optimizers, scaler, schedulers, states
+from .watch import (
+    autocast,
+    backward,
+    clipping,
+    contexts,
+    losses,
+    modules,
+    optimizers,
+    scaler,
+    schedulers,
+    states,
+    threads,
+)
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from .records import Alarm, SanitizerReport
+
+
+_PARTS = (autocast, contexts, scaler, backward, clipping, schedulers, states, modules, losses, threads)
 
 
 class Sanitizer:
@@ -48,7 +63,7 @@ class Sanitizer:
         if Sanitizer._watching is not None:
             raise RuntimeError("this process is already being watched; use the report of the sanitizer that runs")
         Sanitizer._watching = self
-        for part in (autocast, scaler, backward, clipping, schedulers, states):
+        for part in _PARTS:
             part.install(self.run, self._patches)
         self._handles = optimizers.install(self.run, self._patches)
         if self._plan is not None:
@@ -65,7 +80,7 @@ class Sanitizer:
         if replaced := self._patches.replaced():
             self.run.problem(f"the program replaced {', '.join(replaced)}: what went through there was not seen")
         self._patches.undo()
-        for handle in self._handles:
+        for handle in (*self._handles, *self.run.hooks):
             handle.remove()
         Sanitizer._watching = None
 
@@ -93,6 +108,8 @@ class Sanitizer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None:
+            self.run.raised(error)
         self.stop()
 
 

@@ -31,8 +31,20 @@ def _enter(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         enabled = torch.is_autocast_enabled(device)
         dtype = str(context.fast_dtype).removeprefix("torch.")
         place = run.place()
+        cache = torch.is_autocast_cache_enabled()
         regions = run.local.regions
-        regions.append(Region(device=device, dtype=dtype, enabled=enabled, place=place, context=context))
+        regions.append(
+            Region(
+                device=device,
+                dtype=dtype,
+                enabled=enabled,
+                place=place,
+                context=context,
+                cache=cache,
+                via=run.frames.via(),
+                generator=run.frames.generator(),
+            )
+        )
         if enabled:
             run.region(f"{device} {dtype}")
         run.emit(
@@ -42,7 +54,7 @@ def _enter(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
                 device=device,
                 dtype=dtype,
                 enabled=enabled,
-                cache=torch.is_autocast_cache_enabled(),
+                cache=cache,
                 nesting=nesting(),
             )
         )
@@ -56,6 +68,8 @@ def _exit(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         result = original(context, *args)
         if run.muted:
             return result
+        if len(args) > 1 and args[1] is not None:
+            run.raised(args[1])
         regions = run.local.regions
         while regions:
             if regions.pop().context is context:

@@ -43,6 +43,9 @@ def _backward(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         local.backward += 1
         try:
             result = original(tensors, *args, **kwargs)
+        except Exception as error:
+            run.raised(error, in_backward=True)
+            raise
         finally:
             local.backward -= 1
         changed = _note(run, provenance)

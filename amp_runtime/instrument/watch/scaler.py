@@ -88,7 +88,7 @@ def know(run: Run, scaler: Any, place: tuple[str, int] = ("", 0)) -> ScalerSeen:
     """Return what is known of an enabled scaler; one that was made before we listened is met here."""
     seen = run.scalers.get(id(scaler))
     if seen is None or seen.scaler() is not scaler:
-        seen = ScalerSeen(scaler=weakref.ref(scaler), made_at=place, made_in_step=run.step)
+        seen = ScalerSeen(scaler=weakref.ref(scaler), made_at=place, made_in_step=run.step, via=run.frames.via())
         run.scalers[id(scaler)] = seen
     return seen
 
