@@ -5,27 +5,23 @@ Standard library only, and no torch: it is loaded on both sides, in the child un
 
 from __future__ import annotations
 
-import dataclasses
-import types
 import typing
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
 from .instrument.records import Alarm, Frame, SanitizerReport, StepSeen, Watched
+from .wire_json import WireError, from_json, to_json
 
-__all__ = ["Alarm", "Frame", "SanitizerReport", "StepSeen", "Watched"]
+# Both sides know this module alone.
+__all__ = ["Alarm", "Frame", "SanitizerReport", "StepSeen", "Watched", "WireError", "from_json", "to_json"]
 
-T = TypeVar("T")
 
-Status = Literal["ok", "raised", "exited", "signal", "timeout", "memory", "flood", "lost"]
+Status = Literal["ok", "raised", "exited", "signal", "timeout", "memory", "flood", "processes", "lost"]
 Outcome = Literal["passed", "failed", "error", "skipped", "xfailed"]
 
 STATUSES: tuple[Status, ...] = typing.get_args(Status)
+GO = b"g"  # what the verifier writes into the lifeline once it has seen that the cage holds
 CHANNEL_LOST = 113  # exit code of a child that can no longer report: something closed its result channel
-
-
-class WireError(ValueError):
-    """A record that is not of the shape both sides agreed on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +55,53 @@ class WorkloadUnit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Witness:
+    """What the verifier holds out to be touched: a right that the harness still has shows here.
+
+    Args:
+        folder: outside everything that may be written; holds the file `kept`.
+        tcp_port, udp_port: where the verifier listens on 127.0.0.1.
+        verifier: its process number.
+    """
+
+    folder: str
+    tcp_port: int
+    udp_port: int
+    verifier: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cage:
+    """Into what the harness shuts itself before it knows any path of the project.
+
+    Args:
+        landlock, namespaces: whether to use them where the kernel has them.
+        network: the project may use it.
+        writable: folders and devices that may be written.
+        cpu_s: processor seconds of one process. file_bytes: size of one file. open_files: per process.
+        processes: processes and threads, where they can be counted apart from those of others.
+    """
+
+    landlock: bool
+    namespaces: bool
+    network: bool
+    writable: tuple[str, ...]
+    cpu_s: int
+    file_bytes: int
+    open_files: int
+    processes: int
+    witness: Witness
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """Everything the child needs. The file that carries it is deleted as soon as it is read.
 
     Args:
         nonce: proves that a record was written by the harness of this run.
+        root: where the project stands for the child.
         installation: the folder that holds our packages; hidden from the project unless it is the project.
+        scratch: what the child may write. outer: the folder around it, which goes when the run is over.
         paths: project folders for the front of sys.path, in order.
         needs: packages whose absence is reported, whether or not they are preloaded.
         preload: site-packages imported once, before any project path is known; children fork from there.
@@ -72,7 +109,8 @@ class Request:
         limit_s: wall-clock seconds for the whole probe.
         flood_bytes: how much a child may print.
         pairs: workloads whose FP32 and AMP steps are timed against each other.
-        channel_fd: where records are written. lifeline_fd: reads end-of-file when the verifier is gone.
+        channel_fd: where records are written.
+        lifeline_fd: gives one byte when the verifier has seen that the cage holds, and end-of-file when it is gone.
     """
 
     probe: Literal["imports", "tests", "workloads"]
@@ -80,6 +118,7 @@ class Request:
     root: str
     installation: str
     scratch: str
+    outer: str
     paths: tuple[str, ...]
     preload: tuple[str, ...]
     needs: tuple[str, ...]
@@ -88,6 +127,7 @@ class Request:
     flood_bytes: int
     channel_fd: int
     lifeline_fd: int
+    cage: Cage
     modules: tuple[ModuleUnit, ...] = ()
     tests: tuple[str, ...] = ()
     workloads: tuple[WorkloadUnit, ...] = ()
@@ -96,12 +136,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hello:
-    """The harness runs: in which interpreter, what could not be preloaded and why, which layers hold."""
+    """The harness runs: in which interpreter, what could not be preloaded and why, which layers hold and by what."""
 
     python: str
     preloaded: dict[str, str]
     missing: dict[str, str]
     layers: dict[str, bool]
+    mechanisms: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,72 +311,3 @@ Item = (
     | Rejected
 )
 ITEMS: dict[str, type] = {kind.__name__: kind for kind in typing.get_args(Item)}
-
-
-def to_json(record: object) -> object:
-    """Turn a record into plain JSON values."""
-    if dataclasses.is_dataclass(record) and not isinstance(record, type):
-        return {field.name: to_json(getattr(record, field.name)) for field in dataclasses.fields(record)}
-    if isinstance(record, (tuple, list)):
-        return [to_json(value) for value in record]
-    if isinstance(record, dict):
-        return {str(key): to_json(value) for key, value in record.items()}
-    return record
-
-
-def from_json(kind: type[T], data: object) -> T:
-    """Rebuild a record.
-
-    Raises:
-        WireError: a key is missing or unknown, or a value has the wrong type.
-    """
-    return typing.cast("T", _decode(kind, data, kind.__name__))
-
-
-def _decode(kind: object, data: object, where: str) -> object:
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        return _decode_record(kind, data, where)
-    origin = typing.get_origin(kind)
-    if origin is tuple:
-        if not isinstance(data, list):
-            raise WireError(f"{where}: expected a list")
-        return tuple(_decode(typing.get_args(kind)[0], value, f"{where}[{n}]") for n, value in enumerate(data))
-    if origin is dict:
-        if not isinstance(data, dict):
-            raise WireError(f"{where}: expected an object")
-        return {str(key): _decode(typing.get_args(kind)[1], value, f"{where}.{key}") for key, value in data.items()}
-    if origin is Literal:
-        if data not in typing.get_args(kind):
-            raise WireError(f"{where}: {data!r} is not one of {typing.get_args(kind)}")
-        return data
-    if origin is types.UnionType or origin is typing.Union:
-        return _decode_optional(typing.get_args(kind), data, where)
-    return _decode_plain(kind, data, where)
-
-
-def _decode_record(kind: type, data: object, where: str) -> object:
-    if not isinstance(data, dict):
-        raise WireError(f"{where}: expected an object")
-    hints = typing.get_type_hints(kind)
-    names = {field.name for field in dataclasses.fields(kind)}
-    if unknown := sorted(set(data) - names):
-        raise WireError(f"{where}: unknown key {unknown[0]!r}")
-    try:
-        return kind(**{name: _decode(hints[name], value, f"{where}.{name}") for name, value in data.items()})
-    except TypeError as error:
-        raise WireError(f"{where}: {error}") from None
-
-
-def _decode_optional(options: tuple[object, ...], data: object, where: str) -> object:
-    if data is None and types.NoneType in options:
-        return None
-    (kind,) = [option for option in options if option is not types.NoneType]
-    return _decode(kind, data, where)
-
-
-def _decode_plain(kind: object, data: object, where: str) -> object:
-    if kind is float and isinstance(data, int) and not isinstance(data, bool):
-        return float(data)
-    if isinstance(kind, type) and type(data) is kind:
-        return data
-    raise WireError(f"{where}: expected {getattr(kind, '__name__', kind)}, got {type(data).__name__}")

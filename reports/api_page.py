@@ -35,7 +35,12 @@ _INSIDES = (
     "watch",
 )
 LEFT_OUT = frozenset(
-    {"amp_runtime.probes", "amp_runtime.wire", *(f"amp_runtime.instrument.{name}" for name in _INSIDES)}
+    {
+        "amp_runtime.probes",
+        "amp_runtime.wire",
+        "amp_runtime.wire_json",
+        *(f"amp_runtime.instrument.{name}" for name in _INSIDES),
+    }
 )
 _NAMED = re.compile(r"(?P<names>\w+(?:, \w+)*): (?P<text>.+)", re.DOTALL)
 

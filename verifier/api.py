@@ -5,6 +5,7 @@ from verifier.globs import compile_glob
 from verifier.hookspecs import hookimpl
 from verifier.marks import FOUND
 from verifier.model.finding import Evidence, Finding, Json, Location, Related, Severity
+from verifier.model.isolation import LEVELS, SANDBOXES, is_reserved
 from verifier.model.machine import Ability, State
 from verifier.model.report import (
     SCHEMA,
@@ -45,6 +46,8 @@ from verifier.toml_places import line_of
 
 __all__ = [
     "FOUND",
+    "LEVELS",
+    "SANDBOXES",
     "SCHEMA",
     "Ability",
     "Acceptance",
@@ -96,6 +99,7 @@ __all__ = [
     "VerifierError",
     "compile_glob",
     "hookimpl",
+    "is_reserved",
     "line_of",
     "load_plugins",
     "read_regular",

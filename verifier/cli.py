@@ -14,13 +14,14 @@ import click
 
 from verifier import __version__
 from verifier.errors import ConfigError, ExitCode, MachineError, OutputError, UsageError, VerifierError
+from verifier.model.isolation import DEFAULT_SANDBOX, LEVELS, SANDBOXES
 
 # Commands and options that the contract names and a later version brings. They are refused by name, so that
 # `verify fix` is never taken for a task called "fix".
 _NOT_YET_COMMANDS = (*("run", "fix", "analyze", "calibrate", "compare", "mutate", "check-report", "merge"),)
 _NOT_YET_OPTIONS = (
     *("--changed-since", "--baseline", "--update-baseline", "--watch", "--no-cache"),
-    *("--require-device", "--sandbox", "--require-isolation", "--strict", "--save-baseline", "--executor", "--shard"),
+    *("--require-device", "--strict", "--save-baseline", "--executor", "--shard"),
 )
 _HELP = """The pre-merge gate for PyTorch mixed-precision (AMP) training code.
 
@@ -56,6 +57,33 @@ _PATH = click.Path(path_type=Path)
 _CHECKED = click.Path(path_type=Path, readable=False)  # what cannot be read is a finding, beside those of the others
 
 
+_RUNNING_CODE = (
+    click.option(
+        "--time-limit",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="S",
+        help="Seconds for each stage that runs code.",
+    ),
+    click.option(
+        "--memory-limit",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="GIB",
+        help="Memory for each stage that runs code.",
+    ),
+    click.option(
+        "--sandbox",
+        default=DEFAULT_SANDBOX,
+        metavar="NAME",
+        help=f"How code is isolated: {', '.join(SANDBOXES)}. auto takes what this machine has.",
+    ),
+    click.option(
+        "--require-isolation",
+        metavar="LEVEL",
+        help=f"Run code only where this much isolation holds: {', '.join(LEVELS)}, each with those before it.",
+    ),
+)
+
+
 def _common(function: Any) -> Any:
     """Add the options that every run takes."""
     options = (
@@ -88,18 +116,7 @@ def _common(function: Any) -> Any:
         click.option("--python", "python", type=_PATH, help="Interpreter of the verified project."),
         click.option("--jobs", type=click.IntRange(min=1), help="Worker processes for static work."),
         click.option("--facts", is_flag=True, help="Keep every fact of a large tree in the JSON."),
-        click.option(
-            "--time-limit",
-            type=click.FloatRange(min=0, min_open=True),
-            metavar="S",
-            help="Seconds for each stage that runs code.",
-        ),
-        click.option(
-            "--memory-limit",
-            type=click.FloatRange(min=0, min_open=True),
-            metavar="GIB",
-            help="Memory for each stage that runs code.",
-        ),
+        *_RUNNING_CODE,
         click.option("-q", "--quiet", is_flag=True, help="No progress and no summary."),
         click.option("-v", "--verbose", is_flag=True, help="Say more while working."),
         click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True),

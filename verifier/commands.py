@@ -15,6 +15,7 @@ from verifier.app import Selection, select_stages, verify
 from verifier.chosen_rules import choose_rules
 from verifier.config import find_root, load_config
 from verifier.errors import ExitCode, UsageError
+from verifier.model.isolation import LEVELS, SANDBOXES
 from verifier.model.report import Renderer, RunReport, Verdict
 from verifier.model.stage import RunOptions
 from verifier.model.task import Config, Task
@@ -45,6 +46,8 @@ class Options:
     facts: bool
     time_limit: float | None
     memory_limit: float | None
+    sandbox: str
+    require_isolation: str | None
     quiet: bool
     verbose: bool
     color: str
@@ -229,12 +232,20 @@ def _run_options(options: Options, config: Config) -> RunOptions:
     python = options.python or (Path(config.python) if config.python else None)
     if python is not None and not python.is_file():
         raise UsageError(f"--python {python}: there is no such interpreter")
+    for option, value, names in (
+        ("--sandbox", options.sandbox, SANDBOXES),
+        ("--require-isolation", options.require_isolation, LEVELS),
+    ):
+        if value is not None and value not in names:
+            raise UsageError(f'{option} knows no "{value}"{suggestion(value, names)}')
     return RunOptions(
         jobs=options.jobs or _processors(),
         time_limit_s=options.time_limit,
         memory_limit_gib=options.memory_limit,
         python=python.absolute() if python else None,  # never resolved: a virtual environment's python is a link
         all_facts=options.facts,
+        sandbox=options.sandbox,
+        require_isolation=options.require_isolation,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from verifier.discovery import matching, walk
 from verifier.errors import ConfigError, UsageError
 from verifier.model.finding import Severity
+from verifier.model.isolation import is_reserved
 from verifier.model.task import Config, Criterion, Task
 from verifier.nearest import suggestion
 from verifier.sources import read_regular
@@ -22,10 +23,12 @@ COMMANDS = (
     *("check", "run", "fix", "analyze", "calibrate", "compare", "mutate", "check-report", "merge"),
     *("tasks", "stages", "rules", "explain", "init", "doctor", "task"),
 )
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _TASK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _FILE_NAMES = ("verifier.toml", "pyproject.toml")
-_TOP_KEYS = ("source-roots", "block-at", "exclude", "python", "per-file-ignores", "tasks")
-_TASK_KEYS = ("title", "files", "tests", "workloads", "acceptance")
+_CAGE_KEYS = ("pass-env", "allow-network")
+_TOP_KEYS = ("source-roots", "block-at", "exclude", "python", "per-file-ignores", "tasks", *_CAGE_KEYS)
+_TASK_KEYS = ("title", "files", "tests", "workloads", "acceptance", *_CAGE_KEYS)
 _CRITERION_KEYS = ("text", "proven-by")
 # Named by the contract, built by a later version: refused, because accepting them would promise a check.
 _NOT_YET = {
@@ -104,6 +107,8 @@ def load_config(
         block_at=_block_at(document, table),
         exclude=document.strings(("exclude",), table),
         python=_python(document, table, root),
+        pass_env=_pass_env(document, (), table),
+        allow_network=_allow_network(document, (), table) or False,
         per_file_ignores=_per_file_ignores(document, table, set(codes), set(essential)),
         tasks=_tasks(document, table, root, {name: set(names) for name, names in gates.items()}),
     )
@@ -189,6 +194,25 @@ def _python(document: _Document, table: Mapping[str, Any], root: Path) -> str | 
     return None
 
 
+def _pass_env(document: _Document, here: tuple[str, ...], table: Mapping[str, Any]) -> tuple[str, ...]:
+    names = document.strings((*here, "pass-env"), table)
+    for name in names:
+        if not _VARIABLE.match(name):
+            sentence = f'"{name}" is no name of an environment variable; give the name alone, never a value'
+            document.problem((*here, "pass-env"), sentence)
+        elif is_reserved(name):
+            document.problem((*here, "pass-env"), f"{name} would change the isolation itself and is never handed down")
+    return names
+
+
+def _allow_network(document: _Document, here: tuple[str, ...], table: Mapping[str, Any]) -> bool | None:
+    value = table.get("allow-network")
+    if value is None or isinstance(value, bool):
+        return value
+    document.problem((*here, "allow-network"), "must be true or false")
+    return None
+
+
 def _per_file_ignores(
     document: _Document, table: Mapping[str, Any], codes: set[str], essential: set[str]
 ) -> dict[str, tuple[str, ...]]:
@@ -251,8 +275,16 @@ def _task(
         module, _, factory = workload.partition(":")
         if not factory.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
             document.problem((*here, "workloads"), f'"{workload}" is not of the form "package.module:factory"')
-    criteria = _criteria(document, here, table, gates)
-    return Task(name=name, title=title, files=files, tests=tests, workloads=workloads, acceptance=criteria)
+    return Task(
+        name=name,
+        title=title,
+        files=files,
+        tests=tests,
+        workloads=workloads,
+        acceptance=_criteria(document, here, table, gates),
+        pass_env=_pass_env(document, here, table),
+        allow_network=_allow_network(document, here, table),
+    )
 
 
 def _criteria(

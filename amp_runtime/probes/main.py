@@ -1,22 +1,21 @@
-"""The harness process: reads its request, preloads, opens the project's paths, runs every unit, and says so."""
+"""The harness process: shuts itself in, preloads, opens the project's paths, runs every unit, and says so."""
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
 import platform
-import resource
-import shutil
 import signal
 import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from ..wire import Hello, Request, from_json
-from . import guard, imports, process_tree, suite, workloads
+from ..wire import GO, Hello, Request, from_json
+from . import guard, imports, process_tree, selftest, suite, workloads
+from .confine import confine
 from .emit import ChannelLostError, Writer, decode, keep_json
 from .failure import Project, safe_text
+from .keeper import stay_outside
 from .supervise import NoProcessError, Supervisor, VerifierGoneError
 
 if TYPE_CHECKING:
@@ -38,24 +37,38 @@ def run(request_path: str, startup: frozenset[str]) -> int:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whoever started us may have it ignored, and then no end is seen
     os.set_inheritable(request.channel_fd, False)
     os.set_inheritable(request.lifeline_fd, False)
-    layers = _harden()
+    session = os.getpid()
+    try:
+        mechanisms = confine(request.cage, stay_outside(request))
+        layers = selftest.layers(request.cage, session) | mechanisms.layers
+    except OSError as error:
+        Writer(request.channel_fd, request.nonce).send("unable", reason=f"it cannot be shut in: {error}")
+        return 1
     keep_json()
     channel = Writer(request.channel_fd, request.nonce)
     preloaded, missing = _preload(request.preload)
     missing |= {name: "not installed" for name in request.needs if name not in missing and find_spec(name) is None}
-    channel.send(
-        "hello",
-        value=Hello(python=platform.python_version(), preloaded=preloaded, missing=missing, layers=layers),
+    hello = Hello(
+        python=platform.python_version(),
+        preloaded=preloaded,
+        missing=missing,
+        layers=layers,
+        mechanisms=mechanisms.texts,
     )
+    channel.send("hello", value=hello)
+    if os.read(request.lifeline_fd, 1) != GO:
+        return 1
+    return _work(request, channel, startup)
+
+
+def _work(request: Request, channel: Writer, startup: frozenset[str]) -> int:
     sys.path[:0] = list(request.paths)
     guard.install(request.root, request.installation, request.paths)
     importlib.invalidate_caches()
-    process_tree.die_with_parent(0)  # from here on the lifeline says so, and leaves time to end the children first
     try:
         return _run_units(request, channel, startup)
     except (VerifierGoneError, ChannelLostError):
         process_tree.kill_descendants()
-        shutil.rmtree(request.scratch, ignore_errors=True)  # whoever made it may have been killed
         return 1
 
 
@@ -71,18 +84,6 @@ def _run_units(request: Request, channel: Writer, startup: frozenset[str]) -> in
         return 1
     channel.send("end")
     return 0
-
-
-def _harden() -> dict[str, bool]:
-    layers = {
-        "orphans-adopted": process_tree.adopt_orphans(),
-        "dies-with-parent": process_tree.die_with_parent(),
-        "core-dumps-off": False,
-    }
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        layers["core-dumps-off"] = True
-    return layers
 
 
 def _preload(names: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:

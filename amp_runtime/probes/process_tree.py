@@ -10,6 +10,8 @@ import sys
 import time
 
 _PR_SET_PDEATHSIG = 1
+_PR_GET_PDEATHSIG = 2
+_PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _LINUX = sys.platform.startswith("linux")
 
@@ -29,6 +31,41 @@ def adopt_orphans() -> bool:
 
 def die_with_parent(number: int = signal.SIGKILL) -> bool:
     return _prctl(_PR_SET_PDEATHSIG, number)
+
+
+def hide(hidden: bool) -> bool:
+    """Keep processes of the same user out of this one's memory and descriptors, or let them in again."""
+    return _prctl(_PR_SET_DUMPABLE, 0 if hidden else 1)
+
+
+def dies_with_parent() -> bool:
+    """Ask the kernel whether this process is to be killed with its parent."""
+    number = ctypes.c_int(0)
+    with contextlib.suppress(OSError, AttributeError):
+        if _LINUX and ctypes.CDLL(None).prctl(_PR_GET_PDEATHSIG, ctypes.byref(number), 0, 0, 0) == 0:
+            return number.value == signal.SIGKILL
+    return False
+
+
+def orphan_comes_to_us(limit_s: float = 1.0) -> bool:
+    """Make an orphan and see whom the kernel gives it to."""
+    read_end, write_end = os.pipe()
+    us, child = os.getpid(), os.fork()
+    if child == 0:
+        with contextlib.suppress(OSError):
+            middle = os.getpid()
+            if os.fork() == 0:
+                end = time.monotonic() + limit_s
+                while os.getppid() == middle and time.monotonic() < end:
+                    time.sleep(0.0005)
+                os.write(write_end, b"y" if os.getppid() == us else b"n")
+        os._exit(0)
+    os.close(write_end)
+    os.waitpid(child, 0)
+    with os.fdopen(read_end, "rb") as answer:
+        adopted = answer.read() == b"y"
+    reap()
+    return adopted
 
 
 def parents() -> dict[int, int]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ..wire import Failure, Status, UnitResult, from_json
 from . import process_tree
 from .child import Unit, live
+from .confine import confine_unit
 from .emit import decode
 
 if TYPE_CHECKING:
@@ -77,9 +78,13 @@ class Supervisor:
         except OSError as error:
             raise NoProcessError(f"no process can be started for {unit.name}: {error.strerror or error}") from None
         if pid == 0:
-            for descriptor in (read_end, self._request.channel_fd, self._request.lifeline_fd):
-                os.close(descriptor)
-            live(unit, write_end, watch.nonce, dump_path, self._project, self._limits())
+            try:
+                for descriptor in (read_end, self._request.channel_fd, self._request.lifeline_fd):
+                    os.close(descriptor)
+                confine_unit(self._request.cage)
+                live(unit, write_end, watch.nonce, dump_path, self._project, self._limits())
+            finally:
+                os._exit(1)  # a unit never goes on as a second harness
         os.close(write_end)
         try:
             status, code = self._watch(pid, read_end, watch)

@@ -15,17 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from amp_runtime import wire
-from amp_runtime.wire import Request, to_json
-from stages._probe.limits import Limits, clean_environment
+from amp_runtime.wire import GO, Request, to_json
+from stages._probe.isolation import AS_THE_MACHINE_HAS, Isolation, described
+from stages._probe.limits import Limits, cage, clean_environment
 from stages._probe.processes import Tree
 from stages._probe.records import Ending, ProbeReport, Receiver
-from stages._probe.scratch import MARKER, marker, scratch
+from stages._probe.scratch import INSIDE, MARKER, WITNESS, marker, scratch, writable
+from stages._probe.witness import Held, witness
 from verifier.api import MachineError, StageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from amp_runtime.wire import ModuleUnit, WorkloadUnit
+    from amp_runtime.wire import Hello, ModuleUnit, WorkloadUnit
     from verifier.api import Json
 
 _TICK_S = 0.05
@@ -49,6 +51,7 @@ class Work:
     tests: tuple[str, ...] = ()
     workloads: tuple[WorkloadUnit, ...] = ()
     pairs: tuple[WorkloadUnit, ...] = ()
+    isolation: Isolation = AS_THE_MACHINE_HAS
 
 
 def run_probe(work: Work, limits: Limits, progress: Callable[[str], None] = lambda _line: None) -> ProbeReport:
@@ -60,8 +63,18 @@ def run_probe(work: Work, limits: Limits, progress: Callable[[str], None] = lamb
     """
     if not hasattr(os, "fork"):
         raise StageError("running code needs Linux or macOS; on this platform only the static stages work")
-    with scratch() as folder:
-        return _Run(work, limits, folder, progress).to_the_end()
+    with scratch() as folder, _held_out(folder) as held:
+        return _Run(work, limits, folder, held, progress).to_the_end()
+
+
+@contextlib.contextmanager
+def _held_out(folder: Path) -> Iterator[Held]:
+    with contextlib.ExitStack() as stack:
+        try:
+            held = stack.enter_context(witness(folder / WITNESS))
+        except OSError as error:
+            raise MachineError(f"the isolation of code cannot be tried: {error.strerror or error}") from None
+        yield held
 
 
 class _Tail:
@@ -83,16 +96,21 @@ class _Tail:
 class _Run:
     """One child process from start to end."""
 
-    def __init__(self, work: Work, limits: Limits, scratch: Path, progress: Callable[[str], None]) -> None:
+    def __init__(
+        self, work: Work, limits: Limits, scratch: Path, held: Held, progress: Callable[[str], None]
+    ) -> None:
         self._work = work
         self._limits = limits
         self._scratch = scratch
+        self._inside = scratch / INSIDE
+        self._held = held
         self._progress = progress
         self._nonce = secrets.token_hex(16)
         self._receiver = Receiver(self._nonce)
         self._output = _Tail()
         self._peak = 0
         self._memory_due = 0.0
+        self._layers: dict[str, bool] | None = None  # until the cage has been seen to hold
 
     def to_the_end(self) -> ProbeReport:
         started = time.monotonic()
@@ -107,7 +125,7 @@ class _Run:
             os.close(lifeline_read)
         tree = Tree(process.pid, marker(self._scratch))
         try:
-            ending, code = self._watch(process, channel, tree, started)
+            ending, code = self._watch(process, channel, lifeline, tree, started)
         finally:
             os.close(lifeline)  # the harness ends its children and itself
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -124,7 +142,8 @@ class _Run:
             nonce=self._nonce,
             root=str(work.root),
             installation=str(HARNESS.parent.parent.parent),
-            scratch=str(self._scratch),
+            scratch=str(self._inside),
+            outer=str(self._scratch),
             paths=work.paths,
             preload=work.preload,
             needs=work.needs,
@@ -133,15 +152,17 @@ class _Run:
             flood_bytes=limits.flood_bytes,
             channel_fd=channel_fd,
             lifeline_fd=lifeline_fd,
+            cage=cage(work.isolation, limits, writable(self._inside), self._held.for_the_harness()),
             modules=work.modules,
             tests=work.tests,
             workloads=work.workloads,
             pairs=work.pairs,
         )
-        path = self._scratch / f"request-{secrets.token_hex(8)}.json"
+        path = self._inside / f"request-{secrets.token_hex(8)}.json"
         path.touch(mode=0o600)
         path.write_text(json.dumps(to_json(request)), encoding="ascii")
-        environment = clean_environment(os.environ, self._scratch) | {MARKER: self._scratch.name}
+        environment = clean_environment(os.environ, self._inside, work.isolation.pass_env)
+        environment[MARKER] = self._scratch.name
         return subprocess.Popen(
             [str(work.python), "-P", str(HARNESS), str(path)],
             cwd=work.root,
@@ -158,7 +179,9 @@ class _Run:
             return MachineError(f"no process can be started to run code in: {error.strerror or error}")
         return StageError(f"cannot start {self._work.python}: {error.strerror or error}")
 
-    def _watch(self, process: subprocess.Popen[bytes], channel: int, tree: Tree, started: float) -> tuple[Ending, int]:
+    def _watch(
+        self, process: subprocess.Popen[bytes], channel: int, lifeline: int, tree: Tree, started: float
+    ) -> tuple[Ending, int]:
         assert process.stdout is not None
         running = None
         with selectors.DefaultSelector() as selector:
@@ -169,6 +192,8 @@ class _Run:
                 for key, _events in selector.select(_TICK_S):
                     if not self._read(key.fd, channel):
                         selector.unregister(key.fd)
+                if self._layers is None and self._receiver.hello is not None:
+                    self._admit(self._receiver.hello, lifeline)
                 if self._receiver.running != running:
                     running = self._receiver.running
                     self._progress(running or self._work.probe)
@@ -179,17 +204,31 @@ class _Run:
             return "complete", 0
         return ("signal", -process.returncode) if process.returncode < 0 else ("exited", process.returncode)
 
+    def _admit(self, hello: Hello, lifeline: int) -> None:
+        """Let the harness open the project, once every layer that is asked for has been seen to hold.
+
+        Raises:
+            StageError: one of them does not.
+        """
+        self._layers = self._held.confirmed(hello.layers)
+        if problem := self._work.isolation.problem(self._layers, hello.mechanisms):
+            raise StageError(problem)
+        with contextlib.suppress(BrokenPipeError):  # it has ended meanwhile, and that is seen
+            os.write(lifeline, GO)
+
     def _limit_passed(self, tree: Tree, elapsed_s: float) -> Ending | None:
         if elapsed_s > self._limits.time_s + _BACKSTOP_S:
             return "timeout"
         if self._output.total > self._limits.flood_bytes:
             return "flood"
         if elapsed_s >= self._memory_due:
-            used = tree.memory(self._limits.memory_bytes)
+            used, processes = tree.use(self._limits.memory_bytes)
             self._peak = max(self._peak, used)
             self._memory_due = elapsed_s + _MEMORY_EVERY_S
             if used > self._limits.memory_bytes:
                 return "memory"
+            if processes > self._limits.processes:
+                return "processes"
         return None
 
     def _read(self, descriptor: int, channel: int) -> bool:
@@ -232,7 +271,7 @@ class _Run:
             output_tail=self._output.text(),
             peak_bytes=self._peak,
             duration_s=duration_s,
-            layers=self._layers(hello.layers),
+            layers=self._facts(hello),
             survivors=survivors,
             foreign=self._receiver.foreign,
         )
@@ -244,20 +283,17 @@ class _Run:
             f"the harness did not start in {self._work.python} (Python 3.11 or newer is needed): {ending} {code}{said}"
         )
 
-    def _layers(self, child: dict[str, bool]) -> dict[str, Json]:
+    def _facts(self, hello: Hello) -> dict[str, Json]:
         return {
-            "own-session": True,
+            **described(self._work.isolation, self._layers or {}, hello.mechanisms),
             "stdin-closed": True,
             "descriptors-closed": True,
             "scratch-home-and-tmp": True,
-            "environment": "allow-list",
             "memory-limit-bytes": self._limits.memory_bytes,
+            "process-limit": self._limits.processes,
             "memory-limit-by": "polling the process tree every 0.1 s",
             "time-limit-s": round(self._limits.time_s, 1),
             "output-limit-bytes": self._limits.flood_bytes,
-            "network": "not restricted",
-            "file-writes": "not restricted",
-            **child,
         }
 
 

@@ -10,14 +10,19 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from verifier.api import Ability, StageError, State, VerifierError, hookimpl, task_sources
+from verifier.api import LEVELS, Ability, StageError, State, VerifierError, hookimpl, task_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from verifier.api import Config
+    from stages._probe.limits import Limits
+    from verifier.api import Config, Json
 
 _STAGE = "integration"
+_ISOLATE = (
+    "files: Linux 5.19 or newer with Landlock among its security modules (/sys/kernel/security/lsm); network: "
+    "user namespaces (Ubuntu: sysctl kernel.apparmor_restrict_unprivileged_userns=0; containers: their seccomp profile)"
+)
 _ASK_S = 60.0
 _HARNESS_S = 20.0
 _OLDEST = (3, 11)
@@ -161,14 +166,21 @@ def isolation(python: Path, scratch: Path) -> Ability:
         return Ability(name="isolation", state=State.MISSING, text=_one_line(str(error)), stops=(_STAGE,))
     except (AttributeError, OSError, ValueError) as error:  # a platform without sysconf, /proc or pipes as on POSIX
         return Ability(name="isolation", state=State.MISSING, text=_one_line(repr(error)), stops=(_STAGE,))
-    layers = {name.replace("-", " "): on for name, on in report.layers.items()}
-    active = [name for name, on in layers.items() if on is True]
-    absent = [name for name, on in layers.items() if on is False]
-    open_ways = [f"{name} {on}" for name, on in layers.items() if on == "not restricted"]
-    text = f"{', '.join(active)}; memory limit {limits.memory_bytes / 2**30:.1f} GiB; {', '.join(open_ways)}"
-    if absent:
-        return Ability(name="isolation", state=State.LIMITED, text=f"{text}; absent here: {', '.join(absent)}")
-    return Ability(name="isolation", state=State.WORKS, text=text)
+    return _isolated(report.layers, limits)
+
+
+def _isolated(layers: Mapping[str, Json], limits: Limits) -> Ability:
+    text = (
+        f"level {layers['level']}; Landlock: {layers['landlock']}; namespaces: {layers['namespaces']}; "
+        f"file writes: {layers['file-writes']}; network: {layers['network']}; "
+        f"memory limit {limits.memory_bytes / 2**30:.1f} GiB; "
+        f"held when tried: {', '.join(name.replace('-', ' ') for name, on in layers.items() if on is True)}"
+    )
+    if absent := [name.replace("-", " ") for name, on in layers.items() if on is False]:
+        text += f"; not here: {', '.join(absent)}"
+    if layers["level"] == [*LEVELS][-1]:
+        return Ability(name="isolation", state=State.WORKS, text=text)
+    return Ability(name="isolation", state=State.LIMITED, text=text, remedy=_ISOLATE)
 
 
 def _one_line(text: str, limit: int = 200) -> str:

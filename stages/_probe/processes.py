@@ -94,11 +94,16 @@ class Tree:
         self._known = {pid: now[pid].started for pid in members}
         return [now[pid] for pid in sorted(members)]
 
-    def memory(self, limit: int) -> int:
-        """Return bytes in use. Pages shared by several members are counted once where that decides about the limit."""
+    def use(self, limit: int) -> tuple[int, int]:
+        """Return bytes in use and how many processes there are.
+
+        Pages shared by several members are counted once where that decides about the limit.
+        """
         members = self.members()
         resident = sum(process.resident for process in members)
-        return resident if resident <= limit else sum(_proportional(process) for process in members)
+        if resident > limit:
+            resident = sum(_proportional(process) for process in members)
+        return resident, len(members)
 
     def kill(self, limit_s: float = 5.0) -> list[int]:
         """SIGKILL every member until none is left; return the numbers of those that would not die."""

@@ -14,9 +14,14 @@ if TYPE_CHECKING:
     from amp_runtime.wire import Item, Status
     from verifier.api import Json
 
-Ending = Literal["complete", "timeout", "memory", "flood", "signal", "exited"]
+Ending = Literal["complete", "timeout", "memory", "flood", "processes", "signal", "exited"]
 
-_STATUS_BY_ENDING: dict[Ending, Status] = {"timeout": "timeout", "memory": "memory", "flood": "flood"}
+STATUS_BY_ENDING: dict[Ending, Status] = {
+    "timeout": "timeout",
+    "memory": "memory",
+    "flood": "flood",
+    "processes": "processes",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +117,7 @@ class Receiver:
     def finish(self, ending: Ending, code: int) -> dict[str, UnitReport]:
         """Return all units; one that was cut short gets the reason for which the whole probe ended."""
         if self._open is not None:
-            status = _STATUS_BY_ENDING.get(ending, "lost")
+            status = STATUS_BY_ENDING.get(ending, "lost")
             self._close(
                 UnitResult(unit=self._open.name, status=status, phase=self._open.phase, duration_s=0.0, code=code)
             )

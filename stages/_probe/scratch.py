@@ -16,26 +16,38 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MARKER = "VERIFY_PROBE_RUN"  # environment variable of every process of a probe: the name of its scratch folder
+INSIDE, WITNESS = "inside", "witness"  # what the code under test may write; what is held out to see that it cannot
 _PREFIX = "verify-probe-"
+# What programs must be able to write besides their own folders: sinks, terminals, shared memory, accelerators.
+_DEVICES = (
+    *("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/pts"),
+    *("/dev/shm", "/dev/kfd", "/dev/dri", "/dev/accel", "/dev/infiniband"),
+)
 
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
-    """Yield a folder with `home` and `tmp` in it; it is gone afterwards.
+    """Yield a folder with `inside`, which has `home` and `tmp`, and `witness` in it; it is gone afterwards.
 
-    Three parties remove it: this context; the harness, when this process is killed; where both are killed, the next
+    Three parties remove it: this context; the keeper, when this process is killed; where both are killed, the next
     run (`sweep`). A lock on the folder says that its maker lives: the kernel lets go of it with the process, whatever
     ends that, and shows it to other containers that share the folder.
     """
     sweep(Path(tempfile.gettempdir()))
     folder, lock = _locked_folder()
     try:
-        for name in ("home", "tmp"):
+        for name in (WITNESS, INSIDE, f"{INSIDE}/home", f"{INSIDE}/tmp"):
             (folder / name).mkdir()
         yield folder
     finally:
         remove(folder)
         os.close(lock)
+
+
+def writable(inside: Path) -> tuple[str, ...]:
+    """Return what the code under test may write: its scratch folder first, then devices."""
+    accelerators = sorted(str(path) for path in Path("/dev").glob("nvidia*"))
+    return (str(inside), *_DEVICES, *accelerators)
 
 
 def marker(folder: Path) -> str:
@@ -66,7 +78,7 @@ def _locked_folder() -> tuple[Path, int]:
     import fcntl  # noqa: PLC0415
 
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX)).resolve()
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         with contextlib.suppress(OSError):  # a file system without locks: nobody can take the folder for left over
             fcntl.flock(lock, fcntl.LOCK_SH)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from amp_runtime.wire import CHANNEL_LOST, UnitResult
+from stages._probe.records import STATUS_BY_ENDING
 from stages.integration.causes import Cause, first_line, place
 from stages.integration.rules import (
     run004_timeout,
@@ -16,17 +17,15 @@ from stages.integration.rules import (
     run013_output_flood,
     run014_process_left_behind,
     run015_evidence_forged,
+    run018_process_limit,
 )
 from verifier.api import Evidence
 
 if TYPE_CHECKING:
-    from amp_runtime.wire import Status
     from stages._probe.limits import Limits
-    from stages._probe.records import Ending, ProbeReport
+    from stages._probe.records import ProbeReport
     from stages.integration.causes import Subject
     from verifier.api import Json, RuleInfo
-
-_STATUS: dict[Ending, Status] = {"timeout": "timeout", "memory": "memory", "flood": "flood"}
 
 
 def causes_of_ending(result: UnitResult, subject: Subject, report: ProbeReport, limits: Limits) -> list[Cause]:
@@ -47,11 +46,13 @@ def _ending(result: UnitResult, subject: Subject, report: ProbeReport, limits: L
     if result.status == "exited":
         return _exited(result, subject)
     if result.status == "signal":
-        return _signalled(result, subject)
+        return _signalled(result, subject, limits)
     if result.status == "memory":
         return _memory(result, subject, report, limits)
     if result.status == "flood":
         return _flood(result, subject, limits)
+    if result.status == "processes":
+        return _processes(result, subject, limits)
     if result.status == "lost":
         return _lost(result, subject, report)
     return None
@@ -124,10 +125,13 @@ def _exited(result: UnitResult, subject: Subject) -> Cause:
     )
 
 
-def _signalled(result: UnitResult, subject: Subject) -> Cause:
+def _signalled(result: UnitResult, subject: Subject, limits: Limits) -> Cause:
     name = signal_name(result.code)
     message = f"{_sentence_start(subject.doing)} was killed by {name}."
     remediation = "Run it under `python -X faulthandler` and follow the stack shown; native code called here crashed."
+    if result.code == signal.SIGXCPU:
+        message = f"{_sentence_start(subject.doing)} used more processor time than it may, and was stopped."
+        remediation = f"Find the loop that does not end ({limits.time_s:.0f} s on every core were allowed)."
     if result.code == signal.SIGKILL:
         remediation = "The verifier did not send it: look for os.kill in the code, or for the kernel's memory limit."
     return _cause(run006_killed_by_signal.RULE, subject, message, remediation, result)
@@ -152,6 +156,12 @@ def _flood(result: UnitResult, subject: Subject, limits: Limits) -> Cause:
     message = f"{_sentence_start(subject.doing)} printed more than {limits.flood_bytes >> 20} MiB and was stopped."
     remediation = "Find the loop that prints; log every n-th step instead of every one."
     return _cause(run013_output_flood.RULE, subject, message, remediation, result)
+
+
+def _processes(result: UnitResult, subject: Subject, limits: Limits) -> Cause:
+    message = f"{_sentence_start(subject.doing)} had more than {limits.processes} processes at once and was stopped."
+    remediation = "Find the loop that starts processes; start a fixed number of workers and join them."
+    return _cause(run018_process_limit.RULE, subject, message, remediation, result)
 
 
 def _lost(result: UnitResult, subject: Subject, report: ProbeReport) -> Cause:
@@ -197,7 +207,7 @@ def cause_of_probe(report: ProbeReport, subject: Subject, limits: Limits) -> Cau
         return _forged(subject, report.foreign)
     if report.ending == "complete":
         return None
-    status = _STATUS.get(report.ending, "lost")
+    status = STATUS_BY_ENDING.get(report.ending, "lost")
     result = UnitResult(
         unit="", status=status, phase="between two units", duration_s=report.duration_s, code=report.code
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from amp_runtime.wire import WorkloadUnit
 from stages._probe.client import Work, interpreter, run_probe
+from stages._probe.isolation import isolation_of
 from stages._probe.limits import DEFAULT_TIME_S, Limits, default_memory_bytes
 from stages.integration.causes import findings_of
 from stages.integration.gates import requested
@@ -109,7 +110,8 @@ class Execution:
         context = self.context
         python = interpreter(context.options.python or context.config.python, context.root)
         needs = ("torch",) if todo.uses_torch else ()
-        started = Work(root=context.root, python=python, paths=todo.paths, needs=needs, **work)
+        isolation = isolation_of(context)
+        started = Work(root=context.root, python=python, paths=todo.paths, needs=needs, isolation=isolation, **work)
         report = run_probe(started, limits, context.progress)
         self._note(report.hello, report, limits)
         if report.survivors:

@@ -95,6 +95,11 @@ def test_quiet_says_nothing_but_the_exit_code(project: Path) -> None:
         (["check", "empty"], "nothing to check"),
         (["check", "pkg", "--stage", "integration"], "runs no code"),
         (["T035", "--python", "no/python"], "there is no such interpreter"),
+        (["T035", "--sandbox", "landlok"], '--sandbox knows no "landlok"; did you mean "landlock"?'),
+        (
+            ["check", "pkg", "--require-isolation", "full"],
+            '--require-isolation knows no "full"; valid: files, ',
+        ),
     ],
 )
 def test_wrong_use_is_exit_2_and_one_clear_line(project: Path, arguments: list[str], sentence: str) -> None:

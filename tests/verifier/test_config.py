@@ -139,3 +139,37 @@ def test_an_essential_rule_cannot_be_ignored(tmp_path: Path) -> None:
     text = GOOD.replace('["SCP"]', '["SYN001"]')
     with pytest.raises(ConfigError, match="SYN001 says what could not be judged; leave such files out with `exclude`"):
         load_config(_project(tmp_path, text), gates=GATES, codes={"SYN001"}, essential={"SYN001"})
+
+
+def test_what_the_cage_lets_through_is_configured_for_all_and_for_a_task(tmp_path: Path) -> None:
+    cage = 'pass-env = ["HF_TOKEN"]\nallow-network = true\n'
+    text = GOOD.replace("[tool.verifier]\n", f"[tool.verifier]\n{cage}").replace(
+        'title = "Mixed precision"', 'title = "M"\npass-env = ["WANDB_MODE"]\nallow-network = false'
+    )
+    config = load_config(_project(tmp_path, text), gates=GATES, codes={"SCP"})
+    assert (config.pass_env, config.allow_network) == (("HF_TOKEN",), True)
+    assert (config.tasks["T035"].pass_env, config.tasks["T035"].allow_network) == (("WANDB_MODE",), False)
+
+
+def test_the_network_is_denied_and_nothing_handed_down_unless_said(tmp_path: Path) -> None:
+    config = load_config(_project(tmp_path, GOOD), gates=GATES, codes={"SCP"})
+    assert (config.pass_env, config.allow_network) == ((), False)
+    assert (config.tasks["T035"].pass_env, config.tasks["T035"].allow_network) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('pass-env = ["A=b"]', 'tool.verifier.pass-env: "A=b" is no name of an environment variable'),
+        ('pass-env = ["PYTHONPATH"]', "PYTHONPATH would change the isolation itself"),
+        ('pass-env = ["LD_PRELOAD"]', "LD_PRELOAD would change the isolation itself"),
+        ('pass-env = ["HOME"]', "HOME would change the isolation itself"),
+        ('pass-env = "HF_TOKEN"', "must be a list of non-empty strings"),
+        ('allow-network = "yes"', "allow-network: must be true or false"),
+        ("allow-networks = true", 'unknown key; did you mean "allow-network"?'),
+    ],
+)
+def test_a_wrong_word_about_the_cage_is_refused_with_its_line(tmp_path: Path, line: str, problem: str) -> None:
+    (said,) = _problems(tmp_path, GOOD.replace("[tool.verifier]\n", f"[tool.verifier]\n{line}\n"))
+    assert said.startswith("pyproject.toml:3: ")
+    assert problem.removeprefix("tool.verifier.") in said

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
+from verifier.model.isolation import DEFAULT_SANDBOX
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -93,6 +95,8 @@ class RunOptions:
         memory_limit_gib: memory of the whole process tree of each stage that runs code; None: the default.
         python: interpreter of the verified project; None: the running one.
         all_facts: keep every fact of a large tree.
+        sandbox: one of `SANDBOXES`: by which means code is isolated.
+        require_isolation: one of `LEVELS`, which must hold before code is run; None: what the machine has.
     """
 
     jobs: int = 1
@@ -100,6 +104,8 @@ class RunOptions:
     memory_limit_gib: float | None = None
     python: Path | None = None
     all_facts: bool = False
+    sandbox: str = DEFAULT_SANDBOX
+    require_isolation: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

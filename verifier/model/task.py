@@ -25,6 +25,8 @@ class Task:
         files: globs relative to the root.
         tests: test files or folders, relative to the root.
         workloads: `module:factory`.
+        pass_env: environment variables that its code is given, besides those of the whole configuration.
+        allow_network: whether its code may use the network; None: as the whole configuration says.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Task:
     tests: tuple[str, ...] = ()
     workloads: tuple[str, ...] = ()
     acceptance: tuple[Criterion, ...] = ()
+    pass_env: tuple[str, ...] = ()
+    allow_network: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,5 +49,7 @@ class Config:
     block_at: Severity = Severity.HIGH
     exclude: tuple[str, ...] = ()
     python: str | None = None
+    pass_env: tuple[str, ...] = ()
+    allow_network: bool = False
     per_file_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tasks: Mapping[str, Task] = field(default_factory=dict)

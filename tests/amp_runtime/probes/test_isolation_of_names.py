@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-SHARED = ("wire", "benchmark", "benchmark.intervals", "benchmark.pairing")  # what the library and the harness both use
+# What the library and the harness both use.
+SHARED = ("wire", "wire_json", "benchmark", "benchmark.intervals", "benchmark.pairing")
 PLACES = [ROOT / "amp_runtime" / name.replace(".", "/") for name in SHARED]
 FILES = [
     *sorted((ROOT / "amp_runtime" / "probes").glob("*.py")),

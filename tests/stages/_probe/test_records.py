@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from amp_runtime.wire import Hello, Stepped, UnitResult, to_json
 from stages._probe.records import Receiver
 
-HELLO = Hello(python="3.11", preloaded={}, missing={}, layers={})
+HELLO = Hello(python="3.11", preloaded={}, missing={}, layers={}, mechanisms={})
 DONE = UnitResult(unit="a", status="ok", phase="step 1", duration_s=1.0)
 
 

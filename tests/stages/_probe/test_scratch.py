@@ -56,8 +56,8 @@ def until(condition: Callable[[], bool], limit_s: float = 10.0) -> None:
 
 def test_a_folder_is_there_for_its_context_only(place: Path) -> None:
     with scratch() as folder:
-        assert sorted(path.name for path in folder.iterdir()) == ["home", "tmp"]
-        (folder / "home/closed").mkdir(mode=0)
+        assert sorted(path.name for path in folder.rglob("*")) == ["home", "inside", "tmp", "witness"]
+        (folder / "inside/home/closed").mkdir(mode=0)
     assert list(place.iterdir()) == []
 
 

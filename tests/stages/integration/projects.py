@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stages.integration.stage import STAGE
 from tests.builders import run_stage
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from verifier.api import Finding, Gate, StageOutcome
+    from verifier.api import Config, Finding, Gate, StageOutcome
 
 WORKLOAD = """
 class Training:
@@ -46,12 +46,22 @@ def integrate(
     workloads: tuple[str, ...] = (),
     time_limit_s: float = 30.0,
     memory_limit_gib: float | None = None,
+    sandbox: str = "auto",
+    require_isolation: str | None = None,
+    config: Config | None = None,
+    **task: Any,
 ) -> StageOutcome:
     write(root, files)
     if not (root / "pytest.ini").exists():  # plugins of our own environment cost a second each time
         write(root, {"pytest.ini": "[pytest]\naddopts = --disable-plugin-autoload\n"})
-    options = RunOptions(time_limit_s=time_limit_s, memory_limit_gib=memory_limit_gib)
-    return run_stage(STAGE, root, sorted(files), tests=tests, workloads=workloads, options=options)
+    options = RunOptions(
+        time_limit_s=time_limit_s,
+        memory_limit_gib=memory_limit_gib,
+        sandbox=sandbox,
+        require_isolation=require_isolation,
+    )
+    task |= {"tests": tests, "workloads": workloads}
+    return run_stage(STAGE, root, sorted(files), options=options, config=config, **task)
 
 
 def gate(outcome: StageOutcome, name: str) -> Gate:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import secrets
 import time
 from pathlib import Path
 
+import pytest
+
+from amp_runtime.probes import landlock
+from stages._probe.limits import Limits
+from stages.integration import execution
 from tests.stages.integration.projects import at, gate, integrate, only
-from verifier.api import GateStatus
+from verifier.api import Config, GateStatus
 
 FAKE_END = """
 import os
@@ -71,10 +77,28 @@ def test_a_daemon_is_killed_also_when_its_parent_is_timed_out(tmp_path: Path) ->
     assert running(marker) == []
 
 
-def test_killing_the_harness_is_seen_and_leaves_nothing(tmp_path: Path) -> None:
+KILLS_THE_HARNESS = """
+start()
+time.sleep(0.5)
+os.kill(os.getppid(), signal.SIGKILL)
+time.sleep(60)
+"""
+
+
+def test_killing_the_harness_is_denied(tmp_path: Path) -> None:
     marker = secrets.token_hex(8)
-    text = f"{daemon(marker)}\nstart()\ntime.sleep(0.5)\nos.kill(os.getppid(), signal.SIGKILL)\ntime.sleep(60)\n"
-    outcome = integrate(tmp_path, {"a.py": text, "b.py": "x = 1\n"})
+    outcome = integrate(tmp_path, {"a.py": daemon(marker) + KILLS_THE_HARNESS, "b.py": "x = 1\n"})
+    finding = only(outcome)
+    assert at(finding)[:2] == ("RUN001", "a.py")
+    assert "PermissionError" in finding.message
+    assert gate(outcome, "imports").evidence.startswith("1 of 2 modules imported")
+    assert running(marker) == []
+
+
+def test_killing_the_harness_where_nothing_denies_it_is_seen_and_leaves_nothing(tmp_path: Path) -> None:
+    marker = secrets.token_hex(8)
+    files = {"a.py": daemon(marker) + KILLS_THE_HARNESS, "b.py": "x = 1\n"}
+    outcome = integrate(tmp_path, files, sandbox="none")
     finding = only(outcome)
     assert at(finding)[:2] == ("RUN006", "a.py")
     assert "harness" in finding.message
@@ -156,3 +180,38 @@ def test_the_time_limit_of_the_stage_ends_it_within_seconds(tmp_path: Path) -> N
     outcome = integrate(tmp_path, {"a.py": "", "tests/test_it.py": text}, tests=("tests",), time_limit_s=4.0)
     assert only(outcome).rule == "RUN004"
     assert time.monotonic() - started < 4.0 + 5.0
+
+
+def test_processes_without_bound_are_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "Limits", functools.partial(Limits, processes=20))
+    text = "import os, time\nwhile True:\n    if os.fork() == 0:\n        time.sleep(600)\n    time.sleep(0.01)\n"
+    outcome = integrate(tmp_path, {"a.py": text})
+    assert at(only(outcome))[:2] == ("RUN018", "a.py")
+    assert "more than 20 processes" in only(outcome).message
+
+
+def test_processor_time_beyond_the_limit_is_called_by_its_name(tmp_path: Path) -> None:
+    text = "import os, signal\nos.kill(os.getpid(), signal.SIGXCPU)\nwhile True: pass\n"
+    finding = only(integrate(tmp_path, {"a.py": text}))
+    assert finding.rule == "RUN006"
+    assert "more processor time" in finding.message
+
+
+def test_variables_that_the_configuration_names_are_handed_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "given")
+    monkeypatch.setenv("OTHER_TOKEN", "kept back")
+    text = "import os\nassert os.environ['HF_TOKEN'] == 'given' and 'OTHER_TOKEN' not in os.environ\n"
+    outcome = integrate(tmp_path, {"a.py": text}, pass_env=("HF_TOKEN",))
+    assert outcome.findings == ()
+    assert outcome.facts["isolation"]["environment"] == "allow-list, and HF_TOKEN"
+
+
+@pytest.mark.skipif(landlock.abi() < 4, reason="this kernel's Landlock knows no network")
+def test_a_task_may_keep_to_itself_what_all_others_may(tmp_path: Path) -> None:
+    text = "import socket\nsocket.create_server(('127.0.0.1', 0)).close()\n"
+    config = Config(root=tmp_path, allow_network=True)
+    denied = integrate(tmp_path, {"a.py": text}, config=config, allow_network=False, sandbox="landlock")
+    assert "PermissionError" in only(denied).message
+    assert integrate(tmp_path, {"a.py": text}, config=config, sandbox="landlock").findings == ()
