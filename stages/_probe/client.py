@@ -96,9 +96,7 @@ class _Tail:
 class _Run:
     """One child process from start to end."""
 
-    def __init__(
-        self, work: Work, limits: Limits, scratch: Path, held: Held, progress: Callable[[str], None]
-    ) -> None:
+    def __init__(self, work: Work, limits: Limits, scratch: Path, held: Held, progress: Callable[[str], None]) -> None:
         self._work = work
         self._limits = limits
         self._scratch = scratch
