@@ -20,13 +20,21 @@ class Event:
 
 @dataclass(slots=True, kw_only=True)
 class AutocastEntered(Event):
-    """A region begins. `enabled` is what torch made of it, `nesting` counts this one (1: outermost)."""
+    """A region begins. `enabled` is what torch made of it, `nesting` counts this one (1: outermost).
 
+    Args:
+        asked: `enabled` as the program asked for it, such as on a machine without that device.
+        via: the installed package that entered it, or "" for the program itself.
+    """
+
+    context: Any
     device: str
     dtype: str
     enabled: bool
     cache: bool
     nesting: int
+    asked: bool
+    via: str
 
 
 @dataclass(slots=True, kw_only=True)

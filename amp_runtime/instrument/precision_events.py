@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from .events import Event
 
 if TYPE_CHECKING:
+    from .graph import Graph
     from .run import Region
+    from .staleness import Write
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,6 +51,23 @@ class AutocastToggled(Event):
     device: str
     enabled: bool
     nesting: int
+    via: str
+
+
+@dataclass(slots=True, kw_only=True)
+class StaleWeightsUsed(Event):
+    """A forward has used half copies of weights that are older than a write to them. `place`: of its backward.
+
+    Args:
+        stale: weights whose copy is too old; 0 where compiled code hides that eager code would use it.
+        casts: all weights that were cast.
+        graph: of the backward; None where the forward was computed again to compare.
+    """
+
+    write: Write
+    stale: int
+    casts: int
+    graph: Graph | None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from .gradients import Gradient, Gradients
 from .precision_events import ProgramRaised
 from .provenance import ScaleNodes
 from .records import Alarm, SanitizerReport, StepSeen, Watched
+from .staleness import Writes
 from .steps import Steps
 from .timeline import Timeline
 
@@ -93,6 +94,8 @@ class Local(threading.local):
         self.stepping: Any = None  # the scaler whose step() runs
         self.inside: set[tuple[int, str]] = set()  # (id of a scaler, method) that run now
         self.scheduling = 0
+        self.writes = Writes()
+        self.before_step = -1  # number of the next graph node before a step in a region; -1: in none
         self.making = False  # an autocast context is constructed
         self.raises = False  # clip_grad_norm_ was called with error_if_nonfinite
 
@@ -201,6 +204,10 @@ class Run:
         else:
             alarm = _again(known, event.step, planted=planted)
         self._alarms[check.code, place] = alarm
+
+    def alarmed(self, codes: tuple[str, ...]) -> bool:
+        """Whether one of these codes has been raised."""
+        return any(code in codes for code, _place in self._alarms)
 
     def problem(self, sentence: str) -> None:
         if sentence not in self.problems:

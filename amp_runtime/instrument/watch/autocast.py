@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ..patches import Patches
     from ..run import Run
 
+ASKED = "__amp_sanitizer_asked__"  # on a context: it was made with `enabled`, whatever torch made of it
+
 
 def install(run: Run, patches: Patches) -> None:
     owner = torch.amp.autocast_mode.autocast
@@ -31,7 +33,7 @@ def _enter(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         enabled = torch.is_autocast_enabled(device)
         dtype = str(context.fast_dtype).removeprefix("torch.")
         place = run.place()
-        cache = torch.is_autocast_cache_enabled()
+        via, cache = run.frames.via(), torch.is_autocast_cache_enabled()
         regions = run.local.regions
         regions.append(
             Region(
@@ -41,7 +43,7 @@ def _enter(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
                 place=place,
                 context=context,
                 cache=cache,
-                via=run.frames.via(),
+                via=via,
                 generator=run.frames.generator(),
             )
         )
@@ -56,6 +58,9 @@ def _enter(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
                 enabled=enabled,
                 cache=cache,
                 nesting=nesting(),
+                context=context,
+                asked=enabled or getattr(context, ASKED, False),
+                via=via,
             )
         )
         return result

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from .. import staleness
 from ..events import BackwardDone, BackwardStarting, GradTaken
 from ..gradients import CLEAN, MIXED, PLAIN, SCALED, UNSCALED, Gradient
 
@@ -40,6 +41,7 @@ def _backward(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         autocast = any(region.enabled for region in local.regions[-1:])
         run.steps.losses.extend((root.detach(), _carried(run, provenance)) for root in roots[:1])
         run.emit(BackwardStarting(place=place, step=run.step, roots=roots, provenance=provenance, autocast=autocast))
+        staleness.look(run, roots, place)
         local.backward += 1
         try:
             result = original(tensors, *args, **kwargs)
@@ -73,6 +75,7 @@ def _grad(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
             return original(outputs, *args, **kwargs)
         roots = tuple(root for root in _tensors(outputs) if hasattr(root, "grad_fn"))
         provenance = run.scale_nodes.walk(roots, run.gradients.of)
+        staleness.look(run, roots, run.place())
         run.local.backward += 1
         try:
             results = original(outputs, *args, **kwargs)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..precision_events import AutocastApplied, AutocastMade, AutocastToggled, DefaultDtypeSet
-from .autocast import nesting
+from .autocast import ASKED, nesting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +52,9 @@ def _tell(run: Run, context: Any, args: tuple[Any, ...], kwargs: dict[str, Any],
     module = type(context).__module__
     old = module.startswith(("torch.cuda.amp", "torch.cpu.amp"))
     position = 0 if old else 2
+    asked = bool(kwargs.get("enabled", args[position] if len(args) > position else True))
+    if asked and not raised:
+        setattr(context, ASKED, True)
     run.emit(
         AutocastMade(
             place=run.place(),
@@ -60,7 +63,7 @@ def _tell(run: Run, context: Any, args: tuple[Any, ...], kwargs: dict[str, Any],
             args=args,
             kwargs=kwargs,
             context=None if raised else context,
-            asked=bool(kwargs.get("enabled", args[position] if len(args) > position else True)),
+            asked=asked,
             enabled=bool(getattr(context, "_enabled", False)),
             device=str(getattr(context, "device", "")),
             dtype=getattr(context, "fast_dtype", None),
@@ -89,7 +92,14 @@ def _switched(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         if original.__name__ == "set_autocast_cpu_enabled":
             device = "cpu"
         run.emit(
-            AutocastToggled(place=run.place(), step=run.step, device=device, enabled=bool(args[-1]), nesting=nesting())
+            AutocastToggled(
+                place=run.place(),
+                step=run.step,
+                device=device,
+                enabled=bool(args[-1]),
+                nesting=nesting(),
+                via=run.frames.via(),
+            )
         )
         return result
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from .. import staleness
 from ..events import GradsZeroed, OptimizerStepped, OptimizerStepping
+from ..graph import now
 from .autocast import nesting
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ def _before(run: Run, optimizer: Any) -> None:
     if local.backward == 0:
         run.look_for_edits(gradients, "step", place)
     region = local.regions[-1] if local.regions else None
+    if staleness.may_be_cached(run, _device(optimizer)):
+        local.before_step = now()
     run.emit(
         OptimizerStepping(
             place=place,
@@ -56,12 +60,21 @@ def _after(run: Run, optimizer: Any) -> None:
     if run.muted:
         return
     scaler = run.local.stepping
+    if run.local.before_step >= 0:
+        leaves = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        staleness.wrote(run, "step", type(optimizer).__name__, leaves, run.local.before_step)
+        run.local.before_step = -1
     if run.close:
         for gradient in run.gradients.of_optimizer(optimizer):
             gradient.settle()  # a fused step unscales in place
     run.emit(OptimizerStepped(place=run.place(), step=run.step, optimizer=optimizer, scaler=scaler))
     if scaler is None:  # else the scaler says whether it counted
         run.steps.optimizer_stepped(optimizer, skipped=False, scaled=False)
+
+
+def _device(optimizer: Any) -> str:
+    parameters = optimizer.param_groups[0]["params"]
+    return str(parameters[0].device.type) if parameters else "cpu"
 
 
 def _zero_grad(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from .. import staleness
 from ..events import StateLoaded, StateSaved
+from ..graph import now
+from . import rechecking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,8 +37,11 @@ def _load(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     def load(target: Any, state: Any, *args: Any, **kwargs: Any) -> Any:
         if run.muted:
             return original(target, state, *args, **kwargs)
-        before = _dtypes(target)
+        before, first = _dtypes(target), now()
         result = original(target, state, *args, **kwargs)
+        if isinstance(target, torch.nn.Module) and run.local.regions and staleness.may_be_cached(run, "cpu"):
+            staleness.wrote(run, "load", "load_state_dict", list(target.parameters()), first)
+            rechecking.arm(run, target)
         run.emit(
             StateLoaded(
                 place=run.place(), step=run.step, target=target, state=state, before=before, after=_dtypes(target)
