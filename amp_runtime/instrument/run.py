@@ -91,6 +91,7 @@ class Local(threading.local):
         self.quiet = 0  # inside our own code: what torch functions do there is not the program's
         self.regions: list[Region] = []
         self.backward = 0  # nesting of running backwards
+        self.way: tuple[int, ...] | None = None  # the scalers that the running backward's root has crossed
         self.stepping: Any = None  # the scaler whose step() runs
         self.inside: set[tuple[int, str]] = set()  # (id of a scaler, method) that run now
         self.scheduling = 0

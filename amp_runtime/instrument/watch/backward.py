@@ -33,8 +33,10 @@ def _tensors(value: Any) -> tuple[Any, ...]:
 def _backward(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
         local = run.local
-        if run.muted or local.backward:  # a backward inside a backward recomputes a part of the outer one
+        if run.muted:
             return original(tensors, *args, **kwargs)
+        if local.backward:
+            return _recomputed(run, tensors, lambda: original(tensors, *args, **kwargs))
         roots = tuple(root for root in _tensors(tensors) if isinstance(root, torch.Tensor))
         place = run.place()
         provenance = _provenance(run, roots, place)
@@ -43,6 +45,7 @@ def _backward(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         run.emit(BackwardStarting(place=place, step=run.step, roots=roots, provenance=provenance, autocast=autocast))
         staleness.look(run, roots, place)
         local.backward += 1
+        local.way = run.scale_nodes.near(roots[0]) if len(roots) == 1 else None
         try:
             result = original(tensors, *args, **kwargs)
         except Exception as error:
@@ -50,11 +53,28 @@ def _backward(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
             raise
         finally:
             local.backward -= 1
+            local.way = None
         changed = _note(run, provenance)
         run.emit(BackwardDone(place=place, step=run.step, roots=roots, provenance=provenance, changed=changed))
         return result
 
     return backward
+
+
+def _recomputed(run: Run, tensors: Any, call: Callable[[], Any]) -> Any:
+    """Run a backward inside a backward: reentrant checkpointing recomputes a part of the outer graph that way.
+
+    Its gradients come to its leaves by the way on which the outer backward has come so far.
+    """
+    roots = [root for root in _tensors(tensors) if isinstance(root, torch.Tensor)]
+    way = run.local.way
+    inner = None if way is None or not run.close else run.scale_nodes.walk(roots, run.gradients.of)
+    result = call()
+    if inner is not None and way is not None:
+        ways = frozenset([way])
+        inner.leaves = {key: (gradient, ways) for key, (gradient, _ways) in inner.leaves.items()}
+        _note(run, inner)
+    return result
 
 
 def _provenance(run: Run, roots: tuple[Any, ...], place: tuple[str, int]) -> Provenance:
