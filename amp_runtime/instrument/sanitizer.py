@@ -13,6 +13,9 @@ from .events import RunEnded
 from .faults import Faults, Plan
 from .patches import Patches
 from .run import Check, Run
+from .summary import summary
+from .trace import Trace
+from .tracking import Tracked
 from .watch import (
     autocast,
     backward,
@@ -28,9 +31,11 @@ from .watch import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
 
     from .records import Alarm, SanitizerReport
+    from .tracking import Tracks
 
 
 _PARTS = (autocast, contexts, scaler, backward, clipping, schedulers, states, modules, losses, threads)
@@ -43,6 +48,9 @@ class Sanitizer:
         roots: folders of the program, for choosing the line an alarm names; empty: whatever is no installed package.
         checks: which hazards are looked for; None: all that are known.
         faults: what is planted, and when; None: nothing is.
+        trace: a file to which every event is written as a JSON line.
+        tracker: gets the loss scale and the counts of skipped steps and alarms after each step; one of
+            amp_runtime.trackers, for example.
 
     Raises:
         RuntimeError: another sanitizer is already watching this process.
@@ -51,23 +59,36 @@ class Sanitizer:
     _watching: Sanitizer | None = None
 
     def __init__(
-        self, *, roots: Sequence[str] = (), checks: Sequence[Check] | None = None, faults: Plan | None = None
+        self,
+        *,
+        roots: Sequence[str] = (),
+        checks: Sequence[Check] | None = None,
+        faults: Plan | None = None,
+        trace: str | Path | None = None,
+        tracker: Tracks | None = None,
     ) -> None:
         self.run = Run(all_checks() if checks is None else checks, tuple(roots))
         self._patches = Patches()
         self._handles: list[Any] = []
         self._plan = faults
         self._faults: Faults | None = None
+        self._trace_path = trace
+        self._trace: Trace | None = None
+        self._tracker = tracker
 
     def start(self) -> None:
         if Sanitizer._watching is not None:
             raise RuntimeError("this process is already being watched; use the report of the sanitizer that runs")
+        if self._trace_path is not None:
+            self._trace = Trace(self.run, self._trace_path)
         Sanitizer._watching = self
         for part in _PARTS:
             part.install(self.run, self._patches)
         self._handles = optimizers.install(self.run, self._patches)
         if self._plan is not None:
             self._faults = Faults(self.run, self._plan)
+        if self._tracker is not None:
+            Tracked(self.run, self._tracker)
 
     def stop(self) -> None:
         """End the last step and take every patch away."""
@@ -82,6 +103,8 @@ class Sanitizer:
         self._patches.undo()
         for handle in (*self._handles, *self.run.hooks):
             handle.remove()
+        if self._trace is not None:
+            self._trace.close()
         Sanitizer._watching = None
 
     def pause(self) -> None:
@@ -101,6 +124,10 @@ class Sanitizer:
     def report(self) -> SanitizerReport:
         return self.run.report()
 
+    def summary(self) -> str:
+        """Return the report as text."""
+        return summary(self.report())
+
     def __enter__(self) -> Sanitizer:
         self.start()
         return self
@@ -114,12 +141,18 @@ class Sanitizer:
 
 
 @contextlib.contextmanager
-def amp_sanitizer(*, roots: Sequence[str] = (), faults: Plan | None = None) -> Iterator[Sanitizer]:
+def amp_sanitizer(
+    *,
+    roots: Sequence[str] = (),
+    faults: Plan | None = None,
+    trace: str | Path | None = None,
+    tracker: Tracks | None = None,
+) -> Iterator[Sanitizer]:
     """Watch the training inside the block for misuse of mixed precision.
 
     The alarms are there while it runs (`watching.alarms`), and `watching.report()` tells all once it has ended.
     """
-    with Sanitizer(roots=roots, faults=faults) as watching:
+    with Sanitizer(roots=roots, faults=faults, trace=trace, tracker=tracker) as watching:
         yield watching
 
 

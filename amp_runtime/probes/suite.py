@@ -33,7 +33,8 @@ def _run_pytest(request: Request, reporter: Reporter) -> None:
     recorder = recorder_for(reporter)
     cache = os.path.join(request.scratch, "pytest-cache")  # by option, not `-p no:cacheprovider`: `--lf` stays valid
     reporter.phase("collecting tests")
-    code = pytest.main([*request.tests, "-o", f"cache_dir={cache}", "-o", "faulthandler_timeout=0"], plugins=[recorder])
+    options = ["-o", f"cache_dir={cache}", "-o", "faulthandler_timeout=0", "-p", "no:amp-sanitizer"]
+    code = pytest.main([*request.tests, *options], plugins=[recorder])
     reporter.item(SuiteEnd(exit_code=int(code), pytest=str(pytest.__version__)))
 
 
