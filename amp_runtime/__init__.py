@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from amp_runtime.ema import EmaWarmup, ExponentialMovingAverage
     from amp_runtime.float32 import float32_products
     from amp_runtime.history import EpochRecord, History, StepRecord, ValidationRecord
+    from amp_runtime.instrument.records import Alarm, SanitizerReport
+    from amp_runtime.instrument.sanitizer import Sanitizer, amp_sanitizer
     from amp_runtime.loop import fit
     from amp_runtime.metrics import Metrics, evaluate
     from amp_runtime.metrics_tracker import MetricsTracker
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from amp_runtime.trackers import ConsoleTracker, CsvTracker, JsonlTracker, Tracker, Tracking
 
 __all__ = [
+    "Alarm",
     "AmpBenchmark",
     "AmpConfig",
     "Bf16Policy",
@@ -81,6 +84,8 @@ __all__ = [
     "Outcome",
     "Precision",
     "Requirements",
+    "Sanitizer",
+    "SanitizerReport",
     "ScaleChange",
     "ScaleCollapseError",
     "StepOptions",
@@ -92,6 +97,7 @@ __all__ = [
     "TrainingStep",
     "ValidationRecord",
     "Vocabulary",
+    "amp_sanitizer",
     "available_devices",
     "benchmark_amp",
     "best_checkpoint",
@@ -125,6 +131,7 @@ __all__ = [
 ]
 
 _HOME_OF = {
+    "Alarm": "instrument.records",
     "AmpBenchmark": "benchmark.result",
     "AmpConfig": "config",
     "Bf16Policy": "policy",
@@ -159,6 +166,8 @@ _HOME_OF = {
     "Outcome": "objective",
     "Precision": "precision",
     "Requirements": "benchmark.requirements",
+    "Sanitizer": "instrument.sanitizer",
+    "SanitizerReport": "instrument.records",
     "ScaleChange": "scale_history",
     "ScaleCollapseError": "scaling",
     "StepOptions": "step",
@@ -170,6 +179,7 @@ _HOME_OF = {
     "TrainingStep": "step",
     "ValidationRecord": "history",
     "Vocabulary": "model_outputs.vocabulary",
+    "amp_sanitizer": "instrument.sanitizer",
     "available_devices": "device",
     "benchmark_amp": "benchmark.compare",
     "best_checkpoint": "retention",

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 _LONGEST = 4000
 # What runs beside verified code, and the records it writes: instruments, not the library.
 _INSIDES = (
+    "catalogue",
     "deep",
     "events",
     "frames",
     "gradients",
     "patches",
     "provenance",
+    "pytest_plugin",
     "rules",
     "run",
     "steps",
