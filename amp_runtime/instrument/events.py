@@ -57,12 +57,11 @@ class ScalerMade(Event):
 
 @dataclass(slots=True, kw_only=True)
 class LossScaled(Event):
-    """`scaler.scale(outputs)` of an enabled scaler. `already`: a scale node was found below them."""
+    """`scaler.scale(outputs)` of an enabled scaler."""
 
     scaler: Any
     outputs: tuple[Any, ...]
     results: tuple[Any, ...]
-    already: bool
 
 
 @dataclass(slots=True, kw_only=True)
@@ -139,10 +138,12 @@ class GradientsEdited(Event):
 
 @dataclass(slots=True, kw_only=True)
 class ScalerStepping(Event):
-    """`scaler.step(optimizer, ...)` of an enabled scaler is called."""
+    """`scaler.step(optimizer, ...)` of an enabled scaler is called. `unscaled`: unscale_ was called for it before."""
 
     scaler: Any
     optimizer: Any
+    gradients: list[Gradient]
+    unscaled: bool
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
 
@@ -196,17 +197,25 @@ class ScalerUpdated(Event):
 
 @dataclass(slots=True, kw_only=True)
 class ScalerRefused(Event):
-    """A method of the scaler, or a step, raised: torch itself saw a broken protocol."""
+    """A method of the scaler, or a step, raised: torch itself saw a broken protocol.
+
+    Args:
+        method: "__init__", "unscale_", "step", "update" or "load_state_dict".
+        gradients: of the optimizer; empty where there is none.
+        closure: `step` was given one.
+    """
 
     scaler: Any
     optimizer: Any
     method: str
     error: BaseException
+    gradients: list[Gradient] = field(default_factory=list)
+    closure: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
 class GradsZeroed(Event):
-    """`zero_grad` of an optimizer or module has run. `pending`: what these gradients held before."""
+    """`zero_grad` of an optimizer or module has run. `pending`: what these gradients held, "clean" if it was used."""
 
     owner: Any
     pending: list[tuple[Gradient, str]]

@@ -12,7 +12,17 @@ PLAIN = "plain"  # of a loss that was not scaled
 SCALED = "scaled"
 UNSCALED = "unscaled"  # by its scaler
 MIXED = "mixed"  # of losses that were scaled differently; no single division makes it right
-UNKNOWN = "unknown"
+UNKNOWN = "unknown"  # written by the program, and nobody has looked how
+
+# how a gradient came to be MIXED
+PARTLY = "only a part of its loss is scaled"
+TWICE = "its loss is scaled twice"
+PLAIN_ADDED = "an unscaled loss was added to a scaled one"
+OTHER_SCALER = "two scalers have scaled parts of it"
+SCALE_CHANGED = "the scaler was updated between two backwards"
+ONTO_UNSCALED = "a scaled loss was added to what was unscaled already"
+UNSCALED_TWICE = "it was unscaled twice"
+_NOWHERE = ("", 0)
 
 
 @dataclass(slots=True)
@@ -24,6 +34,11 @@ class Gradient:
         scale: the factor, where it is known without waiting for the device.
         update: how many updates that scaler had had when the gradient was made.
         stamp: identity and version counter of `.grad` when it was last looked at.
+        reason: for MIXED, how it came to be.
+        place: of the backward that made it, or that made it MIXED.
+        unscaled_by: the optimizer, by `id`, for which it was unscaled, `unscaled_at` which place and after how many
+            updates of the scaler.
+        used: an optimizer was stepped with it, or left out by its scaler; what it holds is spent.
     """
 
     parameter: weakref.ref[Any]
@@ -32,7 +47,17 @@ class Gradient:
     scale: float | None = None
     update: int = 0
     stamp: tuple[int, int] = (0, -1)
-    reason: str = ""  # for MIXED: how it came to be
+    reason: str = ""
+    place: tuple[str, int] = _NOWHERE
+    unscaled_by: int = 0
+    unscaled_at: tuple[str, int] = _NOWHERE
+    unscaled_update: int = 0
+    used: bool = False
+
+    @property
+    def key(self) -> int:
+        """The parameter by its `id`."""
+        return id(self.parameter())
 
     def stamp_now(self) -> tuple[int, int]:
         parameter = self.parameter()
@@ -45,7 +70,12 @@ class Gradient:
 
     def clear(self) -> None:
         self.state, self.scaler, self.scale, self.update, self.reason = CLEAN, 0, None, 0, ""
-        self.stamp = (0, -1)
+        self.stamp, self.unscaled_by, self.used = (0, -1), 0, False
+
+    def mix(self, reason: str, place: tuple[str, int]) -> None:
+        """Note that no single division makes it right any more. The first reason stays."""
+        if self.state != MIXED:
+            self.state, self.reason, self.place = MIXED, reason, place
 
     def tensor(self) -> Any:
         parameter = self.parameter()
@@ -86,6 +116,11 @@ class Gradients:
         gradients = [gradient for gradient in found if gradient is not None]
         return gradients, len(found) - len(gradients)
 
+    def holding(self, tensors: Iterable[Any]) -> list[Gradient]:
+        """Return the gradients whose `.grad` is one of these tensors."""
+        wanted = {id(tensor) for tensor in tensors}
+        return [found for found in self._known.values() if id(found.tensor()) in wanted]
+
     def all(self) -> Iterable[Gradient]:
         return self._known.values()
 
@@ -96,14 +131,17 @@ class Gradients:
 
     @staticmethod
     def edited(gradients: Iterable[Gradient]) -> list[Gradient]:
-        """Return those whose `.grad` was replaced or written since the last look, and take this as a look."""
+        """Return those whose `.grad` was replaced or written since the last look, and take this as a look.
+
+        What is written into a gradient that was used already is most often zeros, and never matters.
+        """
         found = []
         for gradient in gradients:
             now = gradient.stamp_now()
             if now == gradient.stamp:
                 continue
             gradient.stamp = now
-            if now[0] == 0:
+            if now[0] == 0 or gradient.used:
                 gradient.clear()
             elif gradient.state != CLEAN:  # else it was zeroed in place, or is written before any backward
                 found.append(gradient)

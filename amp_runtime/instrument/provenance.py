@@ -23,11 +23,13 @@ class Provenance:
         leaves: leaf (by id) -> its gradient, and for every way to it the scalers it crosses, as sorted tuples of
             their ids: `()` is a way without a scale.
         complete: the whole graph was walked.
+        twice: where what was scaled already was scaled once more.
     """
 
     leaves: dict[int, tuple[Gradient, frozenset[tuple[int, ...]]]] = field(default_factory=dict)
     complete: bool = True
     ways: frozenset[tuple[int, ...]] = frozenset()  # every kind of way there is
+    twice: tuple[str, int] | None = None
 
 
 class ScaleNodes:
@@ -38,12 +40,12 @@ class ScaleNodes:
     """
 
     def __init__(self) -> None:
-        self._nodes: dict[tuple[type, int], int] = {}
+        self._nodes: dict[tuple[type, int], tuple[int, tuple[str, int]]] = {}
 
-    def add(self, result: Any, scaler: int) -> None:
+    def add(self, result: Any, scaler: int, place: tuple[str, int]) -> None:
         node = result.grad_fn
         if node is not None:
-            self._nodes[type(node), node._sequence_nr()] = scaler
+            self._nodes[type(node), node._sequence_nr()] = scaler, place
 
     def clear(self) -> None:
         self._nodes.clear()
@@ -51,9 +53,9 @@ class ScaleNodes:
     def __bool__(self) -> bool:
         return bool(self._nodes)
 
-    def _of(self, node: Any, kinds: frozenset[type]) -> int:
+    def _of(self, node: Any, kinds: frozenset[type]) -> tuple[int, tuple[str, int]] | None:
         kind = type(node)
-        return self._nodes.get((kind, node._sequence_nr()), 0) if kind in kinds else 0
+        return self._nodes.get((kind, node._sequence_nr())) if kind in kinds else None
 
     def walk(self, roots: Iterable[Any], gradient_of: Callable[[Any], Gradient]) -> Provenance:
         """Walk the graphs of the roots down to their leaves.
@@ -71,11 +73,14 @@ class ScaleNodes:
                 leaves.setdefault(id(root), (root, set()))[1].add(())
         seen = set(todo)
         steps = 0
+        outermost = twice = None
         while todo and steps < _LIMIT:
             steps += 1
             node, way = todo.pop()
-            if kinds and (scaler := self._of(node, kinds)):
-                way = tuple(sorted((*way, scaler)))
+            if kinds and (scale := self._of(node, kinds)):
+                twice = outermost if way else twice
+                outermost = scale[1]
+                way = tuple(sorted((*way, scale[0])))
             following = node.next_functions
             if not following:
                 variable = getattr(node, "variable", None)
@@ -88,7 +93,7 @@ class ScaleNodes:
                     todo.append((after, way))
         found = {key: (gradient_of(leaf), frozenset(ways)) for key, (leaf, ways) in leaves.items()}
         ways = frozenset(way for _leaf, kinds_of_way in found.values() for way in kinds_of_way)
-        return Provenance(leaves=found, complete=not todo, ways=ways)
+        return Provenance(leaves=found, complete=not todo, ways=ways, twice=twice)
 
     def near(self, root: Any) -> tuple[int, ...]:
         """Return the way from a root as far as it does not branch, which is where programs scale.
@@ -101,25 +106,10 @@ class ScaleNodes:
         for _ in range(_NEAR):
             if node is None:
                 break
-            if scaler := self._of(node, kinds):
-                way = (*way, scaler)
+            if scale := self._of(node, kinds):
+                way = (*way, scale[0])
             following = [after for after, _index in node.next_functions if after is not None]
             if len(following) != 1:
                 break
             node = following[0]
         return way
-
-    def below(self, tensor: Any) -> bool:
-        """Whether a scale node lies below a tensor."""
-        if not self._nodes or tensor.grad_fn is None:
-            return False
-        todo, seen = [tensor.grad_fn], {tensor.grad_fn}
-        kinds = frozenset(kind for kind, _number in self._nodes)
-        while todo and len(seen) < _LIMIT:
-            node = todo.pop()
-            if self._of(node, kinds):
-                return True
-            fresh = {after for after, _index in node.next_functions if after is not None} - seen
-            seen |= fresh
-            todo += fresh
-        return False

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .events import GradientsEdited
 from .frames import Frames
-from .gradients import Gradient, Gradients
+from .gradients import UNKNOWN, Gradient, Gradients
 from .precision_events import ProgramRaised
 from .provenance import ScaleNodes
 from .records import Alarm, SanitizerReport, StepSeen, Watched
@@ -59,15 +59,21 @@ class Check:
 
 @dataclass(slots=True, kw_only=True)
 class ScalerSeen:
-    """One enabled GradScaler. `updates`: how many it has had; `steps`: optimizers (by id) stepped since the last."""
+    """One enabled GradScaler. `updates`: how many it has had, the last one at `updated_at`.
+
+    `steps`, `stepped_at` and `unscaled_at` are of this turn, since that update, by the `id` of an optimizer.
+    """
 
     scaler: weakref.ref[Any]
     made_at: tuple[str, int]
     made_in_step: int
     via: str = ""  # the installed package that made it, such as accelerate; "": the program itself
     updates: int = 0
+    updated_at: tuple[str, int] = ("", 0)
     steps: dict[int, bool] = field(default_factory=dict)  # optimizer id -> skipped
-    unscaled: set[int] = field(default_factory=set)
+    stepped_at: dict[int, tuple[str, int]] = field(default_factory=dict)
+    unscaled_at: dict[int, tuple[str, int]] = field(default_factory=dict)
+    loaded: bool = False  # a state was given to it
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,14 +96,17 @@ class Local(threading.local):
     def __init__(self) -> None:
         self.quiet = 0  # inside our own code: what torch functions do there is not the program's
         self.regions: list[Region] = []
-        self.backward = 0  # nesting of running backwards
+        self.backward = 0  # a backward, or autograd.grad, runs
         self.way: tuple[int, ...] | None = None  # the scalers that the running backward's root has crossed
+        self.provenance: Provenance | None = None  # of the backward that runs
         self.stepping: Any = None  # the scaler whose step() runs
+        self.skipped: bool | None = None  # what that step came to, as soon as it is known
         self.inside: set[tuple[int, str]] = set()  # (id of a scaler, method) that run now
         self.scheduling = 0
         self.writes = Writes()
         self.before_step = -1  # number of the next graph node before a step in a region; -1: in none
         self.making = False  # an autocast context is constructed
+        self.clipping = False  # clip_grad_value_ runs, and was told of
         self.raises = False  # clip_grad_norm_ was called with error_if_nonfinite
 
 
@@ -124,7 +133,7 @@ class Run:
         self.hooks: list[Any] = []  # handles of hooks to remove at the end, if they are still there
         self.entered = 0  # enabled autocast regions so far
         self._met: set[tuple[type[Event], tuple[str, int]]] = set()  # what happened where, in a close step
-        self._memory: dict[str, dict[str, Any]] = {}
+        self._memory: dict[str, dict[Any, Any]] = {}
         self._hears: dict[type[Event], list[tuple[Check, CheckFunction]]] = {}
         for check in checks:
             for kind, function in check.hears.items():
@@ -145,7 +154,7 @@ class Run:
     def place(self) -> tuple[str, int]:
         return self.frames.place()
 
-    def memory(self, code: str) -> dict[str, Any]:
+    def memory(self, code: str) -> dict[Any, Any]:
         """Return what the check of this code keeps between events."""
         return self._memory.setdefault(code, {})
 
@@ -207,7 +216,7 @@ class Run:
         self._alarms[check.code, place] = alarm
 
     def alarmed(self, codes: tuple[str, ...]) -> bool:
-        """Whether one of these codes has been raised."""
+        """Whether one of these was seen: what follows from it is not told as a hazard of its own."""
         return any(code in codes for code, _place in self._alarms)
 
     def problem(self, sentence: str) -> None:
@@ -255,6 +264,8 @@ class Run:
         """Tell of gradients that the program has written since they were last looked at."""
         if self.close and (edited := self.gradients.edited(gradients)):
             self.emit(GradientsEdited(place=place, step=self.step, gradients=edited, before=before))
+            for gradient in edited:
+                gradient.state = UNKNOWN
 
     def end_step(self, *, loss: float | None, skipped: bool) -> None:
         now = time.perf_counter()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..events import OptimizerStepping
 from ..gradients import SCALED, UNSCALED
+from ..phrases import kind, of_scale, scale_value
 from ..run import NOTHING, Check, Found
 
 if TYPE_CHECKING:
@@ -13,33 +14,24 @@ if TYPE_CHECKING:
 
 
 def _stepping(event: OptimizerStepping, run: Run) -> Findings:
-    if event.scaler is not None or not any(run.scalers):
-        return None if event.scaler is None else NOTHING
-    if event.in_backward:
-        return NOTHING  # AMP143
-    scaled = [gradient for gradient in event.gradients if gradient.state == SCALED]
-    unscaled = [gradient for gradient in event.gradients if gradient.state == UNSCALED]
-    if scaled:
-        scale = scaled[0].scale
-        how = "" if scale is None else f" {scale:g}"
-        message = f"{_name(event)}.step() is called past the scaler, on gradients that carry the loss scale{how}."
-        return [Found(message=message, values={} if scale is None else {"scale": scale})]
-    if unscaled and not _was_stepped(event, run):
+    if not run.scalers:
+        return None
+    if event.scaler is not None or event.in_backward:
+        return NOTHING  # in a hook: AMP143
+    scaled = next((one for one in event.gradients if one.state == SCALED and not one.used), None)
+    name = kind(event.optimizer)
+    if scaled is not None:
         message = (
-            f"{_name(event)}.step() is called past the scaler that unscaled its gradients: "
-            "a step with non-finite gradients is not skipped."
+            f"{name}.step() is called past the scaler, on gradients that carry the loss scale{of_scale(scaled.scale)}."
+        )
+        return [Found(message=message, values=scale_value(scaled.scale))]
+    if any(one.state == UNSCALED and not one.used for one in event.gradients):
+        message = (
+            f"{name}.step() is called past the scaler that unscaled its gradients: "
+            "a step with gradients that are not finite is not skipped."
         )
         return [Found(message=message)]
     return NOTHING
-
-
-def _was_stepped(event: OptimizerStepping, run: Run) -> bool:
-    """Whether its scaler has already stepped it: then this is a second step, AMP102."""
-    return any(id(event.optimizer) in seen.steps for seen in run.scalers.values())
-
-
-def _name(event: OptimizerStepping) -> str:
-    return type(event.optimizer).__name__
 
 
 CHECK = Check(

@@ -14,12 +14,10 @@ if TYPE_CHECKING:
 
 
 def _clipping(event: Clipping, run: Run) -> Findings:
-    if not event.gradients:
+    if not run.scalers or not event.gradients:
         return None
-    scaled = [gradient for gradient in event.gradients if gradient.state == SCALED]
-    if not scaled:
-        return NOTHING
-    if len(scaled) < sum(gradient.tensor() is not None for gradient in event.gradients):
+    scaled = [one for one in event.gradients if one.state == SCALED and not one.used]
+    if not scaled or len(scaled) < sum(one.tensor() is not None for one in event.gradients):
         return NOTHING  # none of them, or a part: AMP104
     scale = scaled[0].scale
     limit = float(event.limit)

@@ -8,10 +8,22 @@ import torch
 
 from .. import staleness
 from ..events import BackwardDone, BackwardStarting, GradTaken
-from ..gradients import CLEAN, MIXED, PLAIN, SCALED, UNSCALED, Gradient
+from ..gradients import (
+    CLEAN,
+    ONTO_UNSCALED,
+    OTHER_SCALER,
+    PARTLY,
+    PLAIN,
+    PLAIN_ADDED,
+    SCALE_CHANGED,
+    SCALED,
+    TWICE,
+    UNSCALED,
+    Gradient,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from ..patches import Patches
     from ..provenance import Provenance
@@ -44,7 +56,7 @@ def _backward(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         run.steps.losses.extend((root.detach(), _carried(run, provenance)) for root in roots[:1])
         run.emit(BackwardStarting(place=place, step=run.step, roots=roots, provenance=provenance, autocast=autocast))
         staleness.look(run, roots, place)
-        local.backward += 1
+        local.backward, local.provenance = 1, provenance
         local.way = run.scale_nodes.near(roots[0]) if len(roots) == 1 else None
         try:
             result = original(tensors, *args, **kwargs)
@@ -52,9 +64,9 @@ def _backward(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
             run.raised(error, in_backward=True)
             raise
         finally:
-            local.backward -= 1
+            local.backward, local.provenance = 0, None
             local.way = None
-        changed = _note(run, provenance)
+        changed = _note(run, provenance, place)
         run.emit(BackwardDone(place=place, step=run.step, roots=roots, provenance=provenance, changed=changed))
         return result
 
@@ -73,7 +85,7 @@ def _recomputed(run: Run, tensors: Any, call: Callable[[], Any]) -> Any:
     if inner is not None and way is not None:
         ways = frozenset([way])
         inner.leaves = {key: (gradient, ways) for key, (gradient, _ways) in inner.leaves.items()}
-        _note(run, inner)
+        _note(run, inner, run.place())
     return result
 
 
@@ -128,11 +140,18 @@ def _carried(run: Run, provenance: Provenance) -> float | None:
     return scale
 
 
-def _note(run: Run, provenance: Provenance) -> list[tuple[Gradient, str]]:
-    """Write down what every gradient holds now. Returns those that changed, with their state before."""
+def _note(
+    run: Run, provenance: Provenance, place: tuple[str, int], wanted: Iterable[Gradient] | None = None
+) -> list[tuple[Gradient, str]]:
+    """Write down what every gradient holds now, or those that are wanted.
+
+    Returns those that changed, with their state before.
+    """
     changed = []
     arrivals: dict[frozenset[tuple[int, ...]], _Arrival] = {}
-    for gradient, ways in provenance.leaves.values():  # often hundreds, in every step: this loop is kept flat
+    leaves = provenance.leaves
+    reached = leaves.values() if wanted is None else [leaves[key] for one in wanted if (key := one.key) in leaves]
+    for gradient, ways in reached:  # often hundreds, in every step: this loop is kept flat
         parameter = gradient.parameter()
         tensor = None if parameter is None else parameter.grad
         if tensor is None:
@@ -142,18 +161,24 @@ def _note(run: Run, provenance: Provenance) -> list[tuple[Gradient, str]]:
         added = identity == known and version > known_version
         if not added and identity == known and version == known_version:
             continue
-        before = gradient.state if added else CLEAN
-        gradient.stamp = (identity, version)
+        before = gradient.state if added and not gradient.used else CLEAN
+        gradient.stamp, gradient.used = (identity, version), False
         arrival = arrivals.get(ways)
         if arrival is None:
             arrival = arrivals[ways] = _Arrival(run, ways)
-        if before == CLEAN and not arrival.mixed:
-            gradient.state, gradient.reason = arrival.state, ""
+        if before == CLEAN:
+            gradient.state, gradient.place = arrival.state, place
             gradient.scaler, gradient.update, gradient.scale = arrival.scaler, arrival.update, arrival.scale
-        else:
-            _add(gradient, before, arrival)
+        if before != CLEAN or arrival.mixed:
+            _add(gradient, before, arrival, place)
         changed.append((gradient, before))
     return changed
+
+
+def catch_up(run: Run, gradients: Iterable[Gradient], place: tuple[str, int]) -> None:
+    """Write down, in a hook of a running backward, what it has made of these so far."""
+    if run.local.provenance is not None:
+        _note(run, run.local.provenance, place, gradients)
 
 
 class _Arrival:
@@ -163,10 +188,10 @@ class _Arrival:
 
     def __init__(self, run: Run, ways: frozenset[tuple[int, ...]]) -> None:
         self.mixed = ""
-        if len(ways) != 1:
-            self.mixed = "partly scaled" if () in ways else "two scalers"
-        elif len(next(iter(ways))) > 1:
-            self.mixed = "scaled twice"
+        if any(len(way) > 1 for way in ways):
+            self.mixed = TWICE
+        elif len(ways) > 1:
+            self.mixed = PARTLY if () in ways else OTHER_SCALER
         self.scaler = next((way[0] for way in sorted(ways) if way), 0)
         seen = run.scalers.get(self.scaler)
         self.update = seen.updates if seen is not None else 0
@@ -174,21 +199,19 @@ class _Arrival:
         self.state = SCALED if self.scaler else PLAIN
 
 
-def _add(gradient: Gradient, before: str, arrival: _Arrival) -> None:
+def _add(gradient: Gradient, before: str, arrival: _Arrival, place: tuple[str, int]) -> None:
     """Let a gradient arrive on one that is there, or one that is wrong by itself."""
     if arrival.mixed:
-        gradient.state, gradient.reason = MIXED, arrival.mixed
-    elif before == PLAIN:
-        if arrival.scaler:
-            gradient.state, gradient.reason = MIXED, "scaled and plain"
-    elif before == UNSCALED:
-        if arrival.scaler:
-            gradient.state, gradient.reason = MIXED, "scaled onto unscaled"
+        gradient.mix(arrival.mixed, place)
+    elif before == PLAIN and arrival.scaler:
+        gradient.mix(PLAIN_ADDED, gradient.place)  # the place of the unscaled one
+    elif before == UNSCALED and arrival.scaler:
+        gradient.mix(ONTO_UNSCALED, place)
     elif before == SCALED:
         if not arrival.scaler:
-            gradient.state, gradient.reason = MIXED, "scaled and plain"
+            gradient.mix(PLAIN_ADDED, place)
         elif arrival.scaler != gradient.scaler:
-            gradient.state, gradient.reason = MIXED, "other scaler"
+            gradient.mix(OTHER_SCALER, place)
         elif arrival.update != gradient.update:
-            gradient.state, gradient.reason = MIXED, "scale changed"
+            gradient.mix(SCALE_CHANGED, place)
     gradient.scaler = gradient.scaler or arrival.scaler

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn.utils import clip_grad
 
 from ..events import Clipping
+from .backward import catch_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..gradients import Gradient
     from ..patches import Patches
     from ..run import Run
 
@@ -22,6 +25,7 @@ def install(run: Run, patches: Patches) -> None:
     patches.wrap(clip_grad, "_clip_grads_with_norm_", lambda original: _by_norm(run, original))
     for owner in (clip_grad, torch.nn.utils):
         patches.wrap(owner, "clip_grad_value_", lambda original: _by_value(run, original))
+    patches.wrap(clip_grad, "_group_tensors_by_device_and_dtype", lambda original: _grouped(run, original))
 
 
 def _listed(parameters: Any) -> Any:
@@ -42,7 +46,7 @@ def _by_norm(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         if run.muted:
             return original(parameters, max_norm, total_norm, *args, **kwargs)
         parameters = _listed(parameters)
-        _tell(run, "norm", parameters, max_norm, total_norm)
+        _tell(run, "norm", *run.gradients.among(parameters), max_norm, total_norm)
         try:
             return original(parameters, max_norm, total_norm, *args, **kwargs)
         finally:
@@ -56,19 +60,36 @@ def _by_value(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         if run.muted:
             return original(parameters, clip_value, *args, **kwargs)
         parameters = _listed(parameters)
-        _tell(run, "value", parameters, clip_value, None)
+        _tell(run, "value", *run.gradients.among(parameters), clip_value, None)
+        run.local.clipping = True
         try:
             return original(parameters, clip_value, *args, **kwargs)
         finally:
+            run.local.clipping = False
             _settle(run, parameters)
 
     return clip
 
 
-def _tell(run: Run, kind: Any, parameters: Any, limit: Any, norm: Any) -> None:
-    gradients, unknown = run.gradients.among(parameters)
+def _grouped(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Meet the `clip_grad_value_` of a program that imported it before we listened: it calls this to begin with."""
+
+    def grouped(*args: Any, **kwargs: Any) -> Any:
+        caller = sys._getframe(2)  # behind the wrapper that `Patches` makes
+        if not run.muted and not run.local.clipping and caller.f_code.co_name == "clip_grad_value_":
+            held = run.gradients.holding(caller.f_locals["grads"])
+            _tell(run, "value", held, 0, caller.f_locals["clip_value"], None)
+        return original(*args, **kwargs)
+
+    return grouped
+
+
+def _tell(run: Run, kind: Any, gradients: list[Gradient], unknown: int, limit: Any, norm: Any) -> None:
     place = run.place()
-    run.look_for_edits(gradients, "clip", place)
+    if run.local.backward:
+        catch_up(run, gradients, place)
+    else:
+        run.look_for_edits(gradients, "clip", place)
     raises, run.local.raises = run.local.raises, False
     run.emit(
         Clipping(

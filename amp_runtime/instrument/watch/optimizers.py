@@ -9,8 +9,10 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from .. import staleness
 from ..events import GradsZeroed, OptimizerStepped, OptimizerStepping
+from ..gradients import CLEAN
 from ..graph import now
 from .autocast import nesting
+from .backward import catch_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +38,9 @@ def _before(run: Run, optimizer: Any) -> None:
     place = run.place()
     gradients = run.gradients.of_optimizer(optimizer)
     run.meet(optimizer)
-    if local.backward == 0:
+    if local.backward:
+        catch_up(run, gradients, place)
+    else:
         run.look_for_edits(gradients, "step", place)
     region = local.regions[-1] if local.regions else None
     if staleness.may_be_cached(run, _device(optimizer)):
@@ -64,8 +68,9 @@ def _after(run: Run, optimizer: Any) -> None:
         leaves = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         staleness.wrote(run, "step", type(optimizer).__name__, leaves, run.local.before_step)
         run.local.before_step = -1
-    if run.close:
-        for gradient in run.gradients.of_optimizer(optimizer):
+    for gradient in run.gradients.of_optimizer(optimizer):
+        gradient.used = True
+        if run.close:
             gradient.settle()  # a fused step unscales in place
     run.emit(OptimizerStepped(place=run.place(), step=run.step, optimizer=optimizer, scaler=scaler))
     if scaler is None:  # else the scaler says whether it counted
@@ -87,7 +92,7 @@ def _zero_grad(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         else:
             known = (run.gradients.known(parameter) for parameter in owner.parameters())
             gradients = [gradient for gradient in known if gradient is not None]
-        pending = [(gradient, gradient.state) for gradient in gradients]
+        pending = [(gradient, CLEAN if gradient.used else gradient.state) for gradient in gradients]
         for gradient in gradients:
             gradient.clear()
         run.emit(GradsZeroed(place=run.place(), step=run.step, owner=owner, pending=pending))

@@ -20,16 +20,19 @@ from ..events import (
     Unscaled,
     Unscaling,
 )
-from ..gradients import MIXED, SCALED, UNSCALED
+from ..gradients import MIXED, ONTO_UNSCALED, SCALED, UNKNOWN, UNSCALED, UNSCALED_TWICE
 from ..run import ScalerSeen
+from .backward import catch_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from ..gradients import Gradient
     from ..patches import Patches
     from ..run import Run
 
-_METHODS = ("unscale_", "step", "update")
+Place = tuple[str, int]
+_TOLD = "__amp_sanitizer_refused__"
 
 
 def install(run: Run, patches: Patches) -> None:
@@ -70,11 +73,7 @@ def _made(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         if not _outermost(run, scaler, "__init__"):
             original(scaler, *args, **kwargs)
             return
-        run.local.inside.add((id(scaler), "__init__"))
-        try:
-            original(scaler, *args, **kwargs)
-        finally:
-            run.local.inside.discard((id(scaler), "__init__"))
+        _guarded(run, "__init__", scaler, None, lambda: original(scaler, *args, **kwargs))
         place = run.place()
         deprecated = type(scaler).__module__ in ("torch.cuda.amp.grad_scaler", "torch.cpu.amp.grad_scaler")
         if scaler.is_enabled():
@@ -99,21 +98,12 @@ def _scale(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
             return original(scaler, outputs)
         know(run, scaler)
         results = original(scaler, outputs)
-        before = [one for one in _flat(outputs) if isinstance(one, torch.Tensor)]
-        after = [one for one in _flat(results) if isinstance(one, torch.Tensor)]
-        already = run.close and any(run.scale_nodes.below(one) for one in before)
+        place = run.place()
+        before = tuple(one for one in _flat(outputs) if isinstance(one, torch.Tensor))
+        after = tuple(one for one in _flat(results) if isinstance(one, torch.Tensor))
         for result in after:
-            run.scale_nodes.add(result, id(scaler))
-        run.emit(
-            LossScaled(
-                place=run.place(),
-                step=run.step,
-                scaler=scaler,
-                outputs=tuple(before),
-                results=tuple(after),
-                already=already,
-            )
-        )
+            run.scale_nodes.add(result, id(scaler), place)
+        run.emit(LossScaled(place=place, step=run.step, scaler=scaler, outputs=before, results=after))
         return results
 
     return scale
@@ -128,54 +118,104 @@ def _unscale(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         if not scaler.is_enabled() or not _outermost(run, scaler, "unscale_"):
             original(scaler, optimizer)
             return
-        seen = know(run, scaler)
-        place, explicit = run.place(), run.local.stepping is not scaler
+        seen, place, explicit = know(run, scaler), run.place(), run.local.stepping is not scaler
         gradients = run.gradients.of_optimizer(optimizer)
-        run.look_for_edits(gradients, "unscale", place)
-        run.emit(
-            Unscaling(
-                place=place, step=run.step, scaler=scaler, optimizer=optimizer, explicit=explicit, gradients=gradients
-            )
-        )
-        _guarded(run, "unscale_", scaler, optimizer, lambda: original(scaler, optimizer))
-        seen.unscaled.add(id(optimizer))
-        for gradient in gradients:
-            if gradient.state == SCALED and gradient.scaler == id(scaler):
-                gradient.state = UNSCALED
-            elif gradient.state == UNSCALED:
-                gradient.state, gradient.reason = MIXED, "unscaled twice"
-            if run.close:
-                gradient.settle()
-        run.emit(
-            Unscaled(
-                place=place, step=run.step, scaler=scaler, optimizer=optimizer, explicit=explicit, gradients=gradients
-            )
-        )
+        if id(optimizer) not in seen.unscaled_at and id(optimizer) not in seen.steps:  # else torch refuses
+            _unscaling(run, seen, scaler, optimizer, gradients, place, explicit=explicit)
+        _guarded(run, "unscale_", scaler, optimizer, lambda: original(scaler, optimizer), gradients=gradients)
+        _unscaled(run, seen, scaler, optimizer, gradients, place, explicit=explicit)
 
     return unscale
 
 
+def _unscaling(
+    run: Run, seen: ScalerSeen, scaler: Any, optimizer: Any, gradients: list[Gradient], place: Place, *, explicit: bool
+) -> None:
+    if run.local.backward:
+        catch_up(run, gradients, place)
+    else:
+        run.look_for_edits(gradients, "unscale", place)
+    run.emit(
+        Unscaling(
+            place=place, step=run.step, scaler=scaler, optimizer=optimizer, explicit=explicit, gradients=gradients
+        )
+    )
+
+
+def _unscaled(
+    run: Run, seen: ScalerSeen, scaler: Any, optimizer: Any, gradients: list[Gradient], place: Place, *, explicit: bool
+) -> None:
+    """Write down that the gradients of an optimizer were unscaled."""
+    seen.unscaled_at[id(optimizer)] = place
+    for gradient in gradients:
+        if gradient.state == UNSCALED:
+            gradient.mix(UNSCALED_TWICE, place)
+        elif gradient.state == MIXED and gradient.reason == ONTO_UNSCALED:
+            gradient.reason = UNSCALED_TWICE
+        elif gradient.state in (SCALED, UNKNOWN):
+            gradient.state = UNSCALED
+        gradient.unscaled_by, gradient.unscaled_at = id(optimizer), place
+        gradient.unscaled_update = seen.updates
+        if run.close:
+            gradient.settle()
+    run.emit(
+        Unscaled(place=place, step=run.step, scaler=scaler, optimizer=optimizer, explicit=explicit, gradients=gradients)
+    )
+
+
 def _step(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     def step(scaler: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
-        if not scaler.is_enabled() or not _outermost(run, scaler, "step"):
+        if not scaler.is_enabled():
             return original(scaler, optimizer, *args, **kwargs)
-        seen = know(run, scaler)
-        place, local = run.place(), run.local
+        if not _outermost(run, scaler, "step"):
+            result = original(scaler, optimizer, *args, **kwargs)
+            run.local.skipped = found_inf(scaler, optimizer)  # before an overriding method updates the scaler
+            return result
+        seen, place = know(run, scaler), run.place()
+        gradients = run.gradients.of_optimizer(optimizer)
+        unscaled, again = id(optimizer) in seen.unscaled_at, id(optimizer) in seen.steps
         run.emit(
-            ScalerStepping(place=place, step=run.step, scaler=scaler, optimizer=optimizer, args=args, kwargs=kwargs)
+            ScalerStepping(
+                place=place,
+                step=run.step,
+                scaler=scaler,
+                optimizer=optimizer,
+                gradients=gradients,
+                unscaled=unscaled,
+                args=args,
+                kwargs=kwargs,
+            )
         )
-        outer, local.stepping = local.stepping, scaler
-        try:
-            result = _guarded(run, "step", scaler, optimizer, lambda: original(scaler, optimizer, *args, **kwargs))
-        finally:
-            local.stepping = outer
-        skipped = found_inf(scaler, optimizer)
-        seen.steps[id(optimizer)] = skipped
+        # such an optimizer unscales in its own step, unseen by `unscale_`
+        fused = getattr(optimizer, "_step_supports_amp_scaling", False) and not unscaled and not again
+        if fused:
+            _unscaling(run, seen, scaler, optimizer, gradients, place, explicit=False)
+        closure = "closure" in kwargs or any(callable(one) for one in args)
+        result = _stepped(
+            run, scaler, optimizer, gradients, lambda: original(scaler, optimizer, *args, **kwargs), closure=closure
+        )
+        if fused:
+            _unscaled(run, seen, scaler, optimizer, gradients, place, explicit=False)
+        skipped = found_inf(scaler, optimizer) if run.local.skipped is None else run.local.skipped
+        for gradient in gradients:
+            gradient.used = True
+        seen.steps[id(optimizer)], seen.stepped_at[id(optimizer)] = skipped, place
         run.emit(ScalerStepped(place=place, step=run.step, scaler=scaler, optimizer=optimizer, skipped=skipped))
         run.steps.optimizer_stepped(optimizer, skipped=skipped, scaled=True)
         return result
 
     return step
+
+
+def _stepped(
+    run: Run, scaler: Any, optimizer: Any, gradients: list[Gradient], call: Callable[[], Any], *, closure: bool
+) -> Any:
+    local = run.local
+    outer, local.stepping, local.skipped = local.stepping, scaler, None
+    try:
+        return _guarded(run, "step", scaler, optimizer, call, gradients=gradients, closure=closure)
+    finally:
+        local.stepping = outer
 
 
 def found_inf(scaler: Any, optimizer: Any) -> bool:
@@ -193,37 +233,56 @@ def _update(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         place = run.place()
         before = run.scale_of(id(scaler))
         _guarded(run, "update", scaler, None, lambda: original(scaler, new_scale))
-        skipped = any(seen.steps.values())
         seen.updates += 1
-        after = run.scale_of(id(scaler))
+        seen.updated_at = place
         run.emit(
             ScalerUpdated(
                 place=place,
                 step=run.step,
                 scaler=scaler,
                 before=before,
-                after=after,
-                skipped=skipped,
+                after=run.scale_of(id(scaler)),
+                skipped=any(seen.steps.values()),
                 new_scale=new_scale,
             )
         )
         seen.steps.clear()
-        seen.unscaled.clear()
+        seen.stepped_at.clear()
+        seen.unscaled_at.clear()
         run.steps.updated()
 
     return update
 
 
-def _guarded(run: Run, method: str, scaler: Any, optimizer: Any, call: Callable[[], Any]) -> Any:
+def _guarded(
+    run: Run,
+    method: str,
+    scaler: Any,
+    optimizer: Any,
+    call: Callable[[], Any],
+    *,
+    gradients: Sequence[Gradient] = (),
+    closure: bool = False,
+) -> Any:
     """Call torch's method; what it raises by itself is told, and goes on to the program."""
     key = (id(scaler), method)
     run.local.inside.add(key)
     try:
         return call()
     except (RuntimeError, AssertionError, ValueError, AttributeError) as error:
+        if getattr(error, _TOLD, False):  # by unscale_ inside step
+            raise
+        setattr(error, _TOLD, True)
         run.emit(
             ScalerRefused(
-                place=run.place(), step=run.step, scaler=scaler, optimizer=optimizer, method=method, error=error
+                place=run.place(),
+                step=run.step,
+                scaler=scaler,
+                optimizer=optimizer,
+                method=method,
+                error=error,
+                gradients=list(gradients),
+                closure=closure,
             )
         )
         raise

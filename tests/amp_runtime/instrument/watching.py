@@ -11,7 +11,7 @@ import torch
 from amp_runtime.instrument.sanitizer import Sanitizer
 
 if TYPE_CHECKING:
-    from amp_runtime.instrument.records import SanitizerReport
+    from amp_runtime.instrument.records import Alarm, SanitizerReport
 
 
 @dataclass
@@ -51,6 +51,16 @@ def watch(train: Callable[[], object]) -> SanitizerReport:
     except (RuntimeError, AssertionError, ValueError, AttributeError):
         pass
     return sanitizer.report()
+
+
+def only_alarm(train: Callable[[], object], code: str, text: str) -> Alarm:
+    """Return the one alarm of a training, which must be `code` on the line of `train` that holds `text`."""
+    report = watch(train)
+    assert [alarm.code for alarm in report.alarms] == [code], [alarm.message for alarm in report.alarms]
+    (alarm,) = report.alarms
+    assert alarm.frames, alarm
+    assert (alarm.frames[-1].path, alarm.frames[-1].line) == (train.__code__.co_filename, line_of(train, text))
+    return alarm
 
 
 def codes(train: Callable[[], object]) -> list[str]:
