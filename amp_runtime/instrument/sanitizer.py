@@ -17,6 +17,7 @@ from .summary import summary
 from .trace import Trace
 from .tracking import Tracked
 from .watch import (
+    anomalies,
     autocast,
     backward,
     clipping,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from .tracking import Tracks
 
 
-_PARTS = (autocast, contexts, scaler, backward, clipping, schedulers, states, modules, losses, threads)
+_PARTS = (anomalies, autocast, contexts, scaler, backward, clipping, schedulers, states, modules, losses, threads)
 
 
 class Sanitizer:

@@ -9,6 +9,7 @@ import torch
 from torch.nn.utils import clip_grad
 
 from ..events import Clipping
+from ..scaling_events import ClipRaised
 from .backward import catch_up
 
 if TYPE_CHECKING:
@@ -35,8 +36,17 @@ def _listed(parameters: Any) -> Any:
 
 def _total_norm(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     def total_norm(*args: Any, **kwargs: Any) -> Any:
-        run.local.raises = bool(kwargs.get("error_if_nonfinite", args[2] if len(args) > 2 else False))
-        return original(*args, **kwargs)
+        raises = bool(kwargs.get("error_if_nonfinite", args[2] if len(args) > 2 else False))
+        run.local.raises = raises
+        if not raises or run.muted:
+            return original(*args, **kwargs)
+        grads = _listed(args[0] if args else kwargs["tensors"])
+        try:
+            return original(grads, *args[1:], **{name: one for name, one in kwargs.items() if name != "tensors"})
+        except RuntimeError:
+            gradients = run.gradients.holding(grads)
+            run.emit(ClipRaised(place=run.place(), step=run.step, gradients=gradients))
+            raise
 
     return total_norm
 

@@ -73,7 +73,7 @@ def _made(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         if not _outermost(run, scaler, "__init__"):
             original(scaler, *args, **kwargs)
             return
-        _guarded(run, "__init__", scaler, None, lambda: original(scaler, *args, **kwargs))
+        guarded(run, "__init__", scaler, None, lambda: original(scaler, *args, **kwargs))
         place = run.place()
         deprecated = type(scaler).__module__ in ("torch.cuda.amp.grad_scaler", "torch.cpu.amp.grad_scaler")
         if scaler.is_enabled():
@@ -122,7 +122,7 @@ def _unscale(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         gradients = run.gradients.of_optimizer(optimizer)
         if id(optimizer) not in seen.unscaled_at and id(optimizer) not in seen.steps:  # else torch refuses
             _unscaling(run, seen, scaler, optimizer, gradients, place, explicit=explicit)
-        _guarded(run, "unscale_", scaler, optimizer, lambda: original(scaler, optimizer), gradients=gradients)
+        guarded(run, "unscale_", scaler, optimizer, lambda: original(scaler, optimizer), gradients=gradients)
         _unscaled(run, seen, scaler, optimizer, gradients, place, explicit=explicit)
 
     return unscale
@@ -213,7 +213,7 @@ def _stepped(
     local = run.local
     outer, local.stepping, local.skipped = local.stepping, scaler, None
     try:
-        return _guarded(run, "step", scaler, optimizer, call, gradients=gradients, closure=closure)
+        return guarded(run, "step", scaler, optimizer, call, gradients=gradients, closure=closure)
     finally:
         local.stepping = outer
 
@@ -232,7 +232,7 @@ def _update(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         seen = know(run, scaler)
         place = run.place()
         before = run.scale_of(id(scaler))
-        _guarded(run, "update", scaler, None, lambda: original(scaler, new_scale))
+        guarded(run, "update", scaler, None, lambda: original(scaler, new_scale))
         seen.updates += 1
         seen.updated_at = place
         run.emit(
@@ -254,7 +254,7 @@ def _update(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     return update
 
 
-def _guarded(
+def guarded(
     run: Run,
     method: str,
     scaler: Any,

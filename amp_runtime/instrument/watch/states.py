@@ -9,7 +9,9 @@ import torch
 from .. import staleness
 from ..events import StateLoaded, StateSaved
 from ..graph import now
+from ..scaling_events import StateRead, StateTaken
 from . import rechecking
+from .scaler import guarded, know
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +22,12 @@ if TYPE_CHECKING:
 
 def install(run: Run, patches: Patches) -> None:
     patches.wrap(torch, "save", lambda original: _save(run, original))
-    for owner in (torch.nn.Module, torch.optim.Optimizer, torch.amp.GradScaler):
+    patches.wrap(torch, "load", lambda original: _read(run, original))
+    for owner in (torch.nn.Module, torch.optim.Optimizer):
         patches.wrap(owner, "load_state_dict", lambda original: _load(run, original))
+    patches.wrap(torch.amp.GradScaler, "load_state_dict", lambda original: _load(run, _told(run, original)))
+    patches.wrap(torch.optim.Optimizer, "state_dict", lambda original: _take(run, original))
+    patches.wrap(torch.amp.GradScaler, "state_dict", lambda original: _take(run, original))
 
 
 def _save(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -31,6 +37,37 @@ def _save(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         return original(obj, *args, **kwargs)
 
     return save
+
+
+def _read(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
+    def read(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        if not run.muted:
+            run.emit(StateRead(place=run.place(), step=run.step, what=result))
+        return result
+
+    return read
+
+
+def _take(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
+    def take(owner: Any, *args: Any, **kwargs: Any) -> Any:
+        state = original(owner, *args, **kwargs)
+        if not run.muted:
+            run.emit(StateTaken(place=run.place(), step=run.step, owner=owner, state=state))
+        return state
+
+    return take
+
+
+def _told(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Load the state of a scaler; where it refuses, tell."""
+
+    def load(scaler: Any, state: Any) -> None:
+        guarded(run, "load_state_dict", scaler, None, lambda: original(scaler, state))
+        if scaler.is_enabled():
+            know(run, scaler).loaded = True
+
+    return load
 
 
 def _load(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
