@@ -9,6 +9,7 @@ from .events import Event
 
 if TYPE_CHECKING:
     from .graph import Graph
+    from .records import Frame
     from .run import Region
     from .staleness import Write
 
@@ -143,13 +144,13 @@ class ProgramRaised(Event):
 
     Args:
         regions: that were open where it was first seen, outermost first.
-        within: names of the program's functions on the way, innermost last.
+        frames: of the program between where it was seen and where it was raised, innermost last.
         in_backward: it comes out of a backward.
     """
 
     error: BaseException
     regions: tuple[Region, ...]
-    within: tuple[str, ...]
+    frames: tuple[Frame, ...]
     in_backward: bool
 
 

@@ -16,7 +16,7 @@ from .frames import Frames
 from .gradients import UNKNOWN, Gradient, Gradients
 from .precision_events import ProgramRaised
 from .provenance import ScaleNodes
-from .records import Alarm, SanitizerReport, StepSeen, Watched
+from .records import Alarm, Frame, SanitizerReport, StepSeen, Watched
 from .staleness import Writes
 from .steps import Steps
 from .timeline import Timeline
@@ -199,7 +199,7 @@ class Run:
             if len(self._alarms) >= _MOST_ALARMS:
                 self.problem(f"more than {_MOST_ALARMS} different alarms; further ones were dropped")
                 return
-            frames = self.frames.stack() if place == event.place else ()
+            frames = _frames_of(event) or self.frames.stack() if place == event.place else ()
             alarm = Alarm(
                 code=check.code,
                 message=found.message,
@@ -227,6 +227,10 @@ class Run:
         self._autocast[name] += 1
         self.entered += 1
 
+    def entered_for(self, device: str) -> bool:
+        """Whether autocast has been on for this type of device."""
+        return any(name.startswith(f"{device} ") for name in self._autocast)
+
     def meet(self, optimizer: Any) -> None:
         known = self.optimizers.get(id(optimizer))
         if known is None or known() is not optimizer:
@@ -253,7 +257,7 @@ class Run:
                 step=self.step,
                 error=error,
                 regions=tuple(self.local.regions),
-                within=tuple(frame.function for frame in frames),
+                frames=tuple(frames),
                 in_backward=in_backward,
             )
         )
@@ -322,3 +326,8 @@ class Run:
 
 def _again(known: Alarm, step: int, *, planted: bool) -> Alarm:
     return replace(known, last_step=step, count=known.count + 1, planted=known.planted and planted)
+
+
+def _frames_of(event: Event) -> tuple[Frame, ...]:
+    """Return the frames of an exception, which were left already when it is told of."""
+    return event.frames if isinstance(event, ProgramRaised) else ()

@@ -25,7 +25,7 @@ RULE = RuleInfo(
         " `@torch.cuda.amp.autocast` makes a context of it, which raises at the first call in current torch and in"
         " older ones returns a wrapper instead of the result. `with torch.autocast:` is no context manager at all."
     ),
-    mode="static",
+    mode="both",
     examples=(
         Bad("""
             import torch

@@ -23,7 +23,7 @@ RULE = RuleInfo(
         "Called on something, a context returns a function that runs it under autocast. Of a module only the call is"
         " left: `parameters()`, `train()`, `state_dict()` and `to()` raise AttributeError where they are next used."
     ),
-    mode="static",
+    mode="both",
     examples=(
         Bad("""
             import torch

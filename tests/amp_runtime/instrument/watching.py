@@ -48,7 +48,7 @@ def watch(train: Callable[[], object]) -> SanitizerReport:
     try:
         with sanitizer:
             train()
-    except (RuntimeError, AssertionError, ValueError, AttributeError):
+    except (RuntimeError, AssertionError, ValueError, AttributeError, TypeError):
         pass
     return sanitizer.report()
 
