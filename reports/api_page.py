@@ -30,6 +30,7 @@ _INSIDES = (
     "gradients",
     "graph",
     "patches",
+    "phrases",
     "precision_events",
     "provenance",
     "pytest_plugin",
