@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,3 +100,55 @@ class SanitizerReport:
     alarms: tuple[Alarm, ...] = ()
     timeline: tuple[StepSeen, ...] = ()
     problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """How the gradient that an optimizer received under AMP differs from the one in FP32, in one effective step.
+
+    Args:
+        optimizer: in the order of their first steps. tensor: its place among the optimizer's parameters; None: all of
+            them together.
+        elements: how many were compared; of large tensors an even sample.
+        angle: between both, in radians. ratio: length under AMP over length in FP32; 0 where one is zero or not finite.
+        angle_allowed, ratio_allowed: what rounding alone makes of the angle, and of the ratio's logarithm.
+        update_angle, update_ratio: the same of what the optimizer did to the parameters, for comparison.
+    """
+
+    step: int
+    optimizer: int
+    tensor: int | None
+    elements: int
+    angle: float
+    angle_allowed: float
+    ratio: float
+    ratio_allowed: float
+    update_angle: float
+    update_ratio: float
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdatesCompared:
+    """FP32 against AMP by what reaches the parameters.
+
+    Args:
+        steps: effective steps compared. runs: disturbed FP32 runs from which the tolerance comes.
+        holds: no difference beyond rounding was found.
+        deterministic: FP32 trained twice the same, bit for bit.
+        skipped: steps that AMP left out, undone in FP32.
+        whole: all parameters of an optimizer together, step by step. tensors: single ones that differ, worst first.
+        reason: why nothing could be compared.
+    """
+
+    steps: int
+    runs: int
+    holds: bool
+    deterministic: bool | None = None
+    skipped: int = 0
+    whole: tuple[Difference, ...] = ()
+    tensors: tuple[Difference, ...] = ()
+    reason: str = ""
+
+    def repeated(self, *, deterministic: bool, skipped: int) -> UpdatesCompared:
+        return replace(self, deterministic=deterministic, skipped=skipped)
