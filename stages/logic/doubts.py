@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from stages._source.program.kinds import Kinds
 from stages._source.testfiles import is_test_file
 from stages.logic.dtypes.judging import suspected
-from stages.logic.dtypes.suspected import read_suspected
+from stages.logic.dtypes.suspected import Suspecting
 from stages.logic.findings import finding_of
-from stages.logic.suspects import spoken_of, suspicious_lines
-from stages.logic.versions import TorchVersions
+from stages.logic.suspects import spoken_of, suspects_of
+from stages.logic.versions import WHERE_PROMOTES, TorchVersions
 from stages.logic.view import View
 from verifier.api import Severity
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stages.logic.dtypes.program import Dtypes
-    from stages.logic.watch import Watchers
+    from stages.logic.watch import Inspect, Watchers
     from verifier.api import Finding, RuleInfo, SourceFile
 
 # what prepares data, or shows and measures what comes out, runs where no autocast is on
 _BESIDE = re.compile(
-    r"feature_|frontends?\b|\baudio\.py|extract[eo]r|image_process|preprocess|datasets?\b|convert|infer|realtime|webui|evaluat|compute_|demo|metrics?\b|plot|visuali[sz]|export|onnx"
+    r"feature_|frontends?\b|\baudio\.py|extract[eo]r|image_process|preprocess|processing_|datasets?\b|convert|infer|realtime|webui|evaluat|compute_|demo|metrics?\b|plot|visuali[sz]|export|onnx"
 )
 
 
@@ -47,16 +47,24 @@ def doubtful(doubting: Doubting, watching: Watchers, known: Mapping[str, RuleInf
     spoken = spoken_of([*doubting.files, *doubting.others])
     kinds, versions = Kinds(dtypes.project), TorchVersions(doubting.root)
     judges, inspections = watching.suspecting(spoken), watching.suspicions if spoken.low else ()
+    suspecting = Suspecting(dtypes, spoken)
     found = {(item.rule, item.location.path, item.symbol) for item in doubting.found}
     for file in doubting.files:
         if file.data is None or is_test_file(file.path) or _BESIDE.search(file.path):
             continue
-        lines = suspicious_lines(file.data, spoken)
-        module = dtypes.project.module(file.path) if lines else None
+        suspects = suspects_of(file.data, spoken)
+        whole = suspects.whole or (suspects.choices and versions.of(file.path).admit_older_than(WHERE_PROMOTES))
+        module = dtypes.project.module(file.path) if suspects.lines or whole else None
         if module is None:
             continue
-        yield from suspected(known, judges, dtypes.project, read_suspected(dtypes, module, lines, spoken), found)
-        view = View(dtypes.project, module, kinds, versions)
-        for code, suspect in inspections:
-            for problem in suspect(view):
-                yield finding_of(known[code], replace(problem, severity=Severity.INFO, suspicion=True))
+        yield from suspected(known, judges, dtypes.project, suspecting.read(module, suspects.lines), found)
+        if whole:
+            yield from _doubted(View(dtypes.project, module, kinds, versions), inspections, known)
+
+
+def _doubted(
+    view: View, inspections: Sequence[tuple[str, Inspect]], known: Mapping[str, RuleInfo]
+) -> Iterator[Finding]:
+    for code, suspect in inspections:
+        for problem in suspect(view):
+            yield finding_of(known[code], replace(problem, severity=Severity.INFO, suspicion=True))

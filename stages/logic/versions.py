@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stages._source.requirements import Requirement
 
 Version = tuple[int, ...]
+WHERE_PROMOTES: Version = (1, 12)  # the release in which `torch.where` began to convert what it chooses between
 _CLAUSE = re.compile(r"\s*(===|==|~=|>=|<=|!=|\^|~|=|>|<)\s*v?(\d+(?:\.\d+)*)")
 _NAMES = ("torch", "pytorch")
 
@@ -27,6 +28,10 @@ class Versions:
     least: Version | None = None
     before: Version | None = None
     said: str = ""
+
+    def admit_older_than(self, version: Version) -> bool:
+        """Say whether a lower bound is named, and one that lets in something older."""
+        return self.least is not None and self.least < version
 
 
 @dataclass(slots=True)

@@ -82,6 +82,43 @@ def test_stage_2_on_files_without_amp(corpus: Path, tmp_path: Path) -> None:
         print(f"  {name:14s} median {statistics.median(series):7.2f} s")
 
 
+# stage 2 in this process, with or without the suspicions about code that nothing in sight runs in half precision
+_PASS = """
+import sys, time
+import stages.logic.run as run
+from verifier.cli import main
+doubtful, spent = run.doubtful, []
+def timed(*arguments):
+    begin = time.process_time()
+    found = list(doubtful(*arguments)) if sys.argv[1] == "with" else []
+    spent.append(time.process_time() - begin)
+    return iter(found)
+run.doubtful = timed
+tree, out = sys.argv[2:4]
+sys.argv[1:] = ["check", tree, "--stage", "logic", "--jobs", "1", "--output", out, "--format", "json", "-q"]
+begin = time.process_time()
+try:
+    main()
+finally:
+    print(time.process_time() - begin, sum(spent))
+"""
+
+
+def test_what_suspicions_cost(corpus: Path, tmp_path: Path) -> None:
+    """Processor time of stage 2 on transformers, of which the pass over files that do not speak of AMP, and without."""
+    took: dict[str, list[tuple[float, float]]] = {"with": [], "without": []}
+    for turn in range(REPETITIONS):
+        for kind in ("with", "without") if turn % 2 else ("without", "with"):
+            command = [sys.executable, "-c", _PASS, kind, "transformers", str(tmp_path)]
+            done = subprocess.run(command, cwd=corpus, env=_ENVIRONMENT, capture_output=True, text=True, check=False)
+            total, spent = map(float, done.stdout.split()[-2:])
+            took[kind].append((total, spent))
+    medians = {kind: statistics.median(total for total, _ in series) for kind, series in took.items()}
+    share = statistics.median(spent / (total - spent) for total, spent in took["with"])
+    print(f"\nwith {medians['with']:.2f} s, without {medians['without']:.2f} s of processor time")
+    print(f"the pass itself {share:.1%}")
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["check", "."]], ids=["help", "five-file-check"])
 def test_start_up(arguments: list[str], tmp_path: Path) -> None:
     for number in range(5):

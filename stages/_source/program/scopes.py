@@ -31,6 +31,11 @@ _LEAVES = frozenset(
         ),
     ]
 )
+_RECORDED = frozenset([ast.Name, ast.Attribute, ast.Call, ast.Global, ast.Nonlocal, ast.Return, *_BINDING])
+_PLAIN = frozenset(
+    ["id", "attr", "arg", "ctx", "op", "ops", "asname", "module", "level", "kind", "type_comment", "conversion"]
+)  # fields that hold text, numbers or leaves in whatever kind of node has them
+_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -139,18 +144,37 @@ def read_scopes(tree: ast.Module, module: str, *, is_package: bool) -> FileScope
     while stack:
         seen = stack.pop()
         node, scope, label = seen
-        entered = _ENTERED.get(type(node))
+        kind = type(node)
+        entered = _ENTERED.get(kind)
         if entered is not None:
             children = list(entered(node, seen, found))
             for child in children:
                 parents.setdefault(child.node, node)
             stack.extend(reversed(children))
             continue
-        _record(node, seen, found)
-        below = [child for child in _children(node) if type(child) not in _LEAVES]
+        if kind in _RECORDED:
+            _record(node, seen, found)
+        if kind is ast.Name:
+            continue
+        below = _below(node)
         for node_below in below:
             parents.setdefault(node_below, node)
-        stack.extend([Seen(node_below, scope, label) for node_below in reversed(below)])
+        below.reverse()
+        stack.extend([Seen(node_below, scope, label) for node_below in below])
+    return found
+
+
+def _below(node: ast.AST) -> list[ast.AST]:
+    """Return the nodes right below one that may have something to record, in source order."""
+    kind, found = type(node), list[ast.AST]()
+    if kind not in _FIELDS:
+        _FIELDS[kind] = tuple(name for name in kind._fields if name not in _PLAIN)
+    for name in _FIELDS[kind]:
+        value = getattr(node, name, None)
+        if isinstance(value, list):
+            found += [item for item in value if isinstance(item, ast.AST) and type(item) not in _LEAVES]
+        elif isinstance(value, ast.AST) and type(value) not in _LEAVES:
+            found.append(value)
     return found
 
 

@@ -90,7 +90,7 @@ class Dtypes:
         env = {name: known.plain() for name, known in given.items()}
         reading = Reading(self.project, unit, region, self.calls_of, infer, env)
         read_body(reading, node.body)
-        if isinstance(node, Function) and any(isinstance(part, ast.Yield) for part in ast.walk(node)):
+        if isinstance(node, Function) and self.calls.is_generator(node):
             return UNKNOWN
         return replace(joined(unit.returned), marks=())
 

@@ -34,27 +34,36 @@ _PARTS = re.compile(r"Loss|Criteri|Cost|Match|Trainer|Model|Net|Layer|Attention|
 _CALLED_ONLY = 20  # of the depth of calls, so that what such a function calls is read four deep
 
 
-def read_suspected(dtypes: Dtypes, module: Module, lines: Iterable[int], spoken: Spoken) -> Iterator[Unit]:
-    """Yield the functions of a file that hold such lines, each as autocast would run it, and as a half model would.
+class Suspecting:
+    """Reads functions that nothing in sight runs in low precision.
 
     Args:
         dtypes: what was read of the code that is known to run in low precision; it tells which arguments are not half.
     """
-    seen = _arguments(dtypes)
-    calls = Calls(dtypes.project, passing=False)
-    for scope in _functions(dtypes.project, module, frozenset(lines)):
-        if scope in dtypes.spared and scope not in dtypes.ways:
-            continue
-        regions = [Region("float16" if spoken.float16 else "bfloat16", assumed=True)]
+
+    def __init__(self, dtypes: Dtypes, spoken: Spoken) -> None:
+        self._dtypes = dtypes
+        self._spoken = spoken
+        self._seen = _arguments(dtypes)
+        self._calls = Calls(dtypes.project, passing=False)
+        self._regions = [Region("float16" if spoken.float16 else "bfloat16", assumed=True)]
         if spoken.pure:
-            regions.append(NOWHERE)
-        for region in regions:
-            reader = Dtypes(dtypes.project, calls, depth=_CALLED_ONLY)
-            reader.read(scope, region, _given(scope, seen.get(scope, {}), spoken), start=True)
-            for unit in reader.units:
-                if unit.scope is scope:
-                    unit.suspected = True
-                    yield unit
+            self._regions.append(NOWHERE)
+
+    def read(self, module: Module, lines: Iterable[int]) -> Iterator[Unit]:
+        """Yield the functions of a file that hold such lines, each as autocast would run it, and as a half model."""
+        dtypes = self._dtypes
+        for scope in _functions(dtypes.project, module, frozenset(lines)):
+            if scope in dtypes.spared and scope not in dtypes.ways:
+                continue
+            given = _given(scope, self._seen.get(scope, {}), self._spoken)
+            for region in self._regions:
+                reader = Dtypes(dtypes.project, self._calls, depth=_CALLED_ONLY)
+                reader.read(scope, region, given, start=True)
+                for unit in reader.units:
+                    if unit.scope is scope:
+                        unit.suspected = True
+                        yield unit
 
 
 def _arguments(dtypes: Dtypes) -> dict[Scope, dict[str, Known]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from stages._source.program.kinds import last_name
 from stages._source.program.origins import classes, functions, lineage, origins, resolve_bindings
-from stages._source.program.scopes import Function, Scope, parameters, self_class
+from stages._source.program.scopes import Function, Scope, own_nodes, parameters, self_class
 from stages.logic.dtypes.operations import words
 
 if TYPE_CHECKING:
@@ -41,6 +41,13 @@ class Calls:
     by_name: dict[str, list[Seen]] = field(default_factory=dict)
     known: dict[tuple[ast.expr, Scope], list[Scope]] = field(default_factory=dict)
     running: dict[tuple[ast.Call, Scope], bool] = field(default_factory=dict)
+    yielding: dict[ast.AST, bool] = field(default_factory=dict)
+
+    def is_generator(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+        """Say whether a call gives something that yields, not what the function returns."""
+        if function not in self.yielding:
+            self.yielding[function] = any(isinstance(part, ast.Yield) for part in own_nodes(function.body))
+        return self.yielding[function]
 
     def of(self, name: str) -> list[Seen]:
         if not self.by_name:

@@ -10,7 +10,7 @@ from stages._source.program.scopes import own_nodes
 from stages.logic.half_values import half_values, is_half
 from stages.logic.problems import Problem
 from stages.logic.regions import Regions
-from stages.logic.versions import shown
+from stages.logic.versions import WHERE_PROMOTES, shown
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:
@@ -116,7 +116,6 @@ RULE = RuleInfo(
         """),
     ),
 )
-_PROMOTING = (1, 12)  # the release in which `where` began to promote
 _LAYERS = frozenset(["torch.nn.Linear", "torch.nn.LazyLinear", "torch.nn.Sequential", "torch.nn.Conv2d"])
 _SOURCES = {"index_add_": 2, "index_copy_": 2, "scatter_": 2, "scatter_add_": 2, "masked_scatter_": 1}
 _BUFFERS = frozenset(["torch.zeros", "torch.ones", "torch.empty"])
@@ -139,7 +138,7 @@ def inspect(view: View) -> Iterator[Problem]:
 def suspect(view: View) -> Iterator[Problem]:
     """Report `torch.where` of what a layer gives and a parameter where the project admits a torch that cannot do it."""
     least = view.torch.least
-    if least is None or least >= _PROMOTING:
+    if least is None or least >= WHERE_PROMOTES:
         return
     for seen in view.calls():
         match seen.node:
