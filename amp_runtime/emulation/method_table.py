@@ -1,0 +1,61 @@
+"""Changes what an object inside PyTorch answers, without a compiler: by a copy of its class's table of methods.
+
+The C++ ABI of Linux and macOS puts the address of such a table first into an object, and into it the methods in the
+order in which the class declares them. The declarations are in the headers of the wheel, so nothing is counted by hand.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_BEFORE, _METHODS = 2, 256  # words that lie before the first method, and more methods than any class has
+_Words = ctypes.c_void_p * (_BEFORE + _METHODS)
+
+_allocate = ctypes.pythonapi.PyMem_RawMalloc
+_allocate.restype = ctypes.c_void_p
+_allocate.argtypes = [ctypes.c_size_t]
+
+
+class UnsupportedBuildError(RuntimeError):
+    """The installed PyTorch lacks a part that emulation is built on."""
+
+
+def answer_one(address: int, header: Path, names: Sequence[str]) -> None:
+    """Let the methods `names` of the object at `address` return 1.
+
+    That is true as a bool, and as a `c10::Device`, two bytes of type and index, it is CUDA (1) number 0.
+
+    Raises:
+        UnsupportedBuildError: the header is not there or declares no such methods.
+    """
+    slots = _slots(header)
+    missing = [name for name in names if name not in slots]
+    if missing:
+        raise UnsupportedBuildError(f"CUDA cannot be emulated: {header} declares no {', '.join(missing)}")
+    table = ctypes.c_void_p.from_address(address)
+    assert table.value is not None
+    before = _BEFORE * ctypes.sizeof(ctypes.c_void_p)
+    # Never freed: PyTorch reads it until the process has ended, when Python's own objects are gone.
+    copied = _Words.from_address(_allocate(ctypes.sizeof(_Words)))
+    copied[:] = _Words.from_address(table.value - before)
+    # Returns 1 while Python runs, and is the one function of Python that needs no lock in any thread.
+    one = ctypes.cast(ctypes.pythonapi.Py_IsInitialized, ctypes.c_void_p).value
+    for name in names:
+        copied[_BEFORE + slots.index(name)] = one
+    table.value = ctypes.addressof(copied) + before
+
+
+def _slots(header: Path) -> list[str]:
+    try:
+        text = header.read_text("utf-8")
+    except OSError as error:
+        raise UnsupportedBuildError(f"CUDA cannot be emulated: {header} cannot be read ({error})") from error
+    names: list[str] = re.findall(r"^\s*virtual\s[^;{}(]*?([~\w]+)\(", text, re.MULTILINE)
+    # A destructor takes two places: one destroys in place, the other frees as well.
+    return [place for name in names for place in ((name, name) if name.startswith("~") else (name,))]

@@ -1,0 +1,77 @@
+"""Chooses, from schemas and registrations, how each operator runs on the emulated device, and registers it so."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from . import metadata
+from .kernels import Kernel, below_autograd, lowered, raised
+from .operators import has_kernel, is_view, operators, returned, written
+from .substitutes import SUBSTITUTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+    from torch._ops import OpOverload
+
+_COMPOSITE = ("CompositeExplicitAutograd", "CompositeExplicitAutogradNonFunctional")
+
+
+def register(generator: torch.Generator) -> tuple[torch.library.Library, ...]:
+    """Register a kernel under the key CUDA for every operator that needs one; they live as long as what is returned.
+
+    Args:
+        generator: draws the random numbers of operators on the emulated device.
+    """
+    import torch
+
+    library = torch.library.Library("aten", "IMPL")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a CUDA build has kernels there, which cannot run without a GPU
+        for operator in operators():
+            kernel = _kernel(operator, generator)
+            if kernel is not None:
+                library.impl(operator.name(), kernel, "CUDA", allow_override=True)
+    others = torch.library.Library("_", "IMPL")
+    others.fallback(functools.partial(_of_another_library, generator), "CUDA")
+    return library, others
+
+
+def _kernel(operator: OpOverload, generator: torch.Generator) -> Callable[..., Any] | None:
+    import torch
+
+    name = operator.name()
+    if name in SUBSTITUTES:
+        return functools.partial(_substituted, SUBSTITUTES[name])
+    if name == "aten::resize_":
+        return metadata.resize
+    if is_view(operator) or torch.Tag.inplace_view in operator.tags:
+        return functools.partial(metadata.on_itself, operator) if has_kernel(operator, "CPU") else None
+    if any(has_kernel(operator, key) for key in ("CPU", "CUDA", *_COMPOSITE)):
+        return _of(operator, generator)
+    return None
+
+
+def _of(operator: OpOverload, generator: torch.Generator) -> Kernel:
+    import torch
+
+    return Kernel(
+        operator=operator,
+        written=written(operator),
+        returned=returned(operator),
+        generator=generator if torch.Tag.nondeterministic_seeded in operator.tags else None,
+    )
+
+
+def _substituted(body: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    with below_autograd():
+        return raised(body(*lowered(args), **{name: lowered(value) for name, value in kwargs.items()}))
+
+
+def _of_another_library(generator: torch.Generator, operator: OpOverload, *args: Any, **kwargs: Any) -> Any:
+    if is_view(operator):
+        return metadata.on_itself(operator, *args, **kwargs)
+    return _of(operator, generator)(*args, **kwargs)
