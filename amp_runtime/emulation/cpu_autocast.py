@@ -47,10 +47,10 @@ def _kernel(operator: OpOverload, wanted: AutocastPolicy, present: AutocastPolic
 
     name = operator.name()
     treatment = wanted.treatments.get(name)
-    if treatment is not None and treatment.category is not Category.OTHER:
-        return functools.partial(_run, operator, treatment)
     if name.partition(".")[0] in _RECURRENT and "." in name:
         treatment = Treatment(category=Category.LOWER_PRECISION_FP, target=name)
+    if treatment is not None and treatment.category is not Category.OTHER:
+        return functools.partial(_run, operator, treatment)
     return torch.library.fallthrough_kernel if name in present.treatments else None
 
 

@@ -29,12 +29,18 @@ _address.argtypes = [ctypes.py_object, ctypes.c_char_p]
 
 def to_cuda(tensor: Tensor) -> Tensor:
     """Return a strided CPU tensor as one on `cuda:0`: same bytes, shape and strides, no autograd history."""
-    return _moved(tensor, _CUDA)
+    return _moved(tensor.resolve_conj().resolve_neg(), _CUDA)
 
 
 def to_cpu(tensor: Tensor) -> Tensor:
     """Return what `to_cuda` made, or a view of it, as a CPU tensor on the same bytes."""
-    return _moved(tensor, _CPU)
+    import torch
+
+    moved = _moved(tensor, _CPU)
+    # DLPack knows nothing of views whose values are to be read as conjugate or negated.
+    if tensor.is_complex() and tensor.is_conj():
+        moved = moved.conj()
+    return torch._neg_view(moved) if tensor.is_neg() else moved
 
 
 def _moved(tensor: Tensor, device_type: int) -> Tensor:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import torch
     from torch._ops import OpOverload
 
+# Composed of other operators, and one of its results belongs on the CPU.
+_LEFT_ALONE = ("aten::_pack_padded_sequence",)
 _COMPOSITE = ("CompositeExplicitAutograd", "CompositeExplicitAutogradNonFunctional")
 
 
@@ -50,7 +52,7 @@ def _kernel(operator: OpOverload, generator: torch.Generator) -> Callable[..., A
         return metadata.resize
     if is_view(operator) or torch.Tag.inplace_view in operator.tags:
         return functools.partial(metadata.on_itself, operator) if has_kernel(operator, "CPU") else None
-    if any(has_kernel(operator, key) for key in ("CPU", "CUDA", *_COMPOSITE)):
+    if name not in _LEFT_ALONE and any(has_kernel(operator, key) for key in ("CPU", "CUDA", *_COMPOSITE)):
         return _of(operator, generator)
     return None
 

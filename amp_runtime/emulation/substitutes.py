@@ -44,6 +44,10 @@ def _zeros(*args: Any, **kwargs: Any) -> Tensor:
     return torch.zeros(*args, **kwargs)
 
 
+def _no(*_: Any, **__: Any) -> bool:
+    return False
+
+
 # Each takes and returns CPU tensors, in the order of the operator's schema.
 SUBSTITUTES: dict[str, Callable[..., Any]] = {
     "aten::_softmax": _softmax,
@@ -55,5 +59,8 @@ SUBSTITUTES: dict[str, Callable[..., Any]] = {
     "aten::_thnn_fused_lstm_cell_backward_impl": recurrent.lstm_cell_backward,
     "aten::_thnn_fused_gru_cell": recurrent.gru_cell,
     "aten::_thnn_fused_gru_cell_backward": recurrent.gru_cell_backward,
-    "aten::record_stream": lambda tensor, stream: None,
+    "aten::_use_cudnn_ctc_loss": _no,
+    "aten::_use_cudnn_ctc_loss.Tensor": _no,
+    "aten::_use_miopen_ctc_loss": _no,
+    "aten::_use_miopen_ctc_loss.Tensor": _no,
 }

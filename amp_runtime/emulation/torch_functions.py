@@ -42,7 +42,21 @@ def install(generator: torch.Generator) -> None:
         torch.compiler.set_stance("force_eager")  # loads the compiler, so not before somebody asks for it
         return compile_(*args, **kwargs)
 
+    copied = torch.UntypedStorage.clone
+
+    @functools.wraps(copied)
+    def clone(self: torch.UntypedStorage) -> torch.UntypedStorage:
+        if self.device.type != "cuda":
+            return copied(self)
+        return torch.empty(0, dtype=torch.uint8, device="cuda").set_(self).clone().untyped_storage()
+
+    @functools.wraps(torch.Tensor.record_stream)
+    def record_stream(self: torch.Tensor, stream: Any) -> None:
+        pass
+
     torch.Generator = Generator  # type: ignore[misc]
     torch.UntypedStorage.to, torch.UntypedStorage.cuda = to, cuda  # type: ignore[method-assign]
+    torch.UntypedStorage.clone = clone  # type: ignore[method-assign]
+    torch.Tensor.record_stream = record_stream  # type: ignore[method-assign]
     torch.Tensor.pin_memory = pin_memory  # type: ignore[method-assign]
     torch.compile = compile_eagerly  # type: ignore[assignment]

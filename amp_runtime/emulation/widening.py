@@ -2,43 +2,65 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import torch
-    from torch import Tensor
     from torch._ops import OpOverload
 
 # CUDA has none of these in half precision either, so the refusal of the CPU is the right answer.
-_NOT_ON_CUDA = ("linalg", "cholesky", "lu_", "qr", "ormqr", "orgqr", "triangular", "eig", "svd", "lstsq", "inverse")
+_NOT_ON_CUDA = ("cholesky", "eig", "geqrf", "inverse", "ldl", "linalg", "lstsq", "lu", "orgqr", "ormqr", "qr", "svd")
+_REFUSALS = ("not implemented for 'Half'", "not implemented for 'BFloat16'", "not implemented for 'ComplexHalf'")
+_REFUSAL_OF_FFT = "doesn't support tensors of type: "
 
 _refused: set[tuple[OpOverload, torch.dtype]] = set()
 
 
-def run(
-    operator: OpOverload, args: list[Any], kwargs: dict[str, Any], written: tuple[tuple[int, str], ...]
-) -> Any:
+def run(operator: OpOverload, args: list[Any], kwargs: dict[str, Any], written: tuple[tuple[int, str], ...]) -> Any:
     """Run an operator on CPU tensors, in float32 where it has no kernel for the half precision of its arguments.
 
     Raises:
         RuntimeError: what the operator raises, if that is not for want of such a kernel.
     """
     low = _low_dtype([*args, *kwargs.values()])
-    if low is not None and (operator, low) in _refused:
-        return _run_wide(operator, args, kwargs, written, low)
-    try:
-        return operator(*args, **kwargs)
-    except RuntimeError as error:  # NotImplementedError is one
-        if low is None or not _lacks_kernel(operator, str(error)):
-            raise
-    _refused.add((operator, low))
-    return _run_wide(operator, args, kwargs, written, low)
+    if low is None or (operator, low) not in _refused:
+        try:
+            return operator(*args, **kwargs)
+        except RuntimeError as error:  # NotImplementedError is one
+            if low is None or not _lacks_kernel(operator, str(error), args):
+                raise
+        _refused.add((operator, low))
+    return _run_wide(operator, args, kwargs, written)
 
 
-def _lacks_kernel(operator: OpOverload, message: str) -> bool:
-    if any(part in operator.name() for part in _NOT_ON_CUDA):
-        return False
-    return "not implemented for 'Half'" in message or "not implemented for 'BFloat16'" in message
+def _lacks_kernel(operator: OpOverload, message: str, args: list[Any]) -> bool:
+    if _REFUSAL_OF_FFT in message:
+        _check_fft(operator, args)
+        return True
+    name = operator._schema.name.partition("::")[2].lstrip("_")
+    return not name.startswith(_NOT_ON_CUDA) and any(refusal in message for refusal in _REFUSALS)
+
+
+def _check_fft(operator: OpOverload, args: list[Any]) -> None:
+    # Signal and dimensions come first in every operator of this family, and the real size last where half is given.
+    sizes = [args[0].shape[dim] for dim in args[1]]
+    if operator._schema.name == "aten::_fft_c2r":
+        sizes[-1] = args[3]
+    if any(size & (size - 1) for size in sizes):
+        raise RuntimeError(
+            "cuFFT only supports dimensions whose sizes are powers of two when computing in half precision, but got a "
+            f"signal size of {sizes}"
+        )
+
+
+@functools.cache
+def _wide() -> Mapping[torch.dtype, torch.dtype]:
+    import torch
+
+    return {torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.complex32: torch.complex64}
 
 
 def _low_dtype(values: list[Any]) -> torch.dtype | None:
@@ -46,7 +68,7 @@ def _low_dtype(values: list[Any]) -> torch.dtype | None:
 
     for value in values:
         if isinstance(value, torch.Tensor):
-            if value.dtype in (torch.float16, torch.bfloat16):
+            if value.dtype in _wide():
                 return value.dtype
         elif isinstance(value, (list, tuple)) and (found := _low_dtype(list(value))) is not None:
             return found
@@ -54,29 +76,30 @@ def _low_dtype(values: list[Any]) -> torch.dtype | None:
 
 
 def _run_wide(
-    operator: OpOverload,
-    args: list[Any],
-    kwargs: dict[str, Any],
-    written: tuple[tuple[int, str], ...],
-    low: torch.dtype,
+    operator: OpOverload, args: list[Any], kwargs: dict[str, Any], written: tuple[tuple[int, str], ...]
 ) -> Any:
     import torch
 
-    wide_args = [_cast(value, low, torch.float32) for value in args]
-    wide_kwargs = {name: _cast(value, low, torch.float32) for name, value in kwargs.items()}
+    low = _low_dtype([*args, *kwargs.values()])
+    wide_args = [_cast(value, _wide()) for value in args]
+    wide_kwargs = {name: _cast(value, _wide()) for name, value in kwargs.items()}
     result = operator(*wide_args, **wide_kwargs)
     for position, name in written:
-        narrow = kwargs[name] if name in kwargs else args[position]
-        _copy_back(narrow, wide_kwargs[name] if name in kwargs else wide_args[position])
-    return result if kwargs.get("dtype") is not None else _cast(result, torch.float32, low)
+        narrow, wide = (kwargs, wide_kwargs) if name in kwargs else (args, wide_args)
+        place: Any = name if name in kwargs else position
+        _copy_back(narrow[place], wide[place])
+    if kwargs.get("dtype") is not None:
+        return result
+    real = torch.bfloat16 if low is torch.bfloat16 else torch.float16
+    return _cast(result, {torch.float32: real, torch.complex64: torch.complex32})
 
 
-def _cast(value: Any, source: torch.dtype, target: torch.dtype) -> Any:
+def _cast(value: Any, targets: Mapping[torch.dtype, torch.dtype]) -> Any:
     import torch
 
     if isinstance(value, torch.Tensor):
-        return value.to(target) if value.dtype == source else value
-    return type(value)(_cast(each, source, target) for each in value) if isinstance(value, (list, tuple)) else value
+        return value.to(targets[value.dtype]) if value.dtype in targets else value
+    return type(value)(_cast(each, targets) for each in value) if isinstance(value, (list, tuple)) else value
 
 
 def _copy_back(narrow: Any, wide: Any) -> None:
@@ -84,7 +107,9 @@ def _copy_back(narrow: Any, wide: Any) -> None:
 
     if isinstance(narrow, torch.Tensor):
         if narrow is not wide:
-            narrow.resize_(wide.shape).copy_(wide) if narrow.numel() == 0 else narrow.copy_(wide)
+            if narrow.numel() == 0:  # made for `out`, to be resized
+                narrow.resize_(wide.shape)
+            narrow.copy_(wide)
         return
     for each, other in zip(narrow, wide, strict=True):
         _copy_back(each, other)

@@ -1,0 +1,198 @@
+"""The emulated device as a program written for CUDA meets it."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+import warnings
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from amp_runtime.emulation import emulate, is_emulating
+
+
+def check_a_second_call_changes_nothing():
+    emulate()
+    assert is_emulating()
+
+
+def check_one_device_is_there():
+    assert torch.cuda.is_available()
+    assert torch.cuda.device_count() == 1
+    assert torch.cuda.current_device() == 0
+    assert torch.cuda.is_bf16_supported()
+    assert torch.cuda.get_device_properties(0).name == torch.cuda.get_device_name() == "CUDA emulated on the CPU"
+    assert torch.cuda.get_device_capability() >= (8, 0)
+    assert torch.accelerator.current_accelerator() == torch.device("cuda")
+    torch.cuda.set_device("cuda:0")
+    with pytest.raises(RuntimeError, match="invalid device ordinal: 1"):
+        torch.cuda.set_device(1)
+    with torch.cuda.device(0):
+        assert torch.cuda.current_device() == 0
+
+
+def check_tensors_say_that_they_are_on_cuda():
+    x = torch.ones(2)
+    moved = [x.cuda(), x.cuda(0), x.to("cuda"), x.to("cuda:0", non_blocking=True), x.to(torch.device("cuda")), x.pin_memory().cuda()]
+    made = [torch.zeros(2, device="cuda"), torch.tensor([1.0], device="cuda"), torch.arange(2, device="cuda:0"), moved[0].new_ones(2)]
+    for tensor in [*moved, *made, torch.rand_like(moved[0])]:
+        assert type(tensor) is torch.Tensor
+        assert tensor.is_cuda
+        assert str(tensor.device) == "cuda:0"
+    assert moved[0].to("cuda") is moved[0]
+    assert moved[0].cpu().tolist() == [1.0, 1.0]
+    assert repr(moved[0]) == "tensor([1., 1.], device='cuda:0')"
+
+
+def check_the_default_device_can_be_cuda():
+    with torch.device("cuda"):
+        assert nn.Linear(2, 2).weight.is_cuda
+    torch.set_default_device("cuda")
+    try:
+        assert torch.ones(2).is_cuda
+    finally:
+        torch.set_default_device(None)
+
+
+def check_devices_do_not_mix():
+    x, y = torch.ones(2, 2, device="cuda"), torch.ones(2, 2)
+    for clash in (lambda: x + y, lambda: x @ y, lambda: torch.cat([x, y]), lambda: nn.functional.embedding(torch.zeros(1, dtype=torch.long), x)):
+        with pytest.raises(RuntimeError, match="Expected all tensors to be on the same device"):
+            clash()
+    with pytest.raises(TypeError, match="can't convert cuda:0 device type tensor to numpy"):
+        x.numpy()
+    assert (x + torch.tensor(1.0)).is_cuda  # a single number may come from the CPU
+    assert x[torch.tensor([0])].is_cuda  # and so may indices
+    y.copy_(x * 2)
+    assert y.tolist() == [[2.0, 2.0], [2.0, 2.0]]
+
+
+def check_views_share_memory_and_versions():
+    x = torch.zeros(4, device="cuda")
+    x.view(2, 2)[1].fill_(5.0)
+    assert x.tolist() == [0.0, 0.0, 5.0, 5.0]
+    assert x[2:].untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
+    weight = torch.ones(2, device="cuda", requires_grad=True)
+    square = (weight * 1.0).pow(2)
+    saved = weight * 1.0
+    out = saved.pow(2).sum() + square.sum()
+    saved.add_(1.0)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        out.backward()
+
+
+def check_tensors_can_grow():
+    x = torch.arange(3.0, device="cuda")
+    x.resize_(5)
+    assert x[:3].tolist() == [0.0, 1.0, 2.0]
+    out = torch.empty(0, device="cuda")
+    torch.add(x[:3], 1.0, out=out)
+    assert out.tolist() == [1.0, 2.0, 3.0]
+
+
+def check_modules_move_and_keep_their_parameters():
+    net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    before = list(net.parameters())
+    net.cuda()
+    assert all(old is new and type(new) is nn.Parameter and new.is_cuda for old, new in zip(before, net.parameters(), strict=True))
+    assert all(buffer.is_cuda for buffer in net.buffers())
+    assert all(parameter.is_cuda for parameter in copy.deepcopy(net).parameters())
+    assert not any(parameter.is_cuda for parameter in net.cpu().parameters())
+
+
+def check_checkpoints_say_where_tensors_were():
+    state = {"weight": torch.ones(2, device="cuda"), "half": torch.ones(2, device="cuda").half()}
+    file = io.BytesIO()
+    torch.save(state, file)
+    for location, device in ((None, "cuda:0"), ("cuda", "cuda:0"), ("cpu", "cpu"), (lambda storage, name: storage, "cpu")):
+        file.seek(0)
+        loaded = torch.load(file, map_location=location)
+        assert {str(tensor.device) for tensor in loaded.values()} == {device}
+        assert loaded["half"].tolist() == [1.0, 1.0]
+    assert pickle.loads(pickle.dumps(state["weight"])).is_cuda
+
+
+def check_random_numbers_have_a_generator_of_their_own():
+    torch.manual_seed(3)
+    first = torch.randn(3, device="cuda")
+    state = torch.cuda.get_rng_state()
+    second = nn.functional.dropout(torch.ones(64, device="cuda"))
+    on_cpu = torch.rand(1)
+    torch.cuda.set_rng_state(state)
+    assert torch.equal(nn.functional.dropout(torch.ones(64, device="cuda")), second)
+    torch.manual_seed(3)
+    assert torch.equal(torch.rand(1), on_cpu)  # what the device draws does not move the CPU's numbers
+    assert torch.equal(torch.randn(3, device="cuda"), first)
+    generator = torch.Generator(device="cuda").manual_seed(3)
+    assert torch.equal(torch.randn(3, device="cuda", generator=generator), first)
+
+
+def check_batches_come_from_workers_and_pinned_memory():
+    data = TensorDataset(torch.arange(8.0))
+    for workers in (0, 2):
+        loader = DataLoader(data, batch_size=4, num_workers=workers, pin_memory=True)
+        seen = [batch.to("cuda", non_blocking=True).sum().item() for (batch,) in loader]
+        assert seen == [6.0, 22.0]
+
+
+def check_streams_and_events_are_there_and_done():
+    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    start.record()
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        x = torch.ones(2, device="cuda")
+    x.record_stream(side)
+    end.record()
+    torch.cuda.synchronize()
+    assert start.elapsed_time(end) > 0
+    with pytest.raises(RuntimeError, match="must be recorded"):
+        start.elapsed_time(torch.cuda.Event(enable_timing=True))
+
+
+def check_memory_figures_are_answered():
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    assert torch.cuda.max_memory_allocated() == torch.cuda.memory_allocated() == 0
+    assert torch.cuda.mem_get_info()[1] > 2**20
+    assert isinstance(torch.cuda.memory_summary(), str)
+
+
+def check_compiled_models_run_eagerly():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the compiler's own, when it is loaded
+        net = torch.compile(nn.Linear(2, 2).cuda())
+    with torch.autocast("cuda"):
+        assert net(torch.ones(1, 2, device="cuda")).dtype == torch.float16
+
+
+def check_half_precision_kernels_that_only_cuda_has():
+    half = torch.rand(1, 1, 4, 4, 4, device="cuda", dtype=torch.float16, requires_grad=True)
+    out = nn.functional.avg_pool3d(half, 2)
+    out.float().sum().backward()
+    assert out.dtype == half.grad.dtype == torch.float16
+    with pytest.raises(RuntimeError, match="'Half'"):
+        torch.linalg.qr(torch.ones(2, 2, device="cuda", dtype=torch.float16))  # CUDA has none either
+    with pytest.warns(UserWarning, match="ComplexHalf support is experimental"):
+        assert torch.fft.rfft(torch.ones(8, device="cuda", dtype=torch.float16)).dtype == torch.complex32
+    with pytest.raises(RuntimeError, match="powers of two"):
+        torch.fft.rfft(torch.ones(10, device="cuda", dtype=torch.float16))
+
+
+def check_complex_views_keep_their_values():
+    x = torch.tensor([1 + 2j], device="cuda")
+    assert (x.conj() * 1).tolist() == [1 - 2j]
+    assert x.conj().imag.cpu().tolist() == [-2.0]
+
+
+def check_packed_sequences_keep_their_lengths_on_the_cpu():
+    packed = nn.utils.rnn.pack_padded_sequence(torch.ones(3, 2, 4, device="cuda"), torch.tensor([3, 1]))
+    assert packed.data.is_cuda
+    assert not packed.batch_sizes.is_cuda
+    out, lengths = nn.utils.rnn.pad_packed_sequence(nn.LSTM(4, 4).cuda()(packed)[0])
+    assert out.shape == (3, 2, 4)
+    assert lengths.tolist() == [3, 1]
