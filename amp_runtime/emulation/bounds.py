@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-LIMITS = (
+_LIMITS = (
     "Numbers are those of the CPU's kernels: the order of sums, the width of accumulators and the algorithms of cuBLAS "
     "and cuDNN differ, so an overflow inside of a half-precision sum or product may come on one device only.",
     "Where the CPU has no kernel in half precision, the operator was computed in float32 and rounded once.",
@@ -16,3 +16,8 @@ LIMITS = (
     "One device was emulated: several GPUs, NCCL and sharding were not.",
     "Sparse and quantised tensors are not emulated on the device.",
 )
+
+
+def limits() -> tuple[str, ...]:
+    """Return what a run under emulation cannot show, one sentence each."""
+    return _LIMITS

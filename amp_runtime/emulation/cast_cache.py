@@ -5,8 +5,9 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 # Key: id of the weight. A dead weight's id may come back, so the entry says whose it is.
@@ -15,8 +16,6 @@ _casts: dict[int, tuple[weakref.ref[Tensor], Tensor]] = {}
 
 def install() -> None:
     """Empty the cache whenever `torch.autocast` empties PyTorch's: on leaving the outermost context."""
-    import torch
-
     clear_theirs = torch.clear_autocast_cache
 
     def clear_autocast_cache() -> None:
@@ -28,8 +27,6 @@ def install() -> None:
 
 def is_eligible(value: Any) -> bool:
     """Return whether autocast on the CPU would touch a value: a floating tensor there that is not float64."""
-    import torch
-
     return (
         isinstance(value, torch.Tensor)
         and value.device.type == "cpu"
@@ -48,15 +45,11 @@ def cast(value: Any, dtype: torch.dtype) -> Any:
 
 
 def _is_cacheable(tensor: Tensor, dtype: torch.dtype) -> bool:
-    import torch
-
     is_weight = tensor.dtype == torch.float32 and tensor.requires_grad and tensor.is_leaf and not tensor._is_view()
     return is_weight and dtype == torch.get_autocast_dtype("cpu") and torch.is_autocast_cache_enabled()
 
 
 def _cached(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    import torch
-
     owner, kept = _casts.get(id(tensor), (None, None))
     if owner is not None and kept is not None and owner() is tensor:
         return kept

@@ -10,17 +10,17 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from .model import AutocastPolicy, Category, Treatment
-from .operators import all_operators, has_kernel, operators
+from .operators import all_operators, has_kernel, implement, library, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import torch
     from torch import Tensor
     from torch._ops import OpOverload
 
@@ -39,27 +39,25 @@ class _Call:
 
 
 @functools.cache
-def classify(device_type: str) -> AutocastPolicy:
-    """Ask the kernels of autocast for a device type. Takes a tenth of a second and leaves no trace.
+def policy(device_type: str = "cuda") -> AutocastPolicy:
+    """Return what autocast does to each operator on `"cuda"` or `"cpu"`, as the installed PyTorch answers.
+
+    No device is needed and nothing is changed. Asked once per process, before or after `emulate` alike.
 
     Raises:
-        ValueError: a device type whose policy is not of interest here.
+        ValueError: another device type.
     """
-    import torch
-
     if device_type not in KEYS:
         raise ValueError(f"device type {device_type!r} has no policy here; use one of {', '.join(KEYS)}")
     found = [each for each in all_operators() if has_kernel(each, KEYS[device_type])]
     with _autocast_to_half(device_type):
-        treatments = {operator.name(): _treatment(operator, device_type) for operator in found}
+        treatments = {name_of(operator): _treatment(operator, device_type) for operator in found}
     return AutocastPolicy(device_type=device_type, torch_version=torch.__version__, treatments=treatments)
 
 
 @contextlib.contextmanager
 def _autocast_to_half(device_type: str) -> Iterator[None]:
     # The class `torch.autocast` would look for a GPU.
-    import torch
-
     before = torch.is_autocast_enabled(device_type), torch.get_autocast_dtype(device_type)
     torch.set_autocast_enabled(device_type, True)
     torch.set_autocast_dtype(device_type, torch.float16)
@@ -71,25 +69,21 @@ def _autocast_to_half(device_type: str) -> Iterator[None]:
 
 
 def _treatment(operator: OpOverload, device_type: str) -> Treatment:
-    import torch
-
     single, half = torch.float32, torch.float16
     try:
         narrow = _observe(operator, device_type, itertools.repeat(half))
         wide = _observe(operator, device_type, itertools.repeat(single))
         mixed = _observe(operator, device_type, itertools.chain([half], itertools.repeat(single)))
     except RuntimeError as error:
-        return Treatment(category=Category.BANNED, target=operator.name(), message=str(error))
+        return Treatment(category=Category.BANNED, target=name_of(operator), message=str(error))
     except AssertionError as error:  # computes before it calls, as the kernel that packs cuDNN's weights anew
-        return Treatment(category=Category.OTHER, target=operator.name(), message=str(error))
+        return Treatment(category=Category.OTHER, target=name_of(operator), message=str(error))
     category = _category(operator, narrow, wide, mixed)
     seen = f"{narrow.dtypes}, {wide.dtypes}, {mixed.dtypes}" if category is Category.OTHER else ""
-    return Treatment(category=category, target=narrow.operator.name(), message=seen)
+    return Treatment(category=category, target=name_of(narrow.operator), message=seen)
 
 
 def _category(operator: OpOverload, narrow: _Call, wide: _Call, mixed: _Call) -> Category:
-    import torch
-
     single, half = {torch.float32}, {torch.float16}
     after = set(narrow.dtypes), set(wide.dtypes), set(mixed.dtypes)
     if narrow.named_dtype is torch.float32 and after[:2] == (half, single):
@@ -101,50 +95,41 @@ def _category(operator: OpOverload, narrow: _Call, wide: _Call, mixed: _Call) ->
         (1, 1, 1): Category.FP32,
         (0, 1, 1): Category.PROMOTE,
     }
-    pattern = tuple(0 if dtypes == half else 1 if dtypes == single else 2 for dtypes in after)
-    return known.get(pattern, Category.OTHER)
+    first, second, third = (0 if dtypes == half else 1 if dtypes == single else 2 for dtypes in after)
+    return known.get((first, second, third), Category.OTHER)
 
 
 def _observe(operator: OpOverload, device_type: str, dtypes: Iterator[torch.dtype]) -> _Call:
     """Call an operator under autocast with tensors of `dtypes` and return what came out below."""
-    import torch
-
     calls: list[_Call] = []
     shell = _shells(device_type)
     arguments = [(each, _argument(each, dtypes, shell)) for each in operator._schema.arguments]
     args = [value for each, value in arguments if not each.kwarg_only]
     kwargs = {each.name: value for each, value in arguments if each.kwarg_only}
     tracer = torch._C._parse_dispatch_key("Tracer")
+    assert tracer is not None
     with _recorders(operator, calls, shell), torch._C._IncludeDispatchKeyGuard(tracer), contextlib.suppress(_Seen):
         operator(*args, **kwargs)
     if not calls:
-        raise AssertionError(f"autocast's kernel for {operator.name()} called nothing")
+        raise AssertionError(f"autocast's kernel for {name_of(operator)} called nothing")
     return calls[0]
 
 
 @contextlib.contextmanager
 def _recorders(operator: OpOverload, calls: list[_Call], shell: Callable[[torch.dtype], Tensor]) -> Iterator[None]:
-    import torch
-
-    libraries = [torch.library.Library(operator.namespace, "IMPL"), torch.library.Library("aten", "IMPL")]
+    opened = [library(operator.namespace), library("aten")]
     packet = operator.overloadpacket
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the kernels that are replaced for a moment trace for TorchScript
-        for overload in packet.overloads():
-            each = getattr(packet, overload)
-            libraries[0].impl(each.name(), functools.partial(_record, calls, each), "Tracer", allow_override=True)
-        cast = functools.partial(_cast, shell)
-        libraries[1].impl("aten::_to_copy", cast, "Tracer", allow_override=True)
+    for overload in (getattr(packet, name) for name in packet.overloads()):
+        implement(opened[0], overload, functools.partial(_record, calls, overload), "Tracer")
+    implement(opened[1], torch.ops.aten._to_copy.default, functools.partial(_cast, shell), "Tracer")
     try:
         yield
     finally:
-        for library in libraries:
-            library._destroy()
+        for each in opened:
+            each._destroy()  # type: ignore[no-untyped-call]
 
 
 def _record(calls: list[_Call], operator: OpOverload, *args: Any, **kwargs: Any) -> Any:
-    import torch
-
     values = [*args, *kwargs.values()]
     flat = [each for value in values for each in (value if isinstance(value, (list, tuple)) else [value])]
     dtypes = tuple(each.dtype for each in flat if isinstance(each, torch.Tensor) and each.is_floating_point())
@@ -159,8 +144,6 @@ def _cast(shell: Callable[[torch.dtype], Tensor], tensor: Tensor, *, dtype: torc
 
 def _argument(argument: Any, dtypes: Iterator[torch.dtype], shell: Callable[[torch.dtype], Tensor]) -> Any:
     """Make a value of an argument's type; which one does not matter, except that of tensors."""
-    import torch
-
     kind = str(argument.type)
     if kind in ("Tensor", "Optional[Tensor]"):
         return shell(next(dtypes))
@@ -181,20 +164,14 @@ def _argument(argument: Any, dtypes: Iterator[torch.dtype], shell: Callable[[tor
 
 
 def _shells(device_type: str) -> Callable[[torch.dtype], Tensor]:
-    import torch
-
     class Shell(torch.Tensor):
         """Has a device and a dtype and nothing else."""
 
-        @staticmethod
-        def __new__(cls, dtype: torch.dtype) -> Shell:
-            shell: Shell = torch.Tensor._make_wrapper_subclass(cls, (2, 2), dtype=dtype, device=device_type)
-            return shell
-
-        __torch_function__ = torch._C._disabled_torch_function_impl
+        __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
         @classmethod
-        def __torch_dispatch__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            raise AssertionError(f"{function} went past the recorder")
+        def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
+            raise AssertionError(f"{func} went past the recorder")
 
-    return Shell
+    device = torch.device(device_type)
+    return lambda dtype: torch.Tensor._make_wrapper_subclass(Shell, (2, 2), dtype=dtype, device=device)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from . import cast_cache
 from .model import AutocastPolicy, Category, Treatment
-from .operators import all_operators
+from .operators import all_operators, implement, library, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import torch
     from torch._ops import OpOverload
 
-_KEY = "AutocastCPU"
 # On CUDA they are one operator of cuDNN, which casts all; its entry is only in the table of a build with cuDNN.
 _RECURRENT = ("aten::lstm", "aten::gru", "aten::rnn_tanh", "aten::rnn_relu")
 
@@ -26,26 +25,18 @@ def register(wanted: AutocastPolicy, present: AutocastPolicy) -> tuple[torch.lib
 
     The registrations live as long as what is returned.
     """
-    import torch
-
     cast_cache.install()
     libraries: dict[str, torch.library.Library] = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that the CPU's own kernels are replaced is the point
-        for operator in all_operators():
-            kernel = _kernel(operator, wanted, present)
-            if kernel is None:
-                continue
-            if operator.namespace not in libraries:
-                libraries[operator.namespace] = torch.library.Library(operator.namespace, "IMPL")
-            libraries[operator.namespace].impl(operator.name(), kernel, _KEY, allow_override=True)
+    for operator in all_operators():
+        kernel = _kernel(operator, wanted, present)
+        if kernel is not None:
+            opened = libraries.setdefault(operator.namespace, library(operator.namespace))
+            implement(opened, operator, kernel, "AutocastCPU")
     return tuple(libraries.values())
 
 
 def _kernel(operator: OpOverload, wanted: AutocastPolicy, present: AutocastPolicy) -> Callable[..., Any] | None:
-    import torch
-
-    name = operator.name()
+    name = name_of(operator)
     treatment = wanted.treatments.get(name)
     if name.partition(".")[0] in _RECURRENT and "." in name:
         treatment = Treatment(category=Category.LOWER_PRECISION_FP, target=name)
@@ -55,8 +46,6 @@ def _kernel(operator: OpOverload, wanted: AutocastPolicy, present: AutocastPolic
 
 
 def _run(operator: OpOverload, treatment: Treatment, *args: Any, **kwargs: Any) -> Any:
-    import torch
-
     with torch._C._ExcludeDispatchKeyGuard(_autocast()):
         if _inside_a_kernel():
             return operator(*args, **kwargs)
@@ -68,16 +57,12 @@ def _inside_a_kernel() -> bool:
 
     Autograd is shut off below itself; in inference mode it is shut off everywhere, and then this cannot be told.
     """
-    import torch
-
     excluded = torch._C._dispatch_tls_is_dispatch_key_excluded(torch._C.DispatchKey.AutogradCPU)
     return bool(excluded) and not torch.is_inference_mode_enabled()
 
 
 @functools.cache
 def _autocast() -> torch._C.DispatchKeySet:
-    import torch
-
     return torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastCPU)
 
 
@@ -87,20 +72,14 @@ def _all_to(dtype: torch.dtype, operator: OpOverload, args: tuple[Any, ...], kwa
 
 
 def _lower(operator: OpOverload, treatment: Treatment, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    import torch
-
     return _all_to(torch.get_autocast_dtype("cpu"), operator, args, kwargs)
 
 
 def _single(operator: OpOverload, treatment: Treatment, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    import torch
-
     return _all_to(torch.float32, operator, args, kwargs)
 
 
 def _promote(operator: OpOverload, treatment: Treatment, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    import torch
-
     widest = low = torch.get_autocast_dtype("cpu")
     values = [*args, *kwargs.values()]
     flat = [each for value in values for each in (value if isinstance(value, (list, tuple)) else [value])]
@@ -112,8 +91,6 @@ def _promote(operator: OpOverload, treatment: Treatment, args: tuple[Any, ...], 
 
 
 def _set_dtype(operator: OpOverload, treatment: Treatment, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    import torch
-
     if not cast_cache.is_eligible(args[0]):
         return operator(*args, **kwargs)
     names = [each.name for each in operator._schema.arguments]
@@ -124,8 +101,6 @@ def _set_dtype(operator: OpOverload, treatment: Treatment, args: tuple[Any, ...]
 
 
 def _append_dtype(operator: OpOverload, treatment: Treatment, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    import torch
-
     named = {each.name: each.default_value for each in operator._schema.arguments if each.has_default_value()}
     named |= dict(zip((each.name for each in operator._schema.arguments), args, strict=False)) | kwargs
     dtype = torch.float32 if cast_cache.is_eligible(args[0]) else args[0].dtype

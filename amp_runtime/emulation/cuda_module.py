@@ -9,12 +9,12 @@ from collections import defaultdict
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from .streams import Event, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import torch
 
 NAME = "CUDA emulated on the CPU"
 CAPABILITY = (8, 0)  # the first with bf16 and TF32
@@ -22,8 +22,6 @@ CAPABILITY = (8, 0)  # the first with bf16 and TF32
 
 def install(generator: torch.Generator) -> None:
     """Replace what asks a driver, for the rest of the process."""
-    import torch
-
     torch.cuda._initialized = True
     torch.cuda.default_generators = (generator,)
     for name, answer in {**_device(), **_memory(), **_work()}.items():
@@ -85,18 +83,16 @@ def _work() -> dict[str, Any]:
         "current_stream": lambda device=None: Stream(),
         "default_stream": lambda device=None: Stream(),
         "set_stream": _nothing,
-        "stream": lambda stream: contextlib.nullcontext(stream),
+        "stream": contextlib.nullcontext,
         "is_current_stream_capturing": lambda: False,
     }
 
 
 def _nothing(*_: Any, **__: Any) -> None:
-    """What only a device has to do."""
+    """Do what is left to do where there is no device."""
 
 
 def _set_device(device: Any) -> None:
-    import torch
-
     index = device if isinstance(device, int) else torch.device(device).index
     if (index or 0) > 0:
         raise RuntimeError(f"CUDA error: invalid device ordinal: {index}, but one device is emulated")

@@ -12,6 +12,8 @@ import ctypes
 import sys
 from pathlib import Path
 
+import torch
+
 from .method_table import UnsupportedBuildError, answer_one
 
 _CUDA = 1  # c10::DeviceType::CUDA, fixed by the format of saved programs
@@ -26,8 +28,6 @@ def claim_device() -> None:
     Raises:
         UnsupportedBuildError: this build does not show what it takes.
     """
-    import torch
-
     if not hasattr(torch, "accelerator"):
         raise UnsupportedBuildError(f"CUDA cannot be emulated with PyTorch {torch.__version__}: use 2.6 or newer")
     include = Path(torch.__file__).parent / "include"
@@ -42,8 +42,6 @@ def claim_device() -> None:
 
 def _ensure_guard() -> int:
     """Return the address of the guard that does nothing, registered now if it was not."""
-    import torch
-
     registry = (ctypes.c_void_p * (_CUDA + 1)).from_address(_symbol("c10", _REGISTRY))
     nothing = ctypes.CFUNCTYPE(ctypes.c_int64)(lambda: 0)
     methods = (ctypes.c_void_p * _METHODS)(*[ctypes.cast(nothing, ctypes.c_void_p).value] * _METHODS)
@@ -66,8 +64,6 @@ def _hooks() -> int:
 
 
 def _symbol(library: str, name: str) -> int:
-    import torch
-
     suffix = "dylib" if sys.platform == "darwin" else "so"
     path = Path(torch.__file__).parent / "lib" / f"lib{library}.{suffix}"
     try:

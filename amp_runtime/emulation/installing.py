@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from . import cpu_autocast, cuda_module, guard, registering, torch_functions
-from .classifying import classify
+from .classifying import policy
 from .method_table import UnsupportedBuildError
-
-if TYPE_CHECKING:
-    import torch
 
 _installed: list[Any] = []  # what must live as long as the process
 
 
-def is_installed() -> bool:
-    """Return whether `install` has run."""
+def is_emulating() -> bool:
+    """Return whether `emulate` has run in this process."""
     return bool(_installed)
 
 
-def install() -> None:
-    """Register the emulated device and CUDA's policy for the CPU; a second call does nothing.
+def emulate(device_type: str = "cuda") -> None:
+    """Emulate one CUDA device for the rest of this process; it cannot be undone, so give it a process of its own.
+
+    Afterwards `torch.cuda.is_available()` is True and tensors live on `cuda:0`, in the host's memory, computed by the
+    CPU. What PyTorch does above its kernels is what it does for CUDA: autocast's table and cache, autograd, GradScaler,
+    composite operators. Tensors on the CPU under `torch.autocast("cpu")` meet CUDA's table as well, with the dtype that
+    the program asks for. Call it before project code is imported: names bound earlier are not replaced. A second call
+    does nothing.
 
     Raises:
+        ValueError: a device type other than `"cuda"`.
         RuntimeError: this process sees a real CUDA device.
-        UnsupportedBuildError: the installed PyTorch cannot carry the emulation.
+        UnsupportedBuildError: the installed PyTorch cannot carry the emulation (tested with 2.13).
     """
-    import torch
-
+    if device_type != "cuda":
+        raise ValueError(f"only 'cuda' can be emulated, not {device_type!r}")
     if _installed:
         return
     if torch.cuda.is_available():
-        raise RuntimeError("this process sees a CUDA device, so nothing need be emulated; hide it: CUDA_VISIBLE_DEVICES=''")
-    policies = classify("cuda"), classify("cpu")
+        raise RuntimeError(
+            "this process sees a CUDA device, so nothing need be emulated; to do it all the same, hide the device: "
+            "CUDA_VISIBLE_DEVICES=''"
+        )
+    policies = policy("cuda"), policy("cpu")
     guard.claim_device()
     generator = torch.Generator()
     cuda_module.install(generator)
-    torch_functions.install(generator)
+    torch_functions.install()
     _installed.append(registering.register(generator))
     _installed.append(cpu_autocast.register(*policies))
     _try_it()
@@ -44,8 +53,6 @@ def install() -> None:
 
 def _try_it() -> None:
     """Run one step under autocast on either device: a build that differs should fail here and not in a user's step."""
-    import torch
-
     for device in ("cuda", "cpu"):
         weight = torch.ones(2, 2, device=device, requires_grad=True)
         with torch.autocast(device, dtype=torch.float16):
@@ -55,4 +62,6 @@ def _try_it() -> None:
         gradient = weight.grad
         works = product.dtype == torch.float16 and total.dtype == torch.float32 and gradient is not None
         if not works or gradient is None or gradient.tolist() != [[4.0, 4.0], [4.0, 4.0]]:
-            raise UnsupportedBuildError(f"CUDA cannot be emulated: PyTorch {torch.__version__} fails a product on {device}")
+            raise UnsupportedBuildError(
+                f"CUDA cannot be emulated: PyTorch {torch.__version__} fails a product on {device}"
+            )

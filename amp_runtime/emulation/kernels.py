@@ -11,13 +11,14 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from . import metadata, mixing, widening
 from .memory import to_cpu, to_cuda
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import torch
     from torch._ops import OpOverload
 
 
@@ -38,8 +39,6 @@ class Kernel:
     generator: torch.Generator | None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        import torch
-
         mixing.check(self.operator, args, kwargs)
         device = kwargs.get("device")
         stays = device is not None and torch.device(device).type != "cuda"
@@ -62,9 +61,9 @@ class Kernel:
 
     def _fresh_outputs(self, kwargs: dict[str, Any], cpu_kwargs: dict[str, Any]) -> list[str]:
         # An operator may resize what is passed as `out`, and shared bytes cannot grow.
-        import torch
-
-        names = [name for _, name in self.written if isinstance(kwargs.get(name), torch.Tensor) and kwargs[name].is_cuda]
+        names = [
+            name for _, name in self.written if isinstance(kwargs.get(name), torch.Tensor) and kwargs[name].is_cuda
+        ]
         for name in names:
             cpu_kwargs[name] = torch.empty(0, dtype=kwargs[name].dtype)
         return names
@@ -73,8 +72,6 @@ class Kernel:
 @contextlib.contextmanager
 def _drawing_from(generator: torch.Generator) -> Iterator[None]:
     # Many operators take no generator and draw from the CPU's own, which a CUDA device leaves alone.
-    import torch
-
     own = torch.default_generator.get_state()
     torch.default_generator.set_state(generator.get_state())
     try:
@@ -86,8 +83,6 @@ def _drawing_from(generator: torch.Generator) -> Iterator[None]:
 
 def lowered(value: Any) -> Any:
     """Return an argument as the CPU's kernels take it."""
-    import torch
-
     if isinstance(value, torch.Tensor):
         return to_cpu(value) if value.is_cuda else value
     if isinstance(value, (list, tuple)):
@@ -97,8 +92,6 @@ def lowered(value: Any) -> Any:
 
 def raised(value: Any) -> Any:
     """Return a result of the CPU's kernels as one of the emulated device."""
-    import torch
-
     if isinstance(value, torch.Tensor):
         return value if value.is_cuda else to_cuda(value)
     return type(value)(raised(each) for each in value) if isinstance(value, (list, tuple)) else value
@@ -106,17 +99,12 @@ def raised(value: Any) -> Any:
 
 def below_autograd() -> torch._C._ExcludeDispatchKeyGuard:
     """Leave out autograd and autocast: they have had their turn when a kernel of a device runs."""
-    import torch
-
     return torch._C._ExcludeDispatchKeyGuard(_above())
 
 
 @functools.cache
 def _above() -> torch._C.DispatchKeySet:
-    import torch
-
-    names = ("AutogradCPU", "AutogradCUDA", "ADInplaceOrView", "AutocastCPU", "AutocastCUDA")
     keys = torch._C.DispatchKeySet(torch._C.DispatchKey.AutogradFunctionality)
-    for name in names:
-        keys = keys | torch._C.DispatchKeySet(torch._C._parse_dispatch_key(name))
+    for key in ("AutogradCPU", "AutogradCUDA", "ADInplaceOrView", "AutocastCPU", "AutocastCUDA"):
+        keys = keys | torch._C.DispatchKeySet(getattr(torch._C.DispatchKey, key))
     return keys

@@ -10,6 +10,8 @@ from __future__ import annotations
 import ctypes
 from typing import TYPE_CHECKING
 
+import torch
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -19,7 +21,7 @@ _CPU, _CUDA = 1, 2
 class _Place(ctypes.Structure):
     """The first fields of a `DLManagedTensor`, the same in every release of dlpack.h."""
 
-    _fields_ = [("data", ctypes.c_void_p), ("device_type", ctypes.c_int32), ("device_id", ctypes.c_int32)]  # noqa: RUF012
+    _fields_ = [("data", ctypes.c_void_p), ("device_type", ctypes.c_int32), ("device_id", ctypes.c_int32)]
 
 
 _address = ctypes.pythonapi.PyCapsule_GetPointer
@@ -34,8 +36,6 @@ def to_cuda(tensor: Tensor) -> Tensor:
 
 def to_cpu(tensor: Tensor) -> Tensor:
     """Return what `to_cuda` made, or a view of it, as a CPU tensor on the same bytes."""
-    import torch
-
     moved = _moved(tensor, _CPU)
     # DLPack knows nothing of views whose values are to be read as conjugate or negated.
     if tensor.is_complex() and tensor.is_conj():
@@ -44,8 +44,6 @@ def to_cpu(tensor: Tensor) -> Tensor:
 
 
 def _moved(tensor: Tensor, device_type: int) -> Tensor:
-    import torch
-
     capsule = torch._C._to_dlpack(tensor)
     place = _Place.from_address(_address(capsule, b"dltensor"))
     place.device_type, place.device_id = device_type, 0

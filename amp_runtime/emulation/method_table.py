@@ -43,7 +43,7 @@ def answer_one(address: int, header: Path, names: Sequence[str]) -> None:
     before = _BEFORE * ctypes.sizeof(ctypes.c_void_p)
     # Never freed: PyTorch reads it until the process has ended, when Python's own objects are gone.
     copied = _Words.from_address(_allocate(ctypes.sizeof(_Words)))
-    copied[:] = _Words.from_address(table.value - before)
+    ctypes.memmove(copied, table.value - before, ctypes.sizeof(_Words))
     # Returns 1 while Python runs, and is the one function of Python that needs no lock in any thread.
     one = ctypes.cast(ctypes.pythonapi.Py_IsInitialized, ctypes.c_void_p).value
     for name in names:

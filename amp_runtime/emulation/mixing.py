@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from .operators import name_of
+
 if TYPE_CHECKING:
     from torch import Tensor
     from torch._ops import OpOverload
 
 # They move data between devices, or take indices, lengths or a storage from the CPU.
-_TAKE_BOTH = ("copy", "_to_copy", "index", "_unsafe_index", "_index_put_impl", "set", "ctc_loss", "pack_padded", "resize")
+_TAKE_BOTH = (
+    "copy",
+    "_to_copy",
+    "index",
+    "_unsafe_index",
+    "_index_put_impl",
+    "set",
+    "ctc_loss",
+    "pack_padded",
+    "resize",
+)
 
 
 def check(operator: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -26,7 +40,7 @@ def check(operator: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -
         return
     raise RuntimeError(
         "Expected all tensors to be on the same device, but found at least two devices, cuda:0 and "
-        f"{strays[0].device}! (in {operator.name()})"
+        f"{strays[0].device}! (in {name_of(operator)})"
     )
 
 
@@ -35,8 +49,6 @@ def _indexes_from_cpu(name: str, args: tuple[Any, ...]) -> bool:
 
 
 def _tensors(values: list[Any]) -> list[Tensor]:
-    import torch
-
     found: list[Tensor] = []
     for value in values:
         if isinstance(value, torch.Tensor):

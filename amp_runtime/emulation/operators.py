@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from torch._ops import OpOverload
 
 
 def all_operators() -> Iterator[OpOverload]:
     """Yield the operators of every namespace, those of loaded extensions included."""
-    import torch
-
     names = {name.partition("::")[0] for name in torch._C._dispatch_get_all_op_names()}
     for namespace in sorted(names):
         yield from operators(namespace)
@@ -21,8 +22,6 @@ def all_operators() -> Iterator[OpOverload]:
 
 def operators(namespace: str = "aten") -> Iterator[OpOverload]:
     """Yield every overload that Python can call, by name."""
-    import torch
-
     packets = getattr(torch.ops, namespace)
     for qualified in sorted(torch._C._dispatch_get_all_op_names()):
         prefix, _, name = qualified.partition("::")
@@ -35,11 +34,15 @@ def operators(namespace: str = "aten") -> Iterator[OpOverload]:
             continue
 
 
+def name_of(operator: OpOverload) -> str:
+    """Return namespace, name and overload: `"aten::softmax.int"`, or `"aten::linear"` where there is but one."""
+    schema = operator._schema
+    return f"{schema.name}.{schema.overload_name}" if schema.overload_name else str(schema.name)
+
+
 def has_kernel(operator: OpOverload, key: str) -> bool:
     """Return whether a kernel is registered for the operator under exactly this dispatch key."""
-    import torch
-
-    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(operator.name(), key))
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(name_of(operator), key))
 
 
 def is_view(operator: OpOverload) -> bool:
@@ -62,3 +65,16 @@ def returned(operator: OpOverload) -> tuple[tuple[int, str], ...]:
             positions.update(dict.fromkeys(argument.alias_info.before_set, (position, argument.name)))
     aliases = (result.alias_info for result in operator._schema.returns)
     return tuple(positions[min(alias.before_set)] for alias in aliases if alias is not None)
+
+
+def library(namespace: str) -> torch.library.Library:
+    """Open a namespace for kernels; they live as long as what is returned."""
+    opened: torch.library.Library = torch.library.Library(namespace, "IMPL")  # type: ignore[no-untyped-call]
+    return opened
+
+
+def implement(opened: torch.library.Library, operator: OpOverload, kernel: Callable[..., Any], key: str) -> None:
+    """Register a kernel, in the place of another if need be, without PyTorch's warning that one is replaced."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        opened.impl(name_of(operator), kernel, key, allow_override=True)  # type: ignore[no-untyped-call]

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 def lstm_cell(
-    input_gates: Tensor, hidden_gates: Tensor, cx: Tensor, input_bias: Tensor | None = None, hidden_bias: Tensor | None = None
+    input_gates: Tensor,
+    hidden_gates: Tensor,
+    cx: Tensor,
+    input_bias: Tensor | None = None,
+    hidden_bias: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the next hidden state, the next cell state and the four gates, in the dtype of the gates."""
-    import torch
-
     dtype = input_gates.dtype
     summed = _biased(input_gates, input_bias) + _biased(hidden_gates, hidden_bias)
     i, f, g, o = summed.chunk(4, 1)
@@ -31,8 +35,6 @@ def lstm_cell_backward(
     grad_hy: Tensor | None, grad_cy: Tensor | None, cx: Tensor, cy: Tensor, gates: Tensor, has_bias: bool
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Return the gradients of the gates, of the cell state and of a bias."""
-    import torch
-
     i, f, g, o = gates.float().chunk(4, 1)
     squashed = cy.float().tanh()
     of_hy = torch.zeros_like(squashed) if grad_hy is None else grad_hy.float()
@@ -50,11 +52,13 @@ def lstm_cell_backward(
 
 
 def gru_cell(
-    input_gates: Tensor, hidden_gates: Tensor, hx: Tensor, input_bias: Tensor | None = None, hidden_bias: Tensor | None = None
+    input_gates: Tensor,
+    hidden_gates: Tensor,
+    hx: Tensor,
+    input_bias: Tensor | None = None,
+    hidden_bias: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return the next hidden state and what the backward pass needs, in the dtype of the gates."""
-    import torch
-
     dtype = input_gates.dtype
     input_r, input_z, input_n = _biased(input_gates, input_bias).chunk(3, 1)
     hidden_r, hidden_z, hidden_n = _biased(hidden_gates, hidden_bias).chunk(3, 1)
@@ -68,8 +72,6 @@ def gru_cell_backward(
     grad_hy: Tensor, kept: Tensor, has_bias: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
     """Return the gradients of both sets of gates, of the hidden state and of both biases."""
-    import torch
-
     r, z, n, hx, hidden_n = kept.float().chunk(5, 1)
     of_hy = grad_hy.float()
     of_n = of_hy * (1 - z) * (1 - n**2)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from . import metadata
 from .kernels import Kernel, below_autograd, lowered, raised
-from .operators import has_kernel, is_view, operators, returned, written
+from .operators import has_kernel, implement, is_view, library, name_of, operators, returned, written
 from .substitutes import SUBSTITUTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import torch
     from torch._ops import OpOverload
 
 # Composed of other operators, and one of its results belongs on the CPU.
@@ -28,24 +28,18 @@ def register(generator: torch.Generator) -> tuple[torch.library.Library, ...]:
     Args:
         generator: draws the random numbers of operators on the emulated device.
     """
-    import torch
-
-    library = torch.library.Library("aten", "IMPL")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a CUDA build has kernels there, which cannot run without a GPU
-        for operator in operators():
-            kernel = _kernel(operator, generator)
-            if kernel is not None:
-                library.impl(operator.name(), kernel, "CUDA", allow_override=True)
-    others = torch.library.Library("_", "IMPL")
-    others.fallback(functools.partial(_of_another_library, generator), "CUDA")
-    return library, others
+    opened = library("aten")
+    for operator in operators():
+        kernel = _kernel(operator, generator)
+        if kernel is not None:
+            implement(opened, operator, kernel, "CUDA")
+    others = library("_")
+    others.fallback(functools.partial(_of_another_library, generator), "CUDA")  # type: ignore[no-untyped-call]
+    return opened, others
 
 
 def _kernel(operator: OpOverload, generator: torch.Generator) -> Callable[..., Any] | None:
-    import torch
-
-    name = operator.name()
+    name = name_of(operator)
     if name in SUBSTITUTES:
         return functools.partial(_substituted, SUBSTITUTES[name])
     if name == "aten::resize_":
@@ -58,8 +52,6 @@ def _kernel(operator: OpOverload, generator: torch.Generator) -> Callable[..., A
 
 
 def _of(operator: OpOverload, generator: torch.Generator) -> Kernel:
-    import torch
-
     return Kernel(
         operator=operator,
         written=written(operator),

@@ -6,6 +6,8 @@ import contextlib
 import time
 from typing import Any
 
+import torch
+
 
 class Stream:
     """One of the queues of work of a device; here they are all the same."""
@@ -46,7 +48,9 @@ class Stream:
 class Event:
     """A point in the work of a stream."""
 
-    def __init__(self, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False, **_: Any) -> None:
+    def __init__(
+        self, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False, **_: Any
+    ) -> None:
         self._time: float | None = None
 
     def record(self, stream: Any = None) -> None:
@@ -75,6 +79,4 @@ class Event:
 
 
 def _cuda() -> Any:
-    import torch
-
     return torch.device("cuda", 0)

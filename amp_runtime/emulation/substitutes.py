@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from . import recurrent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import torch
     from torch import Tensor
 
 
@@ -22,15 +23,13 @@ def _log_softmax(tensor: Tensor, dim: int, half_to_float: bool) -> Tensor:
 
 
 def _softmax_backward(grad: Tensor, output: Tensor, dim: int, input_dtype: torch.dtype) -> Tensor:
-    import torch
-
-    return torch.ops.aten._softmax_backward_data.default(grad, output, dim, output.dtype).to(input_dtype)
+    computed: Tensor = torch.ops.aten._softmax_backward_data.default(grad, output, dim, output.dtype)
+    return computed.to(input_dtype)
 
 
 def _log_softmax_backward(grad: Tensor, output: Tensor, dim: int, input_dtype: torch.dtype) -> Tensor:
-    import torch
-
-    return torch.ops.aten._log_softmax_backward_data.default(grad, output, dim, output.dtype).to(input_dtype)
+    computed: Tensor = torch.ops.aten._log_softmax_backward_data.default(grad, output, dim, output.dtype)
+    return computed.to(input_dtype)
 
 
 def _widened(tensor: Tensor, half_to_float: bool) -> Tensor:
@@ -38,8 +37,6 @@ def _widened(tensor: Tensor, half_to_float: bool) -> Tensor:
 
 
 def _zeros(*args: Any, **kwargs: Any) -> Tensor:
-    import torch
-
     kwargs["device"] = "cpu"
     return torch.zeros(*args, **kwargs)
 

@@ -3,60 +3,70 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
-if TYPE_CHECKING:
-    import torch
+import torch
 
 
-def install(generator: torch.Generator) -> None:
+def install() -> None:
     """Replace them for the rest of the process."""
-    import torch
+    replacements: tuple[tuple[Any, str, Callable[[Any], Callable[..., Any]]], ...] = (
+        (torch.UntypedStorage, "to", _storage_to),
+        (torch.UntypedStorage, "cuda", _storage_cuda),
+        (torch.UntypedStorage, "clone", _storage_clone),
+        (torch.Tensor, "pin_memory", lambda original: lambda self, device=None: self),
+        (torch.Tensor, "record_stream", lambda original: lambda self, stream: None),
+        (torch, "compile", _compile),
+    )
+    for owner, name, make in replacements:
+        original = getattr(owner, name)
+        setattr(owner, name, functools.wraps(original)(make(original)))
+    vars(torch)["Generator"] = _generator_class()
 
+
+def _bytes_of(storage: torch.UntypedStorage) -> torch.Tensor:
+    return torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)
+
+
+def _storage_to(original: Callable[..., Any]) -> Callable[..., Any]:
+    # PyTorch allocates storages in C++, past the kernels that could be replaced.
+    def to(self: torch.UntypedStorage, *, device: Any, non_blocking: bool = False) -> Any:
+        if self.device.type == "cuda" or torch.device(device).type != "cuda":
+            return original(self, device=device, non_blocking=non_blocking)
+        return _bytes_of(self).to(device).untyped_storage()
+
+    return to
+
+
+def _storage_cuda(original: Callable[..., Any]) -> Callable[..., Any]:
+    def cuda(self: torch.UntypedStorage, device: Any = None, non_blocking: bool = False) -> Any:
+        return self.to(device="cuda")
+
+    return cuda
+
+
+def _storage_clone(original: Callable[..., Any]) -> Callable[..., Any]:
+    def clone(self: torch.UntypedStorage) -> Any:
+        return _bytes_of(self).clone().untyped_storage() if self.device.type == "cuda" else original(self)
+
+    return clone
+
+
+def _compile(original: Callable[..., Any]) -> Callable[..., Any]:
+    def compile_eagerly(*args: Any, **kwargs: Any) -> Any:
+        torch.compiler.set_stance("force_eager")  # loads the compiler, so not before somebody asks for it
+        return original(*args, **kwargs)
+
+    return compile_eagerly
+
+
+def _generator_class() -> type[torch.Generator]:
     class Generator(torch.Generator):
         """A generator of random numbers; one of the emulated device is the CPU's."""
 
         def __new__(cls, device: Any = "cpu") -> Generator:
-            return super().__new__(cls, "cpu" if torch.device(device).type == "cuda" else device)
+            place = "cpu" if torch.device(device).type == "cuda" else device
+            return super().__new__(cls, place)  # type: ignore[call-arg]
 
-    pinned = torch.Tensor.pin_memory
-    compile_ = torch.compile
-    moved = torch.UntypedStorage.to
-
-    @functools.wraps(moved)
-    def to(self: torch.UntypedStorage, *, device: Any, non_blocking: bool = False) -> torch.UntypedStorage:
-        if self.device.type == "cuda" or torch.device(device).type != "cuda":
-            return moved(self, device=device, non_blocking=non_blocking)
-        return torch.empty(0, dtype=torch.uint8).set_(self).to(device).untyped_storage()
-
-    @functools.wraps(torch.UntypedStorage.cuda)
-    def cuda(self: torch.UntypedStorage, device: Any = None, non_blocking: bool = False) -> torch.UntypedStorage:
-        return to(self, device="cuda")
-
-    @functools.wraps(pinned)
-    def pin_memory(self: torch.Tensor, device: Any = None) -> torch.Tensor:
-        return self
-
-    @functools.wraps(compile_)
-    def compile_eagerly(*args: Any, **kwargs: Any) -> Any:
-        torch.compiler.set_stance("force_eager")  # loads the compiler, so not before somebody asks for it
-        return compile_(*args, **kwargs)
-
-    copied = torch.UntypedStorage.clone
-
-    @functools.wraps(copied)
-    def clone(self: torch.UntypedStorage) -> torch.UntypedStorage:
-        if self.device.type != "cuda":
-            return copied(self)
-        return torch.empty(0, dtype=torch.uint8, device="cuda").set_(self).clone().untyped_storage()
-
-    @functools.wraps(torch.Tensor.record_stream)
-    def record_stream(self: torch.Tensor, stream: Any) -> None:
-        pass
-
-    torch.Generator = Generator  # type: ignore[misc]
-    torch.UntypedStorage.to, torch.UntypedStorage.cuda = to, cuda  # type: ignore[method-assign]
-    torch.UntypedStorage.clone = clone  # type: ignore[method-assign]
-    torch.Tensor.record_stream = record_stream  # type: ignore[method-assign]
-    torch.Tensor.pin_memory = pin_memory  # type: ignore[method-assign]
-    torch.compile = compile_eagerly  # type: ignore[assignment]
+    return Generator

@@ -5,16 +5,17 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import torch
     from torch._ops import OpOverload
 
 # CUDA has none of these in half precision either, so the refusal of the CPU is the right answer.
 _NOT_ON_CUDA = ("cholesky", "eig", "geqrf", "inverse", "ldl", "linalg", "lstsq", "lu", "orgqr", "ormqr", "qr", "svd")
-_REFUSALS = ("not implemented for 'Half'", "not implemented for 'BFloat16'", "not implemented for 'ComplexHalf'")
-_REFUSAL_OF_FFT = "doesn't support tensors of type: "
+_REFUSALS = tuple(f"not implemented for '{name}'" for name in ("Half", "BFloat16", "ComplexHalf"))
+_REFUSALS += ("FFT doesn't support tensors of type",)
 
 _refused: set[tuple[OpOverload, torch.dtype]] = set()
 
@@ -30,21 +31,21 @@ def run(operator: OpOverload, args: list[Any], kwargs: dict[str, Any], written: 
         try:
             return operator(*args, **kwargs)
         except RuntimeError as error:  # NotImplementedError is one
-            if low is None or not _lacks_kernel(operator, str(error), args):
+            if low is None or not _lacks_kernel(operator, str(error)):
                 raise
         _refused.add((operator, low))
     return _run_wide(operator, args, kwargs, written)
 
 
-def _lacks_kernel(operator: OpOverload, message: str, args: list[Any]) -> bool:
-    if _REFUSAL_OF_FFT in message:
-        _check_fft(operator, args)
-        return True
+def _lacks_kernel(operator: OpOverload, message: str) -> bool:
     name = operator._schema.name.partition("::")[2].lstrip("_")
     return not name.startswith(_NOT_ON_CUDA) and any(refusal in message for refusal in _REFUSALS)
 
 
 def _check_fft(operator: OpOverload, args: list[Any]) -> None:
+    """Hold a Fourier transform in half precision to what cuFFT can."""
+    if not operator._schema.name.startswith("aten::_fft"):
+        return
     # Signal and dimensions come first in every operator of this family, and the real size last where half is given.
     sizes = [args[0].shape[dim] for dim in args[1]]
     if operator._schema.name == "aten::_fft_c2r":
@@ -58,14 +59,10 @@ def _check_fft(operator: OpOverload, args: list[Any]) -> None:
 
 @functools.cache
 def _wide() -> Mapping[torch.dtype, torch.dtype]:
-    import torch
-
     return {torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.complex32: torch.complex64}
 
 
 def _low_dtype(values: list[Any]) -> torch.dtype | None:
-    import torch
-
     for value in values:
         if isinstance(value, torch.Tensor):
             if value.dtype in _wide():
@@ -78,8 +75,7 @@ def _low_dtype(values: list[Any]) -> torch.dtype | None:
 def _run_wide(
     operator: OpOverload, args: list[Any], kwargs: dict[str, Any], written: tuple[tuple[int, str], ...]
 ) -> Any:
-    import torch
-
+    _check_fft(operator, args)
     low = _low_dtype([*args, *kwargs.values()])
     wide_args = [_cast(value, _wide()) for value in args]
     wide_kwargs = {name: _cast(value, _wide()) for name, value in kwargs.items()}
@@ -95,16 +91,12 @@ def _run_wide(
 
 
 def _cast(value: Any, targets: Mapping[torch.dtype, torch.dtype]) -> Any:
-    import torch
-
     if isinstance(value, torch.Tensor):
         return value.to(targets[value.dtype]) if value.dtype in targets else value
     return type(value)(_cast(each, targets) for each in value) if isinstance(value, (list, tuple)) else value
 
 
 def _copy_back(narrow: Any, wide: Any) -> None:
-    import torch
-
     if isinstance(narrow, torch.Tensor):
         if narrow is not wide:
             if narrow.numel() == 0:  # made for `out`, to be resized

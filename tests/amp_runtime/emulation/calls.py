@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 OTHERS = ("aten::cudnn_convolution", "aten::cudnn_convolution_transpose", "aten::_scaled_dot_product_flash_attention")
 VARIANTS = ("float32", "low", "mixed")
 
 
 class Make:
-    """Makes the tensors of a call: all in float32, all in the dtype of autocast, or the first in it and then float32."""
+    """Makes the tensors of a call: all in float32, all in the dtype of autocast, or only the first in that."""
 
     def __init__(self, device: str, variant: str, low: torch.dtype) -> None:
         single = itertools.repeat(torch.float32)
@@ -41,7 +41,7 @@ def _unary(name: str) -> Callable[[Make], Any]:
 
 
 def _upsample(dims: int, mode: str, **options: Any) -> Callable[[Make], Any]:
-    return lambda t: F.interpolate(t(1, 1, *[4] * dims), scale_factor=2, mode=mode, **options)
+    return lambda t: functional.interpolate(t(1, 1, *[4] * dims), scale_factor=2, mode=mode, **options)
 
 
 def _loss(kind: Callable[..., Any]) -> Callable[[Make], Any]:
@@ -68,13 +68,13 @@ CALLS: dict[str, Callable[[Make], Any]] = {
         t(1, 2, 4, 4), t(2, 2, 3, 3), None, *_CONVOLUTION, False, False, True
     ),
     "aten::convolution": lambda t: torch.convolution(t(1, 2, 4, 4), t(2, 2, 3, 3), None, *_CONVOLUTION),
-    "aten::conv1d": _bias_free(F.conv1d, 2, 2, 3),
-    "aten::conv2d": _bias_free(F.conv2d, 2, 2, 3, 3),
-    "aten::conv3d": _bias_free(F.conv3d, 2, 2, 3, 3, 3),
+    "aten::conv1d": _bias_free(functional.conv1d, 2, 2, 3),
+    "aten::conv2d": _bias_free(functional.conv2d, 2, 2, 3, 3),
+    "aten::conv3d": _bias_free(functional.conv3d, 2, 2, 3, 3, 3),
     "aten::conv_tbc": lambda t: torch.conv_tbc(t(4, 1, 2), t(3, 2, 2), t(2)),
-    "aten::conv_transpose1d": _bias_free(F.conv_transpose1d, 2, 2, 3),
-    "aten::conv_transpose2d.input": _bias_free(F.conv_transpose2d, 2, 2, 3, 3),
-    "aten::conv_transpose3d.input": _bias_free(F.conv_transpose3d, 2, 2, 3, 3, 3),
+    "aten::conv_transpose1d": _bias_free(functional.conv_transpose1d, 2, 2, 3),
+    "aten::conv_transpose2d.input": _bias_free(functional.conv_transpose2d, 2, 2, 3, 3),
+    "aten::conv_transpose3d.input": _bias_free(functional.conv_transpose3d, 2, 2, 3, 3, 3),
     "aten::_thnn_fused_gru_cell": lambda t: torch._VF.gru_cell(t(2, 3), t(2, 4), t(12, 3), t(12, 4)),
     "aten::_thnn_fused_lstm_cell": _lstm_cell,
     "aten::gru_cell": _cell(3, torch.gru_cell),
@@ -91,18 +91,18 @@ CALLS: dict[str, Callable[[Make], Any]] = {
     "aten::einsum": lambda t: torch.einsum("ij,jk->ik", t(2, 2), t(2, 2)),
     "aten::linalg_multi_dot": lambda t: torch.linalg.multi_dot([t(2, 2), t(2, 2), t(2, 2)]),
     "aten::linalg_vecdot": lambda t: torch.linalg.vecdot(t(2, 2), t(2, 2)),
-    "aten::linear": lambda t: F.linear(t(2, 2), t(2, 2), t(2)),
+    "aten::linear": lambda t: functional.linear(t(2, 2), t(2, 2), t(2)),
     "aten::matmul": lambda t: torch.matmul(t(2, 2), t(2, 2)),
     "aten::mm": lambda t: torch.mm(t(2, 2), t(2, 2)),
     "aten::mv": lambda t: torch.mv(t(2, 2), t(2)),
-    "aten::prelu": lambda t: F.prelu(t(2, 2), t(1)),
-    "aten::scaled_dot_product_attention": lambda t: F.scaled_dot_product_attention(
+    "aten::prelu": lambda t: functional.prelu(t(2, 2), t(1)),
+    "aten::scaled_dot_product_attention": lambda t: functional.scaled_dot_product_attention(
         t(1, 2, 3, 4), t(1, 2, 3, 4), t(1, 2, 3, 4)
     ),
     "aten::addcdiv": lambda t: torch.addcdiv(t(2), t(2), t(2)),
     "aten::addcmul": lambda t: torch.addcmul(t(2), t(2), t(2)),
     "aten::atan2": lambda t: torch.atan2(t(2), t(2)),
-    "aten::bilinear": lambda t: F.bilinear(t(2, 3), t(2, 3), t(4, 3, 3), t(4)),
+    "aten::bilinear": lambda t: functional.bilinear(t(2, 3), t(2, 3), t(4, 3, 3), t(4)),
     "aten::cross": lambda t: torch.cross(t(2, 3), t(2, 3), dim=1),
     "aten::dot": lambda t: torch.dot(t(3), t(3)),
     "aten::vdot": lambda t: torch.vdot(t(3), t(3)),
@@ -110,35 +110,35 @@ CALLS: dict[str, Callable[[Make], Any]] = {
     "aten::index_put": lambda t: torch.index_put(t(3), (t.whole(2),), t(2)),
     "aten::scatter_add": lambda t: torch.scatter_add(t(3), 0, t.whole(2), t(2)),
     "aten::tensordot": lambda t: torch.tensordot(t(2, 2), t(2, 2), dims=1),
-    "aten::binary_cross_entropy": _loss(F.binary_cross_entropy),
-    "aten::binary_cross_entropy_with_logits": _loss(F.binary_cross_entropy_with_logits),
-    "aten::cosine_embedding_loss": lambda t: F.cosine_embedding_loss(t(2, 3), t(2, 3), t(2)),
-    "aten::cosine_similarity": _loss(F.cosine_similarity),
-    "aten::hinge_embedding_loss": _loss(F.hinge_embedding_loss),
-    "aten::huber_loss": _loss(F.huber_loss),
-    "aten::kl_div": lambda t: F.kl_div(t(2, 3), t(2, 3), reduction="batchmean"),
+    "aten::binary_cross_entropy": _loss(functional.binary_cross_entropy),
+    "aten::binary_cross_entropy_with_logits": _loss(functional.binary_cross_entropy_with_logits),
+    "aten::cosine_embedding_loss": lambda t: functional.cosine_embedding_loss(t(2, 3), t(2, 3), t(2)),
+    "aten::cosine_similarity": _loss(functional.cosine_similarity),
+    "aten::hinge_embedding_loss": _loss(functional.hinge_embedding_loss),
+    "aten::huber_loss": _loss(functional.huber_loss),
+    "aten::kl_div": lambda t: functional.kl_div(t(2, 3), t(2, 3), reduction="batchmean"),
     "aten::l1_loss": _loss(torch.ops.aten.l1_loss.default),
-    "aten::margin_ranking_loss": lambda t: F.margin_ranking_loss(t(3), t(3), t(3)),
-    "aten::mse_loss": _loss(F.mse_loss),
-    "aten::multi_margin_loss": lambda t: F.multi_margin_loss(t(2, 3), t.whole(2)),
-    "aten::multilabel_margin_loss": lambda t: F.multilabel_margin_loss(t(2, 3), t.whole(2, 3)),
+    "aten::margin_ranking_loss": lambda t: functional.margin_ranking_loss(t(3), t(3), t(3)),
+    "aten::mse_loss": _loss(functional.mse_loss),
+    "aten::multi_margin_loss": lambda t: functional.multi_margin_loss(t(2, 3), t.whole(2)),
+    "aten::multilabel_margin_loss": lambda t: functional.multilabel_margin_loss(t(2, 3), t.whole(2, 3)),
     "aten::nll_loss": lambda t: torch._C._nn.nll_loss(t(2, 3), t.whole(2)),
     "aten::nll_loss2d": lambda t: torch._C._nn.nll_loss2d(t(1, 3, 2, 2), t.whole(1, 2, 2)),
-    "aten::poisson_nll_loss": _loss(F.poisson_nll_loss),
-    "aten::smooth_l1_loss": _loss(F.smooth_l1_loss),
-    "aten::soft_margin_loss": _loss(F.soft_margin_loss),
-    "aten::triplet_margin_loss": lambda t: F.triplet_margin_loss(t(2, 3), t(2, 3), t(2, 3)),
+    "aten::poisson_nll_loss": _loss(functional.poisson_nll_loss),
+    "aten::smooth_l1_loss": _loss(functional.smooth_l1_loss),
+    "aten::soft_margin_loss": _loss(functional.soft_margin_loss),
+    "aten::triplet_margin_loss": lambda t: functional.triplet_margin_loss(t(2, 3), t(2, 3), t(2, 3)),
     "aten::cdist": lambda t: torch.cdist(t(2, 3), t(4, 3)),
     "aten::dist": _loss(torch.dist),
     "aten::pdist": lambda t: torch.pdist(t(3, 3)),
     "aten::renorm": lambda t: torch.renorm(t(3, 3), 2, 0, 1.0),
-    "aten::group_norm": lambda t: F.group_norm(t(2, 4), 2, t(4), t(4)),
-    "aten::layer_norm": lambda t: F.layer_norm(t(2, 4), (4,), t(4), t(4)),
+    "aten::group_norm": lambda t: functional.group_norm(t(2, 4), 2, t(4), t(4)),
+    "aten::layer_norm": lambda t: functional.layer_norm(t(2, 4), (4,), t(4), t(4)),
     "aten::native_layer_norm": lambda t: torch.native_layer_norm(t(2, 4), (4,), t(4), t(4), 1e-5)[0],
-    "aten::rms_norm": lambda t: F.rms_norm(t(2, 4), (4,), t(4)),
+    "aten::rms_norm": lambda t: functional.rms_norm(t(2, 4), (4,), t(4)),
     "aten::softmax.int": lambda t: torch.softmax(t(2, 3), -1),
     "aten::log_softmax.int": lambda t: torch.log_softmax(t(2, 3), -1),
-    "aten::softplus": lambda t: F.softplus(t(2, 3)),
+    "aten::softplus": lambda t: functional.softplus(t(2, 3)),
     "aten::logsumexp": lambda t: torch.logsumexp(t(2, 3), -1),
     "aten::cumprod": lambda t: torch.cumprod(t(2, 3), -1),
     "aten::cumsum": lambda t: torch.cumsum(t(2, 3), -1),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
+from torch.nn import functional
 
 DEVICES = ("cuda", "cpu")
 
@@ -14,7 +14,9 @@ def check_cuda_casts_to_float16_unless_told():
     with torch.autocast("cuda"):
         assert torch.is_autocast_enabled("cuda")
         assert torch.get_autocast_dtype("cuda") == torch.float16
-        assert F.linear(torch.ones(2, 2, device="cuda"), torch.ones(2, 2, device="cuda")).dtype == torch.float16
+        assert (
+            functional.linear(torch.ones(2, 2, device="cuda"), torch.ones(2, 2, device="cuda")).dtype == torch.float16
+        )
     with pytest.warns(FutureWarning), torch.cuda.amp.autocast(dtype=torch.bfloat16):
         assert (torch.ones(2, 2, device="cuda") @ torch.ones(2, 2, device="cuda")).dtype == torch.bfloat16
 
@@ -78,9 +80,9 @@ def check_binary_cross_entropy_is_forbidden_in_cuda_words():
         with torch.autocast(device, dtype=torch.float16):
             with pytest.raises(RuntimeError, match="are unsafe to autocast"):
                 nn.BCELoss()(z, y)
-            assert F.binary_cross_entropy_with_logits(z, y).dtype == torch.float32
+            assert functional.binary_cross_entropy_with_logits(z, y).dtype == torch.float32
             with torch.autocast(device, enabled=False):
-                assert F.binary_cross_entropy(z, y).dtype == torch.float32
+                assert functional.binary_cross_entropy(z, y).dtype == torch.float32
 
 
 def _clashes(device: str) -> dict[str, str]:

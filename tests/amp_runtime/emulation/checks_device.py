@@ -37,8 +37,20 @@ def check_one_device_is_there():
 
 def check_tensors_say_that_they_are_on_cuda():
     x = torch.ones(2)
-    moved = [x.cuda(), x.cuda(0), x.to("cuda"), x.to("cuda:0", non_blocking=True), x.to(torch.device("cuda")), x.pin_memory().cuda()]
-    made = [torch.zeros(2, device="cuda"), torch.tensor([1.0], device="cuda"), torch.arange(2, device="cuda:0"), moved[0].new_ones(2)]
+    moved = [
+        x.cuda(),
+        x.cuda(0),
+        x.to("cuda"),
+        x.to("cuda:0", non_blocking=True),
+        x.to(torch.device("cuda")),
+        x.pin_memory().cuda(),
+    ]
+    made = [
+        torch.zeros(2, device="cuda"),
+        torch.tensor([1.0], device="cuda"),
+        torch.arange(2, device="cuda:0"),
+        moved[0].new_ones(2),
+    ]
     for tensor in [*moved, *made, torch.rand_like(moved[0])]:
         assert type(tensor) is torch.Tensor
         assert tensor.is_cuda
@@ -60,7 +72,12 @@ def check_the_default_device_can_be_cuda():
 
 def check_devices_do_not_mix():
     x, y = torch.ones(2, 2, device="cuda"), torch.ones(2, 2)
-    for clash in (lambda: x + y, lambda: x @ y, lambda: torch.cat([x, y]), lambda: nn.functional.embedding(torch.zeros(1, dtype=torch.long), x)):
+    for clash in (
+        lambda: x + y,
+        lambda: x @ y,
+        lambda: torch.cat([x, y]),
+        lambda: nn.functional.embedding(torch.zeros(1, dtype=torch.long), x),
+    ):
         with pytest.raises(RuntimeError, match="Expected all tensors to be on the same device"):
             clash()
     with pytest.raises(TypeError, match="can't convert cuda:0 device type tensor to numpy"):
@@ -98,7 +115,10 @@ def check_modules_move_and_keep_their_parameters():
     net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     before = list(net.parameters())
     net.cuda()
-    assert all(old is new and type(new) is nn.Parameter and new.is_cuda for old, new in zip(before, net.parameters(), strict=True))
+    assert all(
+        old is new and type(new) is nn.Parameter and new.is_cuda
+        for old, new in zip(before, net.parameters(), strict=True)
+    )
     assert all(buffer.is_cuda for buffer in net.buffers())
     assert all(parameter.is_cuda for parameter in copy.deepcopy(net).parameters())
     assert not any(parameter.is_cuda for parameter in net.cpu().parameters())
@@ -108,7 +128,12 @@ def check_checkpoints_say_where_tensors_were():
     state = {"weight": torch.ones(2, device="cuda"), "half": torch.ones(2, device="cuda").half()}
     file = io.BytesIO()
     torch.save(state, file)
-    for location, device in ((None, "cuda:0"), ("cuda", "cuda:0"), ("cpu", "cpu"), (lambda storage, name: storage, "cpu")):
+    for location, device in (
+        (None, "cuda:0"),
+        ("cuda", "cuda:0"),
+        ("cpu", "cpu"),
+        (lambda storage, name: storage, "cpu"),
+    ):
         file.seek(0)
         loaded = torch.load(file, map_location=location)
         assert {str(tensor.device) for tensor in loaded.values()} == {device}

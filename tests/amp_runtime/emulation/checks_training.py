@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
+from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 DEVICES = ("cuda", "cpu")
@@ -20,8 +20,10 @@ class Attention(nn.Module):
         self.out = nn.Linear(32, 16)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        q, k, v = (each.unflatten(-1, (4, 8)).transpose(1, 2) for each in self.qkv(self.norm(self.embed(tokens))).chunk(3, -1))
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        q, k, v = (
+            each.unflatten(-1, (4, 8)).transpose(1, 2) for each in self.qkv(self.norm(self.embed(tokens))).chunk(3, -1)
+        )
+        mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
         return self.out(mixed.transpose(1, 2).flatten(2))
 
 
@@ -37,7 +39,9 @@ class Recurrent(nn.Module):
 
 def _cases(device):
     image = torch.randn(8, 3, 8, 8, device=device)
-    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(), nn.Linear(72, 4))
+    net = nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(), nn.Linear(72, 4)
+    )
     tokens = torch.arange(64, device=device).reshape(8, 8) % 16
     labels = torch.arange(8, device=device) % 4
     wide = nn.Sequential(nn.Linear(8, 32), nn.GELU(), nn.Linear(32, 4))
@@ -61,7 +65,7 @@ def _train(net, x, y, device, make_optimizer, steps=30):
         optimizer.zero_grad()
         with torch.autocast(device, dtype=torch.float16):
             out = net(x)
-            loss = F.cross_entropy(out.flatten(0, -2), y.flatten())
+            loss = functional.cross_entropy(out.flatten(0, -2), y.flatten())
         assert out.dtype == torch.float16
         assert loss.dtype == torch.float32
         scaler.scale(loss).backward()
@@ -106,7 +110,7 @@ def check_float32_training_is_the_same_on_both_devices():
         optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
         for _ in range(5):
             optimizer.zero_grad()
-            F.cross_entropy(net(x), y).backward()
+            functional.cross_entropy(net(x), y).backward()
             optimizer.step()
         ends[device] = [parameter.detach().cpu() for parameter in net.parameters()]
     for one, other in zip(*ends.values(), strict=True):

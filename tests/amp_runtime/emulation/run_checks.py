@@ -12,6 +12,8 @@ import traceback
 import warnings
 from pathlib import Path
 
+import pytest
+
 from amp_runtime.emulation import emulate
 
 
@@ -31,7 +33,7 @@ def main(paths: list[str]) -> None:
 def _error(check) -> str | None:
     try:
         check()
-    except Exception:
+    except (Exception, pytest.fail.Exception):
         return traceback.format_exc()
     return None
 
