@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .bounds import limits
     from .classifying import policy
-    from .installing import emulate, is_emulating
+    from .installing import emulate
+    from .state import is_emulating
 
 __all__ = ["emulate", "is_emulating", "limits", "policy"]
 
-_HOME_OF = {"emulate": "installing", "is_emulating": "installing", "limits": "bounds", "policy": "classifying"}
+_HOME_OF = {"emulate": "installing", "is_emulating": "state", "limits": "bounds", "policy": "classifying"}
 
 
 def __getattr__(name: str) -> object:

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from . import cpu_autocast, cuda_module, guard, registering, torch_functions
 from .classifying import policy
 from .method_table import UnsupportedBuildError
-
-_installed: list[Any] = []  # what must live as long as the process
-
-
-def is_emulating() -> bool:
-    """Return whether `emulate` has run in this process."""
-    return bool(_installed)
+from .state import is_emulating, keep
 
 
 def emulate(device_type: str = "cuda") -> None:
@@ -34,7 +26,7 @@ def emulate(device_type: str = "cuda") -> None:
     """
     if device_type != "cuda":
         raise ValueError(f"only 'cuda' can be emulated, not {device_type!r}")
-    if _installed:
+    if is_emulating():
         return
     if torch.cuda.is_available():
         raise RuntimeError(
@@ -46,8 +38,8 @@ def emulate(device_type: str = "cuda") -> None:
     generator = torch.Generator()
     cuda_module.install(generator)
     torch_functions.install()
-    _installed.append(registering.register(generator))
-    _installed.append(cpu_autocast.register(*policies))
+    keep(registering.register(generator))
+    keep(cpu_autocast.register(*policies))
     _try_it()
 
 
