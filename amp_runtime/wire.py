@@ -94,6 +94,27 @@ class Cage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptUnit:
+    """One run of a training script, as a user would start it.
+
+    Args:
+        target: the file, or with `module` the name that stands behind `python -m`.
+        shown: the file as it was named, which becomes `sys.argv[0]`.
+        folder: where it is started. Relative paths, of both, are below the root.
+        mode: which of its runs this is; empty where it has only one.
+        steps: after how many training steps it is ended; None: it runs to its own end.
+    """
+
+    target: str
+    shown: str
+    arguments: tuple[str, ...]
+    folder: str
+    module: bool = False
+    mode: Literal["", "fp32", "amp"] = ""
+    steps: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """Everything the child needs. The file that carries it is deleted as soon as it is read.
 
@@ -111,9 +132,11 @@ class Request:
         pairs: workloads whose FP32 and AMP steps are timed against each other.
         channel_fd: where records are written.
         lifeline_fd: gives one byte when the verifier has seen that the cage holds, and end-of-file when it is gone.
+        scripts: run one after another, each watched by the sanitizer.
+        channel_fd: where records are written. lifeline_fd: reads end-of-file when the verifier is gone.
     """
 
-    probe: Literal["imports", "tests", "workloads"]
+    probe: Literal["imports", "tests", "workloads", "scripts"]
     nonce: str
     root: str
     installation: str
@@ -132,6 +155,7 @@ class Request:
     tests: tuple[str, ...] = ()
     workloads: tuple[WorkloadUnit, ...] = ()
     pairs: tuple[WorkloadUnit, ...] = ()
+    scripts: tuple[ScriptUnit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,6 +321,21 @@ class Rejected:
     line: int = 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptEnd:
+    """A script came to an end of its own, or to the one that was asked for.
+
+    Args:
+        exit_code: as the shell would see it.
+        stopped: it was ended after the training steps that were asked for.
+        devices: where the parameters of its optimizers lay in the first step.
+    """
+
+    exit_code: int
+    stopped: bool
+    devices: tuple[str, ...]
+
+
 Item = (
     Imported
     | Collected
@@ -309,5 +348,7 @@ Item = (
     | Observed
     | Paired
     | Rejected
+    | SanitizerReport
+    | ScriptEnd
 )
 ITEMS: dict[str, type] = {kind.__name__: kind for kind in typing.get_args(Item)}

@@ -36,7 +36,7 @@ from verifier.model.stage import (
     StageStatus,
     Stash,
 )
-from verifier.model.task import Config, Criterion, Task
+from verifier.model.task import Config, Criterion, Program, Script, Task
 from verifier.notebooks.file import NotebookFile
 from verifier.notebooks.model import Cell, Notebook
 from verifier.plugins import Plugins, load_plugins
@@ -73,6 +73,7 @@ __all__ = [
     "Notebook",
     "NotebookFile",
     "Plugins",
+    "Program",
     "Proof",
     "Related",
     "Renderer",
@@ -81,6 +82,7 @@ __all__ = [
     "RuleInfo",
     "RunOptions",
     "RunReport",
+    "Script",
     "Severity",
     "Source",
     "SourceFile",

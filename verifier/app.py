@@ -51,7 +51,9 @@ class Observer:
     output: Callable[[bytes], None] = lambda _data: None
 
 
-def select_stages(plugins: Plugins, wanted: Sequence[str], *, static_only: bool = False) -> Selection:
+def select_stages(
+    plugins: Plugins, wanted: Sequence[str], *, static_only: bool = False, reason: str = "left out by --stage"
+) -> Selection:
     """Return the stages named in `wanted` (by name or number), all of them where it is empty.
 
     Raises:
@@ -70,7 +72,7 @@ def select_stages(plugins: Plugins, wanted: Sequence[str], *, static_only: bool 
         if static_only and stage.runs_code:
             left.append(NotRun(number=stage.number, name=stage.name, reason="`verify check` runs no code"))
         elif chosen and stage.name not in chosen:
-            left.append(NotRun(number=stage.number, name=stage.name, reason="left out by --stage"))
+            left.append(NotRun(number=stage.number, name=stage.name, reason=reason))
         else:
             run.append(stage)
     return Selection(stages=tuple(run), left_out=tuple(left))

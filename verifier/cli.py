@@ -18,7 +18,7 @@ from verifier.model.isolation import DEFAULT_SANDBOX, LEVELS, SANDBOXES
 
 # Commands and options that the contract names and a later version brings. They are refused by name, so that
 # `verify fix` is never taken for a task called "fix".
-_NOT_YET_COMMANDS = (*("run", "fix", "analyze", "calibrate", "compare", "mutate", "check-report", "merge"),)
+_NOT_YET_COMMANDS = (*("fix", "analyze", "calibrate", "compare", "mutate", "check-report", "merge"),)
 _NOT_YET_OPTIONS = (
     *("--changed-since", "--baseline", "--update-baseline", "--watch", "--no-cache"),
     *("--require-device", "--strict", "--save-baseline", "--executor", "--shard"),
@@ -29,6 +29,7 @@ _HELP = """The pre-merge gate for PyTorch mixed-precision (AMP) training code.
 verify T035 [T036 ...]   run every stage of these tasks and write their reports
 verify --all             every task of the configuration
 verify check PATH...     static stages on files or folders; needs no configuration
+verify run SCRIPT [...]  any training script, unmodified, under the AMP sanitizer
 
 Tasks stand in pyproject.toml under [tool.verifier.tasks.NAME]. The exit code is the verdict:
 0 PASS, 1 BLOCK, 2 wrong use or configuration, 3 the verifier itself failed, 130 interrupted.
@@ -42,7 +43,7 @@ class _Group(click.Group):
         first = args[0] if args else "--help"
         if first in _NOT_YET_COMMANDS:
             raise UsageError(f"`verify {first}` is not built in this version")
-        for word in args[: args.index("--") if "--" in args else None]:
+        for word in _before_the_script(args):
             if word.split("=", 1)[0] in _NOT_YET_OPTIONS:
                 raise UsageError(f"the option {word.split('=', 1)[0]} is not built in this version")
         if first not in (*self.commands, "--help", "-h", "--version"):
@@ -50,7 +51,16 @@ class _Group(click.Group):
         return super().parse_args(ctx, args or ["--help"])
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ["check", "tasks", "stages", "rules", "explain", "init", "doctor"]
+        return ["check", "run", "tasks", "stages", "rules", "explain", "init", "doctor"]
+
+
+def _before_the_script(args: list[str]) -> list[str]:
+    """Return the words that are ours: not what follows `--`, and of `verify run` not what the script is given."""
+    words = args[: args.index("--") if "--" in args else None]
+    if args[:1] != ["run"]:
+        return words
+    script = next((number for number, word in enumerate(words) if word.endswith(".py")), len(words))
+    return words[:script]
 
 
 _PATH = click.Path(path_type=Path)
@@ -150,6 +160,23 @@ def check_command(paths: tuple[Path, ...], **options: Any) -> None:
     from verifier.commands import Options, run_check  # noqa: PLC0415
 
     sys.exit(run_check(paths, options=Options(**options, command=_command_line())))
+
+
+@cli.command(
+    "run",
+    help="Run a training script, unmodified, under the AMP sanitizer. What follows SCRIPT is the script's own.",
+    context_settings={"allow_interspersed_args": False},
+)
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="End it cleanly after N training steps.")
+@click.option("-m", "--module", is_flag=True, help="SCRIPT is the name of a module, as with `python -m`.")
+@_common
+@click.argument("script", metavar="SCRIPT")
+@click.argument("arguments", nargs=-1, metavar="[ARGS]...", type=click.UNPROCESSED)
+def run_command(script: str, arguments: tuple[str, ...], steps: int | None, module: bool, **options: Any) -> None:
+    from verifier.commands import Options, run_script  # noqa: PLC0415
+
+    options_given = Options(**options, command=_command_line())
+    sys.exit(run_script(script, arguments, steps=steps, module=module, options=options_given))
 
 
 @cli.command("tasks", help="List the tasks of the configuration.")

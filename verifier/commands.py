@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,17 +20,18 @@ from verifier.errors import ExitCode, UsageError
 from verifier.model.isolation import LEVELS, SANDBOXES
 from verifier.model.report import Renderer, RunReport, Verdict
 from verifier.model.stage import RunOptions
-from verifier.model.task import Config, Task
+from verifier.model.task import Config, Program, Task
 from verifier.nearest import suggestion
 from verifier.output import DEFAULT_FORMATS, default_folder, parse_formats, print_document, write_report
 from verifier.plugins import Plugins, load_plugins
-from verifier.selection import MARKERS, check_root, check_sources, is_absent, task_sources
-from verifier.terminal import Terminal, make_terminal, summary, watching
+from verifier.selection import MARKERS, check_root, check_sources, is_absent, script_sources, task_sources
+from verifier.terminal import Terminal, make_terminal, passing_on, summary, watching
 
 if TYPE_CHECKING:
     from verifier.sources import SourceTree
 
 CHECK_TASK = "check"
+RUN_STAGE = "integration"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +67,10 @@ class _Runner:
     selection: Selection
     options: Options
     terminal: Terminal
+    live: bool = False  # what the code under verification prints is passed on as it comes
 
     def run(self, task: Task, sources: SourceTree) -> RunReport:
-        with watching(self.terminal, task.name) as observer:
+        with (passing_on if self.live else watching)(self.terminal, task.name) as observer:
             return verify(
                 task,
                 self.config,
@@ -91,19 +95,23 @@ def run_tasks(names: Sequence[str], *, every: bool, options: Options) -> int:
         raise UsageError("--output - takes one task; give a folder for several")
     terminal = _terminal(options)
     runner = _Runner(config=config, plugins=plugins, selection=selection, options=options, terminal=terminal)
-    codes = []
-    for task in tasks:
-        report = runner.run(task, task_sources(config, task))
-        written: tuple[Path, ...] = ()
-        if to_stdout:
-            print_document(report, formats[0])
-        else:
-            folder = _folder(options.output, config.root, task.name, several=len(tasks) > 1)
-            written = write_report(report, formats, folder, clean=options.output is None)
-        if not terminal.quiet:
-            click.echo(summary(report, terminal, written), err=to_stdout, color=terminal.colour)
-        codes.append(_exit_code(report))
-    return max(codes)
+    several = len(tasks) > 1
+    return max(_delivered(runner, runner.run(task, task_sources(config, task)), formats, several) for task in tasks)
+
+
+def _delivered(runner: _Runner, report: RunReport, formats: Sequence[Renderer], several: bool = False) -> int:
+    """Write or print a finished report and its summary, and return the exit code."""
+    options, terminal = runner.options, runner.terminal
+    to_stdout = _to_stdout(options, formats)
+    written: tuple[Path, ...] = ()
+    if to_stdout:
+        print_document(report, formats[0])
+    else:
+        folder = _folder(options.output, runner.config.root, report.task, several=several)
+        written = write_report(report, formats, folder, clean=options.output is None)
+    if not terminal.quiet:
+        click.echo(summary(report, terminal, written), err=to_stdout, color=terminal.colour)
+    return _exit_code(report)
 
 
 def run_check(paths: Sequence[Path], *, options: Options) -> int:
@@ -134,6 +142,58 @@ def run_check(paths: Sequence[Path], *, options: Options) -> int:
         if not terminal.quiet:
             click.echo(summary(report, terminal, written), color=terminal.colour)
     return _exit_code(report)
+
+
+def run_script(script: str, arguments: tuple[str, ...], *, steps: int | None, module: bool, options: Options) -> int:
+    """Run a training script under the sanitizer, and return the exit code."""
+    plugins = load_plugins()
+    target = Path(script)
+    if not module and is_absent(target):
+        raise UsageError(f"{script}: there is no such script; for a module write `verify run -m NAME`")
+    if not module and not target.is_file():
+        raise UsageError(f"{script}: it is no file; name the script that trains")
+    start = Path.cwd() if module else target
+    config = _load(check_root([start]), options.config_file, plugins)
+    program = Program(
+        target=script if module else os.path.abspath(script),  # noqa: PTH100 - a link stays a link, as for Python
+        shown=script,
+        arguments=arguments,
+        folder=Path.cwd(),
+        module=module,
+        steps=steps,
+    )
+    sources = script_sources(config, start)
+    task = Task(
+        name=_task_name(script.rpartition(".")[2] if module else target.stem),
+        title=shlex.join((script, *arguments)),
+        files=tuple(file.path for file in sources),
+        program=program,
+    )
+    formats = parse_formats(options.formats or DEFAULT_FORMATS, plugins.renderers)
+    runner = _Runner(
+        config=config,
+        plugins=plugins,
+        selection=_selection_of_run(plugins, options),
+        options=options,
+        terminal=_terminal(options),
+        live=True,
+    )
+    _to_stdout(options, formats)  # refused before anything runs
+    return _delivered(runner, runner.run(task, sources), formats)
+
+
+def _selection_of_run(plugins: Plugins, options: Options) -> Selection:
+    for name in options.stage:
+        if name not in (RUN_STAGE, "3"):
+            raise UsageError(f"`verify run` has one stage, {RUN_STAGE}; leave out --stage {name}")
+    selection = select_stages(plugins, (RUN_STAGE,), reason="`verify run` only runs the script")
+    chosen = choose_rules(plugins, selection.stages, options.select, options.ignore)
+    return dataclasses.replace(selection, rules=chosen)
+
+
+def _task_name(stem: str) -> str:
+    """Return a name for the report of a script that can stand in a path."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-.") or "script"
 
 
 def init(*, dry_run: bool) -> str:

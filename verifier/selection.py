@@ -114,6 +114,23 @@ def check_sources(root: Path, paths: Sequence[Path], exclude: Sequence[str]) -> 
     return SourceTree(root, [*files.values(), *closed.folders.values()])
 
 
+def script_sources(config: Config, start: Path) -> SourceTree:
+    """Return the files that `verify run` may have to show: the project's Python files, and the script itself.
+
+    A root that nothing marks as a project may be anything, a home folder say; then it is the files beside the script.
+    """
+    beside = start if start.is_dir() else start.parent
+    if find_root(config.root, markers=MARKERS) == config.root:
+        found = list(walk(config.root, root=config.root, exclude=config.exclude))
+    else:
+        found = sorted(path for path in Path(os.path.realpath(beside)).iterdir() if path.is_file())
+    script = [] if start.is_dir() else [Path(os.path.realpath(beside), start.name)]
+    files = {
+        _relative(path, config.root): path for path in (*found, *script) if path.suffix in PYTHON or path in script
+    }
+    return SourceTree(config.root, [source_file(name, path, named=path in script) for name, path in files.items()])
+
+
 def source_file(path: str, absolute: Path, *, named: bool = False) -> SourceFile:
     """Return a file as it is read: a notebook by its cells."""
     return (NotebookFile if path.endswith(NOTEBOOK) else SourceFile)(path, absolute, named=named)

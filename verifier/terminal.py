@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,6 +68,18 @@ def watching(terminal: Terminal, task: str) -> Iterator[Observer]:
             yield observer
     else:
         yield _plain(task, verbose=terminal.verbose)
+
+
+@contextmanager
+def passing_on(terminal: Terminal, _task: str) -> Iterator[Observer]:
+    """Yield an observer that passes on what the code prints, to stderr, as it comes; nothing when quiet."""
+
+    def output(data: bytes) -> None:
+        with suppress(OSError, ValueError):  # nobody reads any more: the run goes on, and its verdict counts
+            sys.stderr.buffer.write(data)
+            sys.stderr.buffer.flush()
+
+    yield Observer() if terminal.quiet else Observer(output=output)
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from .records import Frame
 if TYPE_CHECKING:
     from types import CodeType, FrameType
 
-_OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_OURS = (os.path.join(_HERE, ""), os.path.join(os.path.dirname(_HERE), "probes", ""))  # the latter starts programs
 _SUSPENDS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _LIMIT = 60  # frames of one stack that are looked at
 
@@ -133,7 +134,7 @@ class Frames:
         if name.startswith("<"):
             return 0
         path = os.path.realpath(name)
-        if path.startswith((_OURS, self._torch)):
+        if path.startswith((*_OURS, self._torch)):
             return 0
         if path.startswith(self._installed) or "/site-packages/" in path or "/dist-packages/" in path:
             return 1

@@ -93,6 +93,7 @@ class SanitizerReport:
 
     Args:
         problems: what the sanitizer could not do, in sentences.
+        replaced: functions of torch that the program put its own in place of, so that calls were not seen.
         timeline: the steps; of long runs the first, the last and a thinned middle.
     """
 
@@ -100,6 +101,7 @@ class SanitizerReport:
     alarms: tuple[Alarm, ...] = ()
     timeline: tuple[StepSeen, ...] = ()
     problems: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

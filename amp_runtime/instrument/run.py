@@ -129,9 +129,11 @@ class Run:
         self.planted = ""  # the fault that is planted in the running step
         self.paused = False
         self.problems: list[str] = []
+        self.replaced: list[str] = []  # functions of torch that are not ours any more at the end
         self.listeners: list[Callable[[Event], None]] = []
         self.hooks: list[Any] = []  # handles of hooks to remove at the end, if they are still there
         self.entered = 0  # enabled autocast regions so far
+        self.after_step: list[Callable[[int], None]] = []  # told the number of the step that lies behind
         self._met: set[tuple[type[Event], tuple[str, int]]] = set()  # what happened where, in a close step
         self._memory: dict[str, dict[Any, Any]] = {}
         self._hears: dict[type[Event], list[tuple[Check, CheckFunction]]] = {}
@@ -320,7 +322,11 @@ class Run:
             },
         )
         return SanitizerReport(
-            watched=watched, alarms=self.alarms(), timeline=timeline.thinned(), problems=tuple(self.problems)
+            watched=watched,
+            alarms=self.alarms(),
+            timeline=timeline.thinned(),
+            problems=tuple(self.problems),
+            replaced=tuple(self.replaced),
         )
 
 

@@ -99,8 +99,9 @@ class Sanitizer:
         if self._faults is not None:
             self._faults.remove()
         self.run.emit(RunEnded(place=("", 0), step=self.run.step))
-        if replaced := self._patches.replaced():
-            self.run.problem(f"the program replaced {', '.join(replaced)}: what went through there was not seen")
+        self.run.replaced = self._patches.replaced()
+        if self.run.replaced:
+            self.run.problem(f"the program replaced {', '.join(self.run.replaced)}: what went through was not seen")
         self._patches.undo()
         for handle in (*self._handles, *self.run.hooks):
             handle.remove()

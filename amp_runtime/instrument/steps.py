@@ -63,6 +63,8 @@ class Steps:
         run.emit(event)
         run.end_step(loss=self._loss(), skipped=bool(event.skipped))
         self.losses.clear()
+        for listener in run.after_step:  # last, as one of them may end the program here
+            listener(event.step)
 
     def _loss(self) -> float | None:
         """Return the sum of the roots, so that micro-batches whose losses are divided add up to their mean."""

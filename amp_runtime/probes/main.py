@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from ..wire import GO, Hello, Request, from_json
-from . import guard, imports, process_tree, selftest, suite, workloads
+from . import guard, imports, process_tree, scripts, selftest, suite, workloads
 from .confine import confine
 from .emit import ChannelLostError, Writer, decode, keep_json
 from .failure import Project, safe_text
@@ -27,7 +27,9 @@ _PROBES: dict[str, Callable[[Request, frozenset[str]], Iterable[Unit]]] = {
     "imports": imports.units,
     "tests": suite.units,
     "workloads": workloads.units,
+    "scripts": scripts.units,
 }
+_PACKAGE = __name__.partition(".")[0]
 
 
 def run(request_path: str, startup: frozenset[str]) -> int:
@@ -87,9 +89,17 @@ def _run_units(request: Request, channel: Writer, startup: frozenset[str]) -> in
 
 
 def _preload(names: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Import site-packages that every child would import anyway; no project path is known yet."""
-    preloaded, missing = {}, {}
+    """Import what every child would import anyway; no project path is known yet.
+
+    A name that begins with a dot is a module of ours, whose absence is that of a package before it.
+    """
+    preloaded: dict[str, str] = {}
+    missing: dict[str, str] = {}
     for name in names:
+        if name.startswith("."):
+            if not missing:
+                importlib.import_module(name, _PACKAGE)
+            continue
         try:
             module = importlib.import_module(name)
             preloaded[name] = str(getattr(module, "__version__", "unknown"))

@@ -10,6 +10,7 @@ import selectors
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -25,9 +26,9 @@ from stages._probe.witness import Held, witness
 from verifier.api import MachineError, StageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from amp_runtime.wire import Hello, ModuleUnit, WorkloadUnit
+    from amp_runtime.wire import Hello, ModuleUnit, ScriptUnit, WorkloadUnit
     from verifier.api import Json
 
 _TICK_S = 0.05
@@ -39,9 +40,9 @@ HARNESS = Path(wire.__file__).resolve().parent / "probes" / "bootstrap.py"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What to run: one probe and its units."""
+    """What to run: one probe and its units. `output` is given what they print, as it comes."""
 
-    probe: Literal["imports", "tests", "workloads"]
+    probe: Literal["imports", "tests", "workloads", "scripts"]
     root: Path
     python: Path
     paths: tuple[str, ...]
@@ -52,6 +53,8 @@ class Work:
     workloads: tuple[WorkloadUnit, ...] = ()
     pairs: tuple[WorkloadUnit, ...] = ()
     isolation: Isolation = AS_THE_MACHINE_HAS
+    scripts: tuple[ScriptUnit, ...] = ()
+    output: Callable[[bytes], None] = lambda _data: None
 
 
 def run_probe(work: Work, limits: Limits, progress: Callable[[str], None] = lambda _line: None) -> ProbeReport:
@@ -155,6 +158,7 @@ class _Run:
             tests=work.tests,
             workloads=work.workloads,
             pairs=work.pairs,
+            scripts=work.scripts,
         )
         path = self._inside / f"request-{secrets.token_hex(8)}.json"
         path.touch(mode=0o600)
@@ -242,6 +246,7 @@ class _Run:
                 self._receiver.feed(data)
             else:
                 self._output.add(data)
+                self._work.output(data)
         return True
 
     def _drain_all(self, process: subprocess.Popen[bytes], channel: int, *, close: bool = True) -> None:

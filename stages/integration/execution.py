@@ -12,23 +12,29 @@ from stages._probe.isolation import isolation_of
 from stages._probe.limits import DEFAULT_TIME_S, Limits, default_memory_bytes
 from stages.integration.causes import findings_of
 from stages.integration.gates import requested
+from stages.integration.heard import heard
 from stages.integration.import_results import NO_TORCH, judge_imports
-from stages.integration.plan import Plan, plan
+from stages.integration.plan import Plan, nothing_but_torch, plan
+from stages.integration.script_results import judge_scripts, read_scripts
+from stages.integration.script_units import scripts_of
 from stages.integration.suite_results import judge_tests
 from stages.integration.timed_pairs import judge_pairs
 from stages.integration.training_results import judge_on_cpu, judge_training, used_accelerator
-from verifier.api import Location, StageError, StageOutcome
+from stages.integration.watched_runs import Watched, judge_watched
+from verifier.api import FOUND, Location, StageError, StageOutcome
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from amp_runtime.wire import Hello
     from stages._probe.records import ProbeReport
+    from stages.integration.alarms import Watching
     from stages.integration.judged import Judged
     from verifier.api import Json, StageContext
 
 STEPS = 40
 SEED = 0
+WATCHED = ("torch", ".instrument.sanitizer")  # what every watched run needs, loaded before it is forked
 _LONGEST_IMPORT_S = 60.0
 _LONGEST_PHASE_S = 300.0
 
@@ -39,11 +45,12 @@ class Execution:
 
     context: StageContext
     judged: list[Judged] = field(default_factory=list)
+    runs: list[Watching] = field(default_factory=list)
     facts: dict[str, Json] = field(default_factory=dict)
 
     def outcome(self) -> StageOutcome:
         context = self.context
-        todo = plan(context)
+        todo = plan(context) if context.task.program is None else nothing_but_torch(context)
         self.facts = {"imports": [], "tests": {}, "workloads": [], "isolation": {}, "limitations": []}
         limit_s = context.options.time_limit_s or DEFAULT_TIME_S
         deadline = time.monotonic() + limit_s
@@ -53,14 +60,18 @@ class Execution:
             self._tests(todo, deadline, limit_s)
         if context.task.workloads:
             self._training(todo, deadline, limit_s)
+        if context.task.program is not None or context.task.scripts:
+            self._scripts(todo, deadline)
+        watched = self._watched()
         for group in self.judged:
             self.facts |= group.facts
         self.facts["limitations"] = [*self._limitations(todo)]
         return StageOutcome(
             checks_run=sum(group.checks_run for group in self.judged),
-            findings=findings_of(cause for group in self.judged for cause in group.causes),
-            gates=tuple(gate for group in self.judged for gate in group.gates),
+            findings=(*findings_of(cause for group in self.judged for cause in group.causes), *watched.findings),
+            gates=(*(gate for group in self.judged for gate in group.gates), *watched.gates),
             facts=self.facts,
+            marks=watched.marks,
         )
 
     def _imports(self, todo: Plan, deadline: float, limit_s: float) -> None:
@@ -105,6 +116,27 @@ class Execution:
         preload = ("torch",) if todo.uses_torch else ()
         report = self._probe(todo, limits, probe="workloads", workloads=hidden, preload=preload)
         self.judged.append(judge_on_cpu(hidden, report, limits, self._configuration()))
+
+    def _scripts(self, todo: Plan, deadline: float) -> None:
+        """Run the scripts. Nobody knows how long their steps take, so only the time of the stage is a limit."""
+        context = self.context
+        runs = scripts_of(context)
+        names = ", ".join(dict.fromkeys(unit.shown for unit, _place in runs))
+        context.progress(f"running {names} under the sanitizer")
+        limits = self._limits(deadline, deadline - time.monotonic())
+        units = tuple(unit for unit, _place in runs)
+        report = self._probe(todo, limits, probe="scripts", scripts=units, preload=WATCHED, output=context.output)
+        self._require_torch(todo, report, "watching a training needs it")
+        read = read_scripts(units, [location for _unit, location in runs], report, limits)
+        self.judged.append(judge_scripts(read, report, limits))
+        self.runs += [run.watching for run in read if run.unit is not None]
+
+    def _watched(self) -> Watched:
+        found = self.context.stash.get(FOUND) or {}
+        reported = [finding for findings in found.values() for finding in findings]
+        watched = judge_watched(self.runs, reported, self.context.rules, heard())
+        self.facts |= watched.facts
+        return watched
 
     def _probe(self, todo: Plan, limits: Limits, **work: Any) -> ProbeReport:
         context = self.context

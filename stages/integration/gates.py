@@ -10,12 +10,16 @@ if TYPE_CHECKING:
 
 IMPORTS = "imports"
 TESTS = "tests"
+SCRIPTS = "scripts"
+SANITIZER = "sanitizer"
 _ALWAYS: Mapping[str, str] = {
     IMPORTS: "every module of the task can be imported first in a fresh process",
     TESTS: "the declared tests are collected, run to the end and pass",
     "fp32-path": "every workload trains in FP32: losses are finite and fall by more than 5 %",
     "amp-path": "every workload trains under AMP: losses are finite and fall by more than 5 %",
     "amp-agreement": "AMP's losses end where FP32's do, within 10 % of what FP32 learned plus 1 % of its first loss",
+    SCRIPTS: "every training script runs to its end, or to the step asked for, and takes training steps",
+    SANITIZER: "no hazard of mixed precision happens in a real training step",
 }
 # What not every project has to have. A task asks for one of these by naming it in an acceptance line.
 ON_REQUEST: Mapping[str, str] = {

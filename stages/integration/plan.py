@@ -53,13 +53,24 @@ def plan(context: StageContext) -> Plan:
             modules.append(unit)
     return Plan(
         modules=tuple(modules),
-        paths=tuple(str(context.root / folder) for folder in folders if (context.root / folder).is_dir()),
+        paths=project_paths(context),
         not_imported=(
             *_sentence("programs that start work when imported, so they were not imported", scripts),
             *_sentence("files whose names no import statement can spell, so they were not imported", unnamed),
         ),
         uses_torch=any(_IMPORTS_TORCH.search(file.data or b"") for file in sources),
     )
+
+
+def nothing_but_torch(context: StageContext) -> Plan:
+    """Return the plan for a program that is run by itself."""
+    return Plan(modules=(), paths=project_paths(context), not_imported=(), uses_torch=True)
+
+
+def project_paths(context: StageContext) -> tuple[str, ...]:
+    """Return the folders of the project that go on sys.path, in order."""
+    folders = search_folders(context.config.source_roots)
+    return tuple(str(context.root / folder) for folder in folders if (context.root / folder).is_dir())
 
 
 def search_folders(source_roots: Iterable[str]) -> tuple[str, ...]:

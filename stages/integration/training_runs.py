@@ -32,7 +32,7 @@ _CONTRACT = (
     "A workload is a factory called as factory(amp=..., seed=...); it returns an object whose step() trains one batch "
     "and returns the loss as float, and whose optional evaluate() maps names to numbers."
 )
-_NONFINITE = (
+NONFINITE = (
     "Find the first operation that gives NaN or infinity (torch.autograd.set_detect_anomaly shows it): a division "
     "by zero, a logarithm of zero, a learning rate too high, or in float16 a value above 65504; keep that part in "
     "FP32, and let GradScaler skip the step."
@@ -141,7 +141,7 @@ def _losses(losses: Sequence[float], workload: WorkloadUnit, subject: Subject) -
         before = f"the loss before was {losses[bad - 2]:.4g}" if bad > 1 else "it is the first step"
         message = f"{subject.name}: the loss of step {bad} of {workload.steps} is {losses[bad - 1]}; {before}."
         evidence = _curve("loss of every step up to the first that is not finite", losses)
-        return [training_cause(run008_nonfinite_loss.RULE, subject, key, message, _NONFINITE, evidence)]
+        return [training_cause(run008_nonfinite_loss.RULE, subject, key, message, NONFINITE, evidence)]
     if len(losses) < workload.steps:
         message = f"{subject.name}: only {len(losses)} of {workload.steps} steps were reported."
         return [training_cause(run011_workload_broken.RULE, subject, key, message, _CONTRACT)]

@@ -18,6 +18,34 @@ class Criterion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """A training script: the file and its arguments, and what is added to them for AMP and for FP32."""
+
+    run: tuple[str, ...]
+    amp: tuple[str, ...] = ()
+    fp32: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What `verify run` runs: one command line, as the user gave it.
+
+    Args:
+        target: the script, absolute; with `module`, the name of a module.
+        shown: the script as the user wrote it.
+        folder: where the user stands.
+        steps: after how many training steps it is ended; None: it runs to its own end.
+    """
+
+    target: str
+    shown: str
+    arguments: tuple[str, ...]
+    folder: Path
+    module: bool = False
+    steps: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """What is verified together: files by glob, tests, workload factories, acceptance criteria.
 
@@ -27,6 +55,7 @@ class Task:
         workloads: `module:factory`.
         pass_env: environment variables that its code is given, besides those of the whole configuration.
         allow_network: whether its code may use the network; None: as the whole configuration says.
+        program: what `verify run` was asked to run; then nothing else of the task is.
     """
 
     name: str
@@ -34,6 +63,8 @@ class Task:
     files: tuple[str, ...]
     tests: tuple[str, ...] = ()
     workloads: tuple[str, ...] = ()
+    scripts: tuple[Script, ...] = ()
+    program: Program | None = None
     acceptance: tuple[Criterion, ...] = ()
     pass_env: tuple[str, ...] = ()
     allow_network: bool | None = None
