@@ -154,3 +154,20 @@ class UpdatesCompared:
 
     def repeated(self, *, deterministic: bool, skipped: int) -> UpdatesCompared:
         return replace(self, deterministic=deterministic, skipped=skipped)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """A training saved after `steps` steps and resumed, against one that went straight on.
+
+    Args:
+        holds: they were equal, bit for bit.
+        wrong: what was not: "losses", "loss scaler", "state at the end".
+        straight: losses of all steps without an interruption. resumed: those after the load.
+    """
+
+    steps: int
+    holds: bool
+    wrong: tuple[str, ...]
+    straight: tuple[float, ...]
+    resumed: tuple[float, ...]

@@ -14,6 +14,7 @@ from amp_runtime.penalty import squared_norm, true_gradients
 from amp_runtime.policy import policy_for
 from amp_runtime.step import StepOptions, TrainingStep
 from amp_runtime.workloads.contract import fp16_config, seeded
+from amp_runtime.workloads.resuming import Resuming
 from amp_runtime.workloads.vision import load_digits
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def gan_fp16(*, amp: bool, seed: int) -> AdversarialWorkload:
     return AdversarialWorkload(policy_for(fp16_config(amp=amp)), seed)
 
 
-class AdversarialWorkload:
+class AdversarialWorkload(Resuming[torch.Tensor]):
     """A workload whose step is one of the critic and then one of the generator, under one policy.
 
     `training_steps` holds both; they share the policy and so the loss scale, which is adapted after each.
@@ -56,11 +57,11 @@ class AdversarialWorkload:
         )
         self.loss_scales: list[float] = []  # at the begin of each step
         self._validation = validation
-        self._batches = _stream(training, seed)
+        super().__init__(_stream(training, seed), self.training_steps)
 
     def step(self) -> float:
         """Train both on the next images; returns the generator's loss."""
-        window = (next(self._batches),)
+        window = (self.next_batch(),)
         criticised, generated = [step.run(window) for step in self.training_steps]
         if (scale := criticised.scale) is not None:
             self.loss_scales.append(scale)

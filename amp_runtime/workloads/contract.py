@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 import torch
 
 from amp_runtime.capability import capability_of
 from amp_runtime.config import AmpConfig, LossScaling
 from amp_runtime.precision import Precision
+from amp_runtime.workloads.resuming import Resuming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +25,9 @@ Model = TypeVar("Model", bound=torch.nn.Module)
 class Workload(Protocol):
     """A training run that somebody else paces.
 
-    The same seed gives the same data, in the same order, and the same first weights, with and without AMP.
+    The same seed gives the same data, in the same order, and the same first weights, with and without AMP. One that can
+    be saved has `state_dict()` and `load_state_dict(state)` too; then a saved and resumed run is compared with a
+    straight one.
     """
 
     model: torch.nn.Module
@@ -45,22 +48,22 @@ class WorkloadFactory(Protocol):
     def __call__(self, *, amp: bool, seed: int) -> Workload: ...
 
 
-class PacedWorkload(Generic[Batch]):
+class PacedWorkload(Resuming[Batch]):
     """A workload made of a training step, an endless stream of batches and an evaluation."""
 
     def __init__(
         self, step: TrainingStep[Batch], batches: Iterator[Batch], measure: Callable[[], dict[str, float]]
     ) -> None:
+        super().__init__(batches, (step,))
         self.model = step.model
         self.precision = step.policy.precision.value
         self.policy = step.policy
         self.training_step = step
         self.loss_scales: list[float] = []  # what a log of this run would hold, one number per scaled step
-        self._batches = batches
         self._measure = measure
 
     def step(self) -> float:
-        report = self.training_step.run((next(self._batches),))
+        report = self.training_step.run((self.next_batch(),))
         if (scale := report.scale) is not None:
             self.loss_scales.append(scale)
         return report.loss
