@@ -42,6 +42,8 @@ class AdversarialWorkload(Resuming[torch.Tensor]):
     `training_steps` holds both; they share the policy and so the loss scale, which is adapted after each.
     """
 
+    model: Pair
+
     def __init__(self, policy: Fp32Policy, seed: int) -> None:
         device = str(policy.device)
         (training, _), (validation, _) = load_digits(device)

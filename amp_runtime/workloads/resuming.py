@@ -1,4 +1,4 @@
-"""What a workload must keep to go on where it stopped: weights, optimizers, schedules, loss scale, place in the data."""
+"""What a workload must keep to go on where it stopped: weights, optimizers, schedules, loss scale, place in data."""
 
 from __future__ import annotations
 
