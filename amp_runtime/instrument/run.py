@@ -6,7 +6,7 @@ import os
 import threading
 import time
 import weakref
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .provenance import Provenance
 
 _MOST_ALARMS = 200
+_KEPT = 8
 _MOST_PLACES = 2000
 _FIRST = 10  # steps that are looked at closely, as every `_EVERY`-th is, and some after a new place or trouble
 _EVERY = 10
@@ -74,6 +75,7 @@ class ScalerSeen:
     stepped_at: dict[int, tuple[str, int]] = field(default_factory=dict)
     unscaled_at: dict[int, tuple[str, int]] = field(default_factory=dict)
     loaded: bool = False  # a state was given to it
+    read_at: set[tuple[str, int]] = field(default_factory=set)  # where the program asks for the scale
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,6 +133,10 @@ class Run:
         self.problems: list[str] = []
         self.replaced: list[str] = []  # functions of torch that are not ours any more at the end
         self.listeners: list[Callable[[Event], None]] = []
+        # scaled losses of late, as aliases that keep their storage, with their scaler by `id`
+        self.scaled: deque[tuple[Any, int]] = deque(maxlen=_KEPT)
+        self.kept: list[weakref.ref[Any]] = []  # the same, to see whether the program keeps them past its update
+        self.read_losses: Callable[[], None] | None = None  # begins to listen to numbers being read
         self.hooks: list[Any] = []  # handles of hooks to remove at the end, if they are still there
         self.entered = 0  # enabled autocast regions so far
         self.after_step: list[Callable[[int], None]] = []  # told the number of the step that lies behind
@@ -224,6 +230,10 @@ class Run:
     def problem(self, sentence: str) -> None:
         if sentence not in self.problems:
             self.problems.append(sentence)
+
+    def has_entered(self, dtype: str) -> bool:
+        """Whether an enabled autocast region of this dtype has been entered so far."""
+        return any(name.endswith(f" {dtype}") for name in self._autocast)
 
     def region(self, name: str) -> None:
         self._autocast[name] += 1

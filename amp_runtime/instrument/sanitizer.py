@@ -25,6 +25,7 @@ from .watch import (
     losses,
     modules,
     optimizers,
+    readings,
     scaler,
     schedulers,
     states,
@@ -39,7 +40,20 @@ if TYPE_CHECKING:
     from .tracking import Tracks
 
 
-_PARTS = (anomalies, autocast, contexts, scaler, backward, clipping, schedulers, states, modules, losses, threads)
+_PARTS = (
+    anomalies,
+    autocast,
+    contexts,
+    scaler,
+    readings,
+    backward,
+    clipping,
+    schedulers,
+    states,
+    modules,
+    losses,
+    threads,
+)
 
 
 class Sanitizer:

@@ -38,3 +38,11 @@ class AnomalyDetectionSet(Event):
     """The program switched torch's anomaly detection. `enabled`: it is on now, and looks for NaN."""
 
     enabled: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class LossRead(Event):
+    """The program has read the number of a loss that `scaler`, by `id`, had scaled."""
+
+    scaler: int
+    value: float

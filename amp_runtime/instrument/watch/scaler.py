@@ -43,6 +43,7 @@ def install(run: Run, patches: Patches) -> None:
             "unscale_": _unscale,
             "step": _step,
             "update": _update,
+            "get_scale": _get_scale,
         }
         for name, wrapper in make.items():
             if name in vars(owner):
@@ -103,10 +104,28 @@ def _scale(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         after = tuple(one for one in _flat(results) if isinstance(one, torch.Tensor))
         for result in after:
             run.scale_nodes.add(result, id(scaler), place)
+            if not result.dim() and result.requires_grad:
+                _remember(run, result, id(scaler))
         run.emit(LossScaled(place=place, step=run.step, scaler=scaler, outputs=before, results=after))
         return results
 
     return scale
+
+
+def _remember(run: Run, result: Any, scaler: int) -> None:
+    """Keep an eye on a scaled loss while the program keeps it: it may be read as if it were the loss."""
+    run.scaled.append((result.detach(), scaler))
+    if run.read_losses is not None:
+        run.kept.append(weakref.ref(result))
+
+
+def _get_scale(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
+    def get_scale(scaler: Any) -> Any:
+        if scaler.is_enabled() and _outermost(run, scaler, "get_scale"):
+            know(run, scaler).read_at.add(run.place())
+        return original(scaler)
+
+    return get_scale
 
 
 def _flat(value: Any) -> list[Any]:
@@ -249,6 +268,9 @@ def _update(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         seen.steps.clear()
         seen.stepped_at.clear()
         seen.unscaled_at.clear()
+        if run.read_losses is not None and any(kept() is not None for kept in run.kept):
+            run.read_losses()
+        run.kept.clear()
         run.steps.updated()
 
     return update
