@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.amp_runtime.instrument.watching import program, watch
+from tests.amp_runtime.instrument.watching import line_of, program, watch
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the frameworks' own
 
@@ -64,9 +64,12 @@ def test_lightning(precision: str, tmp_path: Path) -> None:
     assert report.watched.autocast == ({} if precision == "32-true" else {"cpu bfloat16": 6})
 
 
-def test_fabric_with_a_scaler() -> None:
+@pytest.mark.parametrize("raises", [False, True])
+def test_fabric_with_a_scaler(raises: bool) -> None:
     fabric_module = pytest.importorskip("lightning.fabric")
     from lightning.fabric.plugins.precision import MixedPrecision
+
+    options = {} if raises else {"error_if_nonfinite": False}  # Fabric's own choice is True: an overflow would raise
 
     def train() -> None:
         precision = MixedPrecision("16-mixed", "cpu", scaler=torch.amp.GradScaler("cpu", init_scale=256.0))
@@ -78,11 +81,14 @@ def test_fabric_with_a_scaler() -> None:
             optimizer.zero_grad()
             loss = nn.functional.mse_loss(model(inputs).float(), targets)
             fabric.backward(loss)
-            fabric.clip_gradients(model, optimizer, max_norm=1.0)
+            fabric.clip_gradients(model, optimizer, max_norm=1.0, **options)
             optimizer.step()
 
     report = watch(train)
-    assert (report.alarms, report.problems) == ((), ())
+    assert [alarm.code for alarm in report.alarms] == ["AMP140"] * raises
+    line = line_of(train, "fabric.clip_gradients")
+    assert all(any((one.path, one.line) == (__file__, line) for one in alarm.frames) for alarm in report.alarms)
+    assert report.problems == ()
     assert (report.watched.steps, report.watched.scalers) == (4, 1)
 
 
