@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _LONGEST = 4000
 # What runs beside verified code, and the records it writes: instruments, not the library.
 _INSIDES = (
+    "casts",
     "catalogue",
     "deep",
     "events",
@@ -29,6 +30,8 @@ _INSIDES = (
     "functions",
     "gradients",
     "graph",
+    "halves",
+    "owners",
     "patches",
     "phrases",
     "precision_events",

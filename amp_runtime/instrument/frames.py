@@ -70,6 +70,16 @@ class Frames:
             frame = frame.f_back
         return ""
 
+    @staticmethod
+    def through(name: str) -> bool:
+        """Whether a function of this installed package is on the stack."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            if package(frame.f_code.co_filename) == name:
+                return True
+            frame = frame.f_back
+        return False
+
     def generator(self) -> FrameType | None:
         """Return the nearest frame of the program if it is a generator or coroutine that others iterate over.
 

@@ -97,19 +97,10 @@ class ModuleCast(Event):
 
 @dataclass(slots=True, kw_only=True)
 class ModuleCopied(Event):
-    """`copy.deepcopy` has made a copy of a module."""
+    """`copy.deepcopy`, or an AveragedModel, has made a copy of a module."""
 
     original: Any
     copy: Any
-
-
-@dataclass(slots=True, kw_only=True)
-class AverageUpdated(Event):
-    """`AveragedModel.update_parameters` has run. `before`: copies of its half parameters."""
-
-    average: Any
-    source: Any
-    before: list[Any]
 
 
 @dataclass(slots=True, kw_only=True)

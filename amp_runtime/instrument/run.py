@@ -11,9 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from .casts import Casts
 from .events import GradientsEdited
 from .frames import Frames
 from .gradients import UNKNOWN, Gradient, Gradients
+from .owners import Owners
 from .precision_events import ProgramRaised
 from .provenance import ScaleNodes
 from .records import Alarm, Frame, SanitizerReport, StepSeen, Watched
@@ -119,6 +121,8 @@ class Run:
         self.frames = Frames(roots)
         self.gradients = Gradients()
         self.scale_nodes = ScaleNodes()
+        self.casts = Casts()
+        self.owners = Owners()
         self.timeline = Timeline()
         self.local = Local()
         self.step = 1

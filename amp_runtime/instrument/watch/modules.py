@@ -9,7 +9,7 @@ import torch
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.optim.swa_utils import AveragedModel
 
-from ..precision_events import AverageUpdated, EvaluationSeen, ModuleCast, ModuleCopied, OptimizerMade
+from ..precision_events import EvaluationSeen, ModuleCast, ModuleCopied, OptimizerMade
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _CASTS = ("to", "half", "float", "bfloat16", "double", "type")
 _PATIENCE = 500  # calls of modules after an eval() until we stop waiting for its own
 _EVALUATIONS = 5  # that are looked at
-HALF = (torch.float16, torch.bfloat16)
 
 
 def install(run: Run, patches: Patches) -> None:
@@ -28,7 +27,7 @@ def install(run: Run, patches: Patches) -> None:
         patches.wrap(torch.nn.Module, name, lambda original: _cast(run, original))
     patches.wrap(torch.nn.Module, "eval", lambda original: _eval(run, original))
     patches.wrap(torch.optim.Optimizer, "__init__", lambda original: _optimizer(run, original))
-    patches.wrap(AveragedModel, "update_parameters", lambda original: _average(run, original))
+    patches.wrap(AveragedModel, "__init__", lambda original: _average(run, original))
     patches.wrap(copy, "deepcopy", lambda original: _copied(run, original))
 
 
@@ -40,6 +39,8 @@ def _cast(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         result = original(module, *args, **kwargs)
         changed = [(one, dtype, one.dtype) for one, dtype in before if one.dtype is not dtype]
         if changed:
+            for parameter, old, new in changed:
+                run.casts.note(parameter, old, new, run.place())
             run.emit(ModuleCast(place=run.place(), step=run.step, module=module, changed=changed))
         return result
 
@@ -50,22 +51,19 @@ def _optimizer(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     def made(optimizer: Any, *args: Any, **kwargs: Any) -> None:
         original(optimizer, *args, **kwargs)
         if not run.muted:
+            run.meet(optimizer)
             run.emit(OptimizerMade(place=run.place(), step=run.step, optimizer=optimizer))
 
     return made
 
 
 def _average(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
-    def update(average: Any, source: Any) -> None:
-        if run.muted or not run.close:
-            original(average, source)
-            return
-        half = [one for one in average.module.parameters() if one.dtype in HALF]
-        before = [one.detach().clone() for one in half]
-        original(average, source)
-        run.emit(AverageUpdated(place=run.place(), step=run.step, average=average, source=source, before=before))
+    def made(average: Any, model: Any, *args: Any, **kwargs: Any) -> None:
+        original(average, model, *args, **kwargs)
+        if not run.muted:
+            run.emit(ModuleCopied(place=run.place(), step=run.step, original=model, copy=average.module))
 
-    return update
+    return made
 
 
 def _copied(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
