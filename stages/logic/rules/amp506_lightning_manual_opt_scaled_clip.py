@@ -26,6 +26,7 @@ RULE = RuleInfo(
         "With `automatic_optimization = False` nobody unscales before `self.clip_gradients(...)` or torch's function:"
         " under 16-mixed the threshold meets gradients up to 65536 times too large. Lightning's own example has it."
     ),
+    mode="both",
     examples=(
         Bad("""
             import lightning as L

@@ -25,6 +25,7 @@ RULE = RuleInfo(
         " leaves gradients unscaled while the wrapped optimizer steps through the scaler: the first step ends in"
         " `Attempted step but _scale is None`, or gradients are divided by a scale they never carried."
     ),
+    mode="both",
     examples=(
         Bad("""
             import lightning as L

@@ -24,6 +24,7 @@ RULE = RuleInfo(
         "Lightning unscales between `on_after_backward` and `on_before_optimizer_step`. Norms logged in the first are"
         " up to 65536 times too large and jump whenever the scale changes; thresholds on them mean nothing."
     ),
+    mode="both",
     examples=(
         Bad("""
             import lightning as L

@@ -24,6 +24,7 @@ RULE = RuleInfo(
         " `Attempting to unscale FP16 gradients.` at the first step. Load the model in float32, or train adapters that"
         " are float32 on a frozen float16 base."
     ),
+    mode="both",
     examples=(
         Bad("""
             import torch
