@@ -120,7 +120,7 @@ class Request:
 
     Args:
         nonce: proves that a record was written by the harness of this run.
-        root: where the project stands for the child.
+        root: where the project stands for the child: its working copy. origin: where it stands for the user.
         installation: the folder that holds our packages; hidden from the project unless it is the project.
         scratch: what the child may write. outer: the folder around it, which goes when the run is over.
         paths: project folders for the front of sys.path, in order.
@@ -139,6 +139,7 @@ class Request:
     probe: Literal["imports", "tests", "workloads", "scripts"]
     nonce: str
     root: str
+    origin: str
     installation: str
     scratch: str
     outer: str
@@ -179,6 +180,7 @@ class UnitResult:
         stack: for a time-out or a fatal signal, the project's lines that were executing, outermost first.
         survivors: command lines of processes it left behind; they have been killed.
         forged: records in its result channel that the harness did not write.
+        strays: modules that came from the user's tree and not from its copy.
     """
 
     unit: str
@@ -193,6 +195,7 @@ class UnitResult:
     stack_text: str = ""
     survivors: tuple[str, ...] = ()
     forged: int = 0
+    strays: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

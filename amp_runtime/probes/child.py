@@ -82,6 +82,8 @@ def live(
             except BaseException as error:  # whatever the project raised is a result
                 writer.raised(project.describe(error))
             _leave(reporter)
+            if strays := project.relocation.strays():
+                writer.send("strays", modules=sorted(strays))
             writer.send("end")
         _exit(0)
     except ChannelLostError:

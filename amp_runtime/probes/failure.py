@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ..wire import Failure, Frame
+from .relocate import Relocation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,17 +31,19 @@ _NOT_THE_PROJECT = re.compile(r"(^|/)(site-packages|dist-packages|\.[^/]+)/")
 class Project:
     """Tells the project's own lines from everybody else's."""
 
-    def __init__(self, root: str) -> None:
-        self._root = os.path.realpath(root) + os.sep
+    def __init__(self, root: str, relocation: Relocation | None = None) -> None:
+        self.relocation = relocation or Relocation(root, root)
+        self._roots = tuple(os.path.realpath(place) + os.sep for place in (root, self.relocation.origin))
 
     def relative(self, path: str) -> str | None:
         """Return the path below the root, POSIX; None for a file that is not the project's own."""
         if path.startswith("<"):  # <string>, <frozen importlib._bootstrap>: no file
             return None
         full = os.path.realpath(path)
-        if not full.startswith(self._root):
+        root = next((root for root in self._roots if full.startswith(root)), None)
+        if root is None:
             return None
-        inside = full[len(self._root) :].replace(os.sep, "/")
+        inside = full[len(root) :].replace(os.sep, "/")
         return None if _NOT_THE_PROJECT.search(inside) else inside
 
     def describe(self, error: BaseException) -> Failure:

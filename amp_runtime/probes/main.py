@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import platform
@@ -16,6 +17,7 @@ from .confine import confine
 from .emit import ChannelLostError, Writer, decode, keep_json
 from .failure import Project, safe_text
 from .keeper import stay_outside
+from .relocate import Relocation
 from .supervise import NoProcessError, Supervisor, VerifierGoneError
 
 if TYPE_CHECKING:
@@ -60,22 +62,32 @@ def run(request_path: str, startup: frozenset[str]) -> int:
     channel.send("hello", value=hello)
     if os.read(request.lifeline_fd, 1) != GO:
         return 1
+    if layers["writes-outside-denied"]:
+        _show_history(request)
     return _work(request, channel, startup)
 
 
+def _show_history(request: Request) -> None:
+    """Let programs that ask git find the repository. Only where the cage keeps them from writing to it."""
+    with contextlib.suppress(OSError):
+        os.symlink(os.path.join(request.origin, ".git"), os.path.join(request.root, ".git"))
+
+
 def _work(request: Request, channel: Writer, startup: frozenset[str]) -> int:
+    relocation = Relocation(request.origin, request.root)
+    relocation.install()
     sys.path[:0] = list(request.paths)
-    guard.install(request.root, request.installation, request.paths)
+    guard.install(request.origin, request.installation, request.paths)
     importlib.invalidate_caches()
     try:
-        return _run_units(request, channel, startup)
+        return _run_units(request, channel, Project(request.root, relocation), startup)
     except (VerifierGoneError, ChannelLostError):
         process_tree.kill_descendants()
         return 1
 
 
-def _run_units(request: Request, channel: Writer, startup: frozenset[str]) -> int:
-    supervisor = Supervisor(request, channel, Project(request.root))
+def _run_units(request: Request, channel: Writer, project: Project, startup: frozenset[str]) -> int:
+    supervisor = Supervisor(request, channel, project)
     try:
         for unit in _PROBES[request.probe](request, startup):
             if supervisor.out_of_time():  # what was not begun is missing from the evidence, and counts as such

@@ -28,6 +28,7 @@ _TICK_S = 0.05
 _KILL_MARGIN_S = 1.0  # after the phase limit, so that the child's own watchdog can dump its stacks first
 _LEAVE_GRACE_S = 2.0  # for helpers that end by themselves once their parent is gone
 _RECORD_LIMIT = 8 << 20
+_STRAYS = 20  # that are named
 
 
 class VerifierGoneError(Exception):
@@ -49,6 +50,7 @@ class _Watch:
     failed_in: str | None = None
     ended: bool = False
     forged: int = 0
+    strays: tuple[str, ...] = ()
     failure: Failure | None = None
     buffer: bytearray = field(default_factory=bytearray)
 
@@ -106,6 +108,7 @@ class Supervisor:
             stack_text=text[:4000] if status in _STACKED else "",
             survivors=survivors if status == "ok" else (),
             forged=watch.forged,
+            strays=watch.strays,
         )
         self._channel.send("unit", value=result)
         return result
@@ -170,6 +173,8 @@ class Supervisor:
                 watch.failure, watch.failed_in = from_json(Failure, record["value"]), watch.phase
             elif kind == "end":
                 watch.ended = True
+            elif kind == "strays":
+                watch.strays = tuple(str(name) for name in record["modules"])[:_STRAYS]
             elif kind == "phase":
                 watch.phase, watch.phase_since = str(record["name"]), time.monotonic()
                 self._channel.send("phase", name=watch.phase)

@@ -10,51 +10,31 @@ import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from amp_runtime import wire
-from amp_runtime.wire import GO, Request, to_json
-from stages._probe.isolation import AS_THE_MACHINE_HAS, Isolation, described
-from stages._probe.limits import Limits, cage, clean_environment
+from amp_runtime.wire import GO, to_json
+from stages._probe.isolation import described
+from stages._probe.limits import clean_environment
 from stages._probe.processes import Tree
 from stages._probe.records import Ending, ProbeReport, Receiver
-from stages._probe.scratch import INSIDE, MARKER, WITNESS, marker, scratch, writable
+from stages._probe.scratch import INSIDE, MARKER, WITNESS, marker, scratch
 from stages._probe.witness import Held, witness
+from stages._probe.work import HARNESS, Ends, Work, request_of, working_copy
 from verifier.api import MachineError, StageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from amp_runtime.wire import Hello, ModuleUnit, ScriptUnit, WorkloadUnit
+    from amp_runtime.wire import Hello
+    from stages._probe.limits import Limits
+    from stages._probe.workcopy import WorkCopy
     from verifier.api import Json
 
 _TICK_S = 0.05
 _MEMORY_EVERY_S = 0.1
 _BACKSTOP_S = 3.0  # the harness keeps the time limit itself, and names what was running; this is for when it cannot
 _TAIL_BYTES = 64 << 10
-HARNESS = Path(wire.__file__).resolve().parent / "probes" / "bootstrap.py"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What to run: one probe and its units. `output` is given what they print, as it comes."""
-
-    probe: Literal["imports", "tests", "workloads", "scripts"]
-    root: Path
-    python: Path
-    paths: tuple[str, ...]
-    preload: tuple[str, ...] = ()
-    needs: tuple[str, ...] = ()
-    modules: tuple[ModuleUnit, ...] = ()
-    tests: tuple[str, ...] = ()
-    workloads: tuple[WorkloadUnit, ...] = ()
-    pairs: tuple[WorkloadUnit, ...] = ()
-    isolation: Isolation = AS_THE_MACHINE_HAS
-    scripts: tuple[ScriptUnit, ...] = ()
-    output: Callable[[bytes], None] = lambda _data: None
 
 
 def run_probe(work: Work, limits: Limits, progress: Callable[[str], None] = lambda _line: None) -> ProbeReport:
@@ -67,7 +47,8 @@ def run_probe(work: Work, limits: Limits, progress: Callable[[str], None] = lamb
     if not hasattr(os, "fork"):
         raise StageError("running code needs Linux or macOS; on this platform only the static stages work")
     with scratch() as folder, _held_out(folder) as held:
-        return _Run(work, limits, folder, held, progress).to_the_end()
+        copy = working_copy(work, folder)
+        return _Run(work, limits, folder, copy, held, progress).to_the_end()
 
 
 @contextlib.contextmanager
@@ -99,15 +80,18 @@ class _Tail:
 class _Run:
     """One child process from start to end."""
 
-    def __init__(self, work: Work, limits: Limits, scratch: Path, held: Held, progress: Callable[[str], None]) -> None:
+    def __init__(
+        self, work: Work, limits: Limits, scratch: Path, copy: WorkCopy, held: Held, progress: Callable[[str], None]
+    ) -> None:
         self._work = work
         self._limits = limits
         self._scratch = scratch
+        self._copy = copy
         self._inside = scratch / INSIDE
         self._held = held
         self._progress = progress
         self._nonce = secrets.token_hex(16)
-        self._receiver = Receiver(self._nonce)
+        self._receiver = Receiver(self._nonce, (str(copy.root), str(work.root)))
         self._output = _Tail()
         self._peak = 0
         self._memory_due = 0.0
@@ -138,27 +122,12 @@ class _Run:
 
     def _start(self, channel_fd: int, lifeline_fd: int) -> subprocess.Popen[bytes]:
         work, limits = self._work, self._limits
-        request = Request(
-            probe=work.probe,
-            nonce=self._nonce,
-            root=str(work.root),
-            installation=str(HARNESS.parent.parent.parent),
-            scratch=str(self._inside),
-            outer=str(self._scratch),
-            paths=work.paths,
-            preload=work.preload,
-            needs=work.needs,
-            phase_limit_s=limits.phase_s,
-            limit_s=limits.time_s,
-            flood_bytes=limits.flood_bytes,
-            channel_fd=channel_fd,
-            lifeline_fd=lifeline_fd,
-            cage=cage(work.isolation, limits, writable(self._inside), self._held.for_the_harness()),
-            modules=work.modules,
-            tests=work.tests,
-            workloads=work.workloads,
-            pairs=work.pairs,
-            scripts=work.scripts,
+        request = request_of(
+            work,
+            limits,
+            self._copy,
+            Ends(nonce=self._nonce, scratch=self._scratch, channel_fd=channel_fd, lifeline_fd=lifeline_fd),
+            self._held.for_the_harness(),
         )
         path = self._inside / f"request-{secrets.token_hex(8)}.json"
         path.touch(mode=0o600)
@@ -167,7 +136,7 @@ class _Run:
         environment[MARKER] = self._scratch.name
         return subprocess.Popen(
             [str(work.python), "-P", str(HARNESS), str(path)],
-            cwd=work.root,
+            cwd=self._copy.root,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -271,11 +240,12 @@ class _Run:
             units=units,
             ending=ending,
             code=code,
-            output_tail=self._output.text(),
+            output_tail=self._output.text().replace(str(self._copy.root), str(self._work.root)),
             peak_bytes=self._peak,
             duration_s=duration_s,
             layers=self._facts(hello),
             survivors=survivors,
+            rewritten=self._copy.rewritten(self._work.sources),
             foreign=self._receiver.foreign,
         )
 
@@ -289,6 +259,7 @@ class _Run:
     def _facts(self, hello: Hello) -> dict[str, Json]:
         return {
             **described(self._work.isolation, self._layers or {}, hello.mechanisms),
+            "working-copy": self._copy.facts(),
             "stdin-closed": True,
             "descriptors-closed": True,
             "scratch-home-and-tmp": True,

@@ -157,8 +157,9 @@ def isolation(python: Path, scratch: Path) -> Ability:
     root = scratch / "project"
     root.mkdir()
     try:
-        from stages._probe.client import Work, run_probe  # noqa: PLC0415 - it may not even load on this platform
+        from stages._probe.client import run_probe  # noqa: PLC0415 - it may not even load on this platform
         from stages._probe.limits import Limits, default_memory_bytes  # noqa: PLC0415
+        from stages._probe.work import Work  # noqa: PLC0415
 
         limits = Limits(time_s=_HARNESS_S, phase_s=_HARNESS_S, memory_bytes=default_memory_bytes())
         report = run_probe(Work(probe="imports", root=root, python=python, paths=()), limits)

@@ -40,6 +40,7 @@ class ProbeReport:
         units: those that were begun, by name; a missing one never ran.
         code: exit code or signal of the harness, by `ending`.
         survivors: processes that could not be killed.
+        rewritten: source files of the project whose copy was changed while it ran.
         foreign: records in the harness's channel that it did not write.
     """
 
@@ -52,6 +53,7 @@ class ProbeReport:
     duration_s: float
     layers: Mapping[str, Json]
     survivors: tuple[int, ...] = ()
+    rewritten: tuple[str, ...] = ()
     foreign: int = 0
 
 
@@ -63,10 +65,16 @@ class _Open:
 
 
 class Receiver:
-    """Takes the channel's bytes in and keeps what is genuine."""
+    """Takes the channel's bytes in and keeps what is genuine.
 
-    def __init__(self, nonce: str) -> None:
+    Args:
+        renamed: the folder of the working copy, and what people call it: the project's root.
+
+    """
+
+    def __init__(self, nonce: str, renamed: tuple[str, str] = ("", "")) -> None:
         self._nonce = nonce
+        self._copy, self._root = (json.dumps(path)[1:-1].encode("ascii") for path in renamed)
         self._rest = b""
         self._open: _Open | None = None
         self._units: dict[str, UnitReport] = {}
@@ -83,7 +91,7 @@ class Receiver:
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             try:
-                record = json.loads(line)
+                record = json.loads(line.replace(self._copy, self._root) if self._copy else line)
                 if not isinstance(record, dict) or record.get("n") != self._nonce:
                     raise ValueError("not written by the harness")
                 self._take(record)

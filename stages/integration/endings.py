@@ -8,23 +8,24 @@ from typing import TYPE_CHECKING
 
 from amp_runtime.wire import CHANNEL_LOST, UnitResult
 from stages._probe.records import STATUS_BY_ENDING
-from stages.integration.causes import Cause, first_line, place
+from stages.integration.causes import Cause, Subject, first_line, place
 from stages.integration.rules import (
     run004_timeout,
     run005_early_exit,
     run006_killed_by_signal,
     run007_memory_limit,
+    run012_import_shadowed,
     run013_output_flood,
     run014_process_left_behind,
     run015_evidence_forged,
     run018_process_limit,
+    run022_source_rewritten,
 )
-from verifier.api import Evidence
+from verifier.api import Evidence, Location
 
 if TYPE_CHECKING:
     from stages._probe.limits import Limits
     from stages._probe.records import ProbeReport
-    from stages.integration.causes import Subject
     from verifier.api import Json, RuleInfo
 
 
@@ -37,6 +38,8 @@ def causes_of_ending(result: UnitResult, subject: Subject, report: ProbeReport, 
         causes.append(_left_behind(result, subject))
     if result.forged:
         causes.append(_forged(subject, result.forged))
+    if result.strays:
+        causes.append(_strayed(result, subject))
     return causes
 
 
@@ -199,6 +202,34 @@ def _forged(subject: Subject, count: int) -> Cause:
         location=subject.location,
         remediation="Find the code that writes to file descriptors it did not open, and remove it.",
     )
+
+
+def _strayed(result: UnitResult, subject: Subject) -> Cause:
+    names = ", ".join(result.strays[:5]) + (" and more" if len(result.strays) > 5 else "")
+    return Cause(
+        rule=run012_import_shadowed.RULE,
+        subject=subject,
+        key=("strays",),
+        message=f"{_sentence_start(subject.doing)} loaded {names} from the project's folder, not from the copy "
+        "that is verified.",
+        location=subject.location,
+        remediation="Remove what puts the folder on sys.path by its absolute name; build the path from __file__.",
+    )
+
+
+def causes_of_rewriting(report: ProbeReport, doing: str) -> list[Cause]:
+    """Return a cause for each source file of the copy that was written to."""
+    return [
+        Cause(
+            rule=run022_source_rewritten.RULE,
+            subject=Subject(name=path, doing=doing, location=Location(path=path)),
+            key=(path,),
+            message=f"While {doing}, something wrote to {path}, or replaced it.",
+            location=Location(path=path),
+            remediation="Write what is generated to a file of its own, outside the sources under review.",
+        )
+        for path in report.rewritten
+    ]
 
 
 def cause_of_probe(report: ProbeReport, subject: Subject, limits: Limits) -> Cause | None:

@@ -7,13 +7,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from amp_runtime.wire import WorkloadUnit
-from stages._probe.client import Work, interpreter, run_probe
+from stages._probe.client import interpreter, run_probe
 from stages._probe.isolation import isolation_of
 from stages._probe.limits import DEFAULT_TIME_S, Limits, default_memory_bytes
+from stages._probe.work import Work
 from stages.integration.causes import findings_of
+from stages.integration.endings import causes_of_rewriting
 from stages.integration.gates import requested
 from stages.integration.heard import heard
 from stages.integration.import_results import NO_TORCH, judge_imports
+from stages.integration.judged import Judged
 from stages.integration.plan import Plan, nothing_but_torch, plan
 from stages.integration.script_results import judge_scripts, read_scripts
 from stages.integration.script_units import scripts_of
@@ -29,12 +32,17 @@ if TYPE_CHECKING:
     from amp_runtime.wire import Hello
     from stages._probe.records import ProbeReport
     from stages.integration.alarms import Watching
-    from stages.integration.judged import Judged
     from verifier.api import Json, StageContext
 
 STEPS = 40
 SEED = 0
 WATCHED = ("torch", ".instrument.sanitizer")  # what every watched run needs, loaded before it is forked
+_DOING = {
+    "imports": "importing the modules",
+    "tests": "running the declared tests",
+    "workloads": "training the workloads",
+    "scripts": "running the scripts",
+}
 _LONGEST_IMPORT_S = 60.0
 _LONGEST_PHASE_S = 300.0
 
@@ -142,10 +150,20 @@ class Execution:
         context = self.context
         python = interpreter(context.options.python or context.config.python, context.root)
         needs = ("torch",) if todo.uses_torch else ()
-        isolation = isolation_of(context)
-        started = Work(root=context.root, python=python, paths=todo.paths, needs=needs, isolation=isolation, **work)
+        started = Work(
+            root=context.root,
+            python=python,
+            paths=todo.paths,
+            needs=needs,
+            isolation=isolation_of(context),
+            sources=tuple(file.path for file in context.sources),
+            exclude=context.config.exclude,
+            **work,
+        )
         report = run_probe(started, limits, context.progress)
         self._note(report.hello, report, limits)
+        if rewritten := causes_of_rewriting(report, _DOING[work["probe"]]):
+            self.judged.append(Judged(checks_run=0, causes=tuple(rewritten)))
         if report.survivors:
             raise StageError(f"processes {', '.join(map(str, report.survivors))} of the project cannot be killed")
         return report

@@ -19,12 +19,16 @@ from unittest.mock import DEFAULT, Mock
 import pytest
 
 from amp_runtime.wire import ModuleUnit
-from stages._probe.client import Work, interpreter, run_probe
+from stages._probe import client
+from stages._probe.client import interpreter, run_probe
 from stages._probe.limits import Limits
+from stages._probe.work import Work, working_copy
 from verifier.api import MachineError, StageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from stages._probe.workcopy import WorkCopy
 
 ROOT = Path(__file__).parents[3]
 LIMITS = Limits(time_s=20.0, phase_s=5.0, memory_bytes=1 << 33)
@@ -90,10 +94,21 @@ def test_a_system_that_does_not_say_how_the_harness_ended_is_at_fault_itself(
 ) -> None:
     lost = ChildProcessError(errno.ECHILD, "No child processes")
     answers = itertools.chain([(0, 0), lost], itertools.repeat(DEFAULT))  # then the real call
-    monkeypatch.setattr(os, "waitpid", Mock(wraps=os.waitpid, side_effect=answers))
+    monkeypatch.setattr(client, "working_copy", Mock(side_effect=copied_before(answers, monkeypatch)))
     with pytest.raises(MachineError, match="the end of the harness cannot be seen: No child processes"):
         run_probe(imports(tmp_path, ""), LIMITS)
     assert list(scratch.iterdir()) == []
+
+
+def copied_before(answers: Iterator[object], monkeypatch: pytest.MonkeyPatch) -> Callable[..., WorkCopy]:
+    """Copy as usual, and only then let `os.waitpid` give these answers: git has been waited for by then."""
+
+    def copied(work: Work, folder: Path) -> WorkCopy:
+        copy = working_copy(work, folder)
+        monkeypatch.setattr(os, "waitpid", Mock(wraps=os.waitpid, side_effect=answers))
+        return copy
+
+    return copied
 
 
 def test_progress_says_what_is_running(tmp_path: Path) -> None:
@@ -121,7 +136,8 @@ def test_nothing_survives_when_the_verifier_itself_is_killed(tmp_path: Path) -> 
     )
     code = (
         "import sys; from pathlib import Path; from amp_runtime.wire import ModuleUnit\n"
-        "from stages._probe.client import Work, run_probe; from stages._probe.limits import Limits\n"
+        "from stages._probe.client import run_probe; from stages._probe.limits import Limits\n"
+        "from stages._probe.work import Work\n"
         f"root = Path({str(tmp_path)!r})\n"
         "work = Work(probe='imports', root=root, python=Path(sys.executable), paths=(str(root),), "
         "modules=(ModuleUnit(name='a', file='a.py'),))\n"

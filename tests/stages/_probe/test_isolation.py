@@ -12,10 +12,11 @@ import pytest
 
 from amp_runtime.probes import landlock
 from amp_runtime.wire import ModuleUnit
-from stages._probe.client import Work, run_probe
+from stages._probe.client import run_probe
 from stages._probe.isolation import Isolation, level
 from stages._probe.limits import Limits
 from stages._probe.witness import witness
+from stages._probe.work import Work
 from verifier.api import StageError
 
 if TYPE_CHECKING:

@@ -1,0 +1,104 @@
+"""Which files of a folder belong to its project, by git where there is git."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from verifier.api import compile_glob
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+# A hostile repository's configuration may name programs to run; these keep git from running any.
+_SAFE = (
+    *("--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"),
+    *("-c", "safe.directory=*"),  # a container's checkout often belongs to another user
+)
+_LIMIT_S = 60
+_CODE = (".py", ".pyi", ".so", ".pyd", ".ipynb")
+_NEVER = frozenset({"__pycache__", "node_modules", ".git"})
+_ENVIRONMENT = ("pyvenv.cfg", "conda-meta")  # what marks an environment of packages
+_SECRET = (".env", ".netrc", ".pypirc")
+
+
+def is_code(name: str) -> bool:
+    """Say whether Python can import a file of this name, or people run it."""
+    return name.endswith(_CODE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """Says of each file and folder whether it belongs to the project.
+
+    Args:
+        listed: what git tracks or would track, and the task's own files; None: there is no git, all belongs.
+        folders: those that hold one of `listed`. code_folders: those of them that hold code.
+        excluded: says which paths the configuration excludes, where there is no git.
+    """
+
+    listed: frozenset[str] | None
+    folders: frozenset[str] = frozenset()
+    code_folders: frozenset[str] = frozenset()
+    exclude: tuple[str, ...] = ()
+
+    def takes_file(self, path: str) -> bool:
+        name = path.rpartition("/")[2]
+        if self.listed is None:
+            return not name.endswith(".pyc") and not name.startswith(_SECRET) and not self._is_excluded(path)
+        return path in self.listed or (not name.startswith(".") and not name.endswith(".pyc"))
+
+    def takes_folder(self, path: str, place: str) -> bool:
+        name = path.rpartition("/")[2]
+        if name in _NEVER or any(os.path.lexists(os.path.join(place, mark)) for mark in _ENVIRONMENT):  # noqa: PTH118
+            return False
+        if self.listed is None:
+            return not name.startswith(".") and not self._is_excluded(path)
+        return path in self.folders or not name.startswith(".")
+
+    def holds_code(self, path: str) -> bool:
+        return path in self.code_folders
+
+    def _is_excluded(self, path: str) -> bool:
+        return any(compile_glob(pattern).match(path) for pattern in self.exclude)
+
+
+def list_project(root: Path, own: Iterable[str], exclude: Sequence[str] = ()) -> Listing:
+    """Ask git what belongs to the project.
+
+    Args:
+        own: files that belong to it whatever git says, relative to the root.
+        exclude: globs of what does not, where there is no git.
+    """
+    known = _known_to_git(root)
+    if known is None:
+        folders = tuple(pattern.removesuffix("/**") for pattern in exclude if pattern.endswith("/**"))
+        return Listing(listed=None, exclude=(*exclude, *folders))
+    listed = known | frozenset(own)
+    return Listing(listed=listed, folders=_above(listed), code_folders=_above(path for path in listed if is_code(path)))
+
+
+def _above(paths: Iterable[str]) -> frozenset[str]:
+    direct = {path.rpartition("/")[0] for path in paths}
+    return frozenset(
+        folder.as_posix() for path in direct for folder in (PurePosixPath(path), *PurePosixPath(path).parents)
+    )
+
+
+def _known_to_git(root: Path) -> frozenset[str] | None:
+    git = shutil.which("git")
+    if git is None:
+        return None
+    command = [git, *_SAFE, "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_LIMIT_S, check=False, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if done.returncode != 0:
+        return None
+    return frozenset(os.fsdecode(name) for name in done.stdout.split(b"\0") if name)

@@ -1,0 +1,110 @@
+"""What a probe is asked to run, and how it is told: with every path of the project moved to its working copy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from amp_runtime import wire
+from amp_runtime.wire import Request
+from stages._probe.isolation import AS_THE_MACHINE_HAS, Isolation
+from stages._probe.limits import Limits, cage
+from stages._probe.listing import list_project
+from stages._probe.scratch import INSIDE, writable
+from stages._probe.workcopy import WorkCopy, copy_project
+
+if TYPE_CHECKING:
+    from amp_runtime.wire import ModuleUnit, ScriptUnit, Witness, WorkloadUnit
+
+HARNESS = Path(wire.__file__).resolve().parent / "probes" / "bootstrap.py"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What to run: one probe and its units. Every path is one of the user's tree; the child gets those of its copy.
+
+    Args:
+        output: is given what they print, as it comes.
+        sources: files of the project that are copied whatever git says of them, and that nobody may rewrite.
+        exclude: globs of what is not copied, where there is no git.
+    """
+
+    probe: Literal["imports", "tests", "workloads", "scripts"]
+    root: Path
+    python: Path
+    paths: tuple[str, ...]
+    preload: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    modules: tuple[ModuleUnit, ...] = ()
+    tests: tuple[str, ...] = ()
+    workloads: tuple[WorkloadUnit, ...] = ()
+    pairs: tuple[WorkloadUnit, ...] = ()
+    scripts: tuple[ScriptUnit, ...] = ()
+    output: Callable[[bytes], None] = lambda _data: None
+    isolation: Isolation = AS_THE_MACHINE_HAS
+    sources: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """What one run has of its own: a secret, a folder, and its ends of two pipes."""
+
+    nonce: str
+    scratch: Path
+    channel_fd: int
+    lifeline_fd: int
+
+
+def working_copy(work: Work, scratch: Path) -> WorkCopy:
+    """Copy the project into the scratch folder.
+
+    Raises:
+        StageError: it is too large, or cannot be copied.
+    """
+    listing = list_project(work.root, work.sources, work.exclude)
+    return copy_project(work.root, scratch / INSIDE / "copy" / (work.root.name or "root"), listing, avoid=scratch)
+
+
+def request_of(work: Work, limits: Limits, copy: WorkCopy, ends: Ends, witness: Witness) -> Request:
+    inside = ends.scratch / INSIDE
+    return Request(
+        probe=work.probe,
+        nonce=ends.nonce,
+        root=str(copy.root),
+        origin=str(work.root),
+        installation=str(HARNESS.parent.parent.parent),
+        scratch=str(inside),
+        outer=str(ends.scratch),
+        paths=_moved(work.paths, work, copy),
+        preload=work.preload,
+        needs=work.needs,
+        phase_limit_s=limits.phase_s,
+        limit_s=limits.time_s,
+        flood_bytes=limits.flood_bytes,
+        channel_fd=ends.channel_fd,
+        lifeline_fd=ends.lifeline_fd,
+        cage=cage(work.isolation, limits, writable(inside), witness),
+        modules=tuple(replace(module, paths=_moved(module.paths, work, copy)) for module in work.modules),
+        tests=work.tests,
+        workloads=work.workloads,
+        pairs=work.pairs,
+        scripts=tuple(replace(script, arguments=_named(script.arguments, work, copy)) for script in work.scripts),
+    )
+
+
+def _named(arguments: tuple[str, ...], work: Work, copy: WorkCopy) -> tuple[str, ...]:
+    """Return the arguments of a program with the project's folder, where one names it, replaced by the copy."""
+    name = re.compile(rf"(?P<before>\A|=){re.escape(str(work.root))}(?=/|\Z)")
+    return tuple(name.sub(lambda found: f"{found['before']}{copy.root}", argument) for argument in arguments)
+
+
+def _moved(paths: tuple[str, ...], work: Work, copy: WorkCopy) -> tuple[str, ...]:
+    """Return the places in the copy of folders of the project; others as they are."""
+    return tuple(
+        str(copy.root / Path(path).relative_to(work.root)) if Path(path).is_relative_to(work.root) else path
+        for path in paths
+    )
