@@ -37,8 +37,7 @@ class Births:
         if any(told.bounds is None for told in seen.operands):
             return  # part of it nobody has written yet
         worst = max((_state(told) for told in seen.operands), default=_FINITE)
-        if seen.nonfinite_scalar:
-            worst = max(worst, _INFINITE)
+        worst = max(worst, _state_of((seen.worst_scalar,)))
         for result in seen.results:
             state = _FINITE if result.bounds is None else _state(result)
             if state > worst:
@@ -80,11 +79,13 @@ class Births:
 
 
 def _state(told: Tensor) -> int:
-    if told.bounds is None:
-        return _FINITE
-    if any(math.isnan(bound) for bound in told.bounds):
+    return _FINITE if told.bounds is None else _state_of(told.bounds)
+
+
+def _state_of(numbers: tuple[float, ...]) -> int:
+    if any(math.isnan(number) for number in numbers):
         return _NAN
-    return _INFINITE if any(math.isinf(bound) for bound in told.bounds) else _FINITE
+    return _INFINITE if any(math.isinf(number) for number in numbers) else _FINITE
 
 
 def _family(seen: Seen) -> str:

@@ -47,6 +47,11 @@ class Call:
         return self.place.phase == "forward"
 
     @property
+    def in_passes(self) -> bool:
+        """Whether it belongs to the forward or the backward pass, and not to what is done with gradients then."""
+        return self.place.phase in ("forward", "backward")
+
+    @property
     def computes(self) -> bool:
         """Whether numbers come out that were not there before."""
         return not self.operator.views and not self.operator.reshapes
@@ -107,6 +112,8 @@ def plain(tensor: torch.Tensor) -> bool:
         type(tensor).__torch_dispatch__ is _NO_SUBCLASS
         and tensor.layout is torch.strided
         and tensor.device.type != "meta"
+        and not tensor._is_zerotensor()
+        and (not tensor.numel() or tensor.untyped_storage().nbytes() > 0)  # FSDP takes memory away from parameters
         and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
     )
 

@@ -21,7 +21,7 @@ class Names:
         self._prefixes: dict[str, int] = {}
         self._modules: dict[int, tuple[torch.nn.Module, str]] = {}
         self._tensors: dict[int, tuple[torch.Tensor, str]] = {}
-        self._storages: dict[int, str] = {}
+        self._storages: dict[int, tuple[torch.Tensor, str]] = {}
 
     def known(self, module: torch.nn.Module) -> bool:
         return id(module) in self._modules
@@ -33,12 +33,15 @@ class Names:
         """Learn the names of everything below a root; a module that is not below it goes by its class."""
         if root is not None:
             prefix = self._prefix(root)
+            shed = "module." if type(root).__name__ in _PARALLEL else ""
             for name, child in root.named_modules():
-                self._modules.setdefault(id(child), (child, _plain(prefix + name) if name else type(root).__name__))
+                known = prefix + _plain(name.removeprefix(shed)) if name else type(root).__name__
+                self._modules.setdefault(id(child), (child, known))
             for name, tensor in _tensors(root):
-                self._tensors.setdefault(id(tensor), (tensor, _plain(prefix + name)))
+                known = prefix + _plain(name.removeprefix(shed))
+                self._tensors.setdefault(id(tensor), (tensor, known))
                 if _has_storage(tensor):
-                    self._storages.setdefault(tensor.untyped_storage()._cdata, _plain(prefix + name))
+                    self._storages.setdefault(tensor.untyped_storage()._cdata, (tensor, known))
         self._modules.setdefault(id(module), (module, type(module).__name__))
 
     def of_tensor(self, tensor: torch.Tensor) -> str:
@@ -48,7 +51,13 @@ class Names:
 
     def of_storage(self, key: int) -> str:
         """Return the name of the parameter or buffer in this memory, or ""."""
-        return self._storages.get(key, "")
+        found = self._storages.get(key)
+        return "" if found is None else found[1]
+
+    def tensor_at(self, key: int) -> torch.Tensor | None:
+        """Return the parameter or buffer in this memory."""
+        found = self._storages.get(key)
+        return None if found is None else found[0]
 
     def _prefix(self, root: torch.nn.Module) -> str:
         """Return what goes before the names below a root: nothing for the first one that has any."""

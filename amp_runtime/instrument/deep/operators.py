@@ -60,8 +60,14 @@ def describe(func: torch._ops.OpOverload) -> Operator:
         empty="empty" in packet.__name__ and not written,
         overwrites=bool(written) and (name in _OVERWRITES or draws or "out" in written),
         aten=func.namespace == "aten",
-        flops=flop_registry.get(packet),
+        flops=flop_registry.get(packet) or flop_registry.get(_out_of_place(packet)),
     )
+
+
+def _out_of_place(packet: torch._ops.OpOverloadPacket) -> object:
+    """Return `aten.addmm` for `aten.addmm_`, which torch has no formula for."""
+    name = packet.__name__
+    return getattr(torch.ops.aten, name[:-1], None) if name.endswith("_") and not name.endswith("__") else None
 
 
 def short(dtype: torch.dtype) -> str:

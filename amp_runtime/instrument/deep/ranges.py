@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 Range = tuple[torch.Tensor, torch.Tensor]
 Bounds = tuple[float, float] | None
 
-UNWATCHED = ("optimizer", "scaler", "clipping")
-
 
 class Tensor:
     """What is told of a tensor once it is gone."""
@@ -57,7 +55,7 @@ class Tensor:
 class Seen:
     """An operator call without its tensors, with their ranges."""
 
-    __slots__ = ("exponent", "nonfinite_scalar", "number", "operands", "operator", "place", "results", "squares")
+    __slots__ = ("exponent", "number", "operands", "operator", "place", "results", "squares", "worst_scalar")
 
     def __init__(self, call: Call) -> None:
         self.operator: Operator = call.operator
@@ -65,8 +63,10 @@ class Seen:
         self.number = call.number
         self.operands: list[Tensor] = []
         self.results: list[Tensor] = []
-        self.exponent = call.argument("exponent")
-        self.nonfinite_scalar = any(isinstance(value, float) and not math.isfinite(value) for _, value in call.named())
+        exponent = call.argument("exponent")
+        self.exponent = exponent if isinstance(exponent, (int, float)) else None
+        scalars = [value for _, value in call.named() if isinstance(value, float) and not math.isfinite(value)]
+        self.worst_scalar = max(scalars, key=math.isnan, default=0.0)
         self.squares = len(call.inputs) == 2 and _same(call.inputs[0][1], call.inputs[1][1])
 
 
@@ -84,7 +84,7 @@ class Ranges:
 
     def before(self, call: Call) -> tuple[Seen, list[Range | None]] | None:
         """Take the ranges of the operands; of those that are overwritten without being read, none."""
-        if not call.computes or call.place.phase in UNWATCHED or call.operator.empty:
+        if not call.computes or call.operator.empty:
             return None
         seen = Seen(call)
         ranges: list[Range | None] = []

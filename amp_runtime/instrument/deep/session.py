@@ -36,7 +36,7 @@ from .updates import Updates
 from .work import Workload
 
 if TYPE_CHECKING:
-    from .ranges import Range, Seen
+    from .ranges import Seen
     from .stacks import Stacks
 
 _WORST = 200  # deviations that are kept
@@ -80,11 +80,10 @@ class Session:
         self._syncs = Syncs()
         self._losses = Losses(self._facts, self._readings)
         self._autocast = AutocastState()
-        self._updates = Updates(self._facts, self._readings, self._names, self._sites, self.guarded)
+        self._updates = Updates(self._facts, self._readings, self._names)
 
     def install(self) -> None:
         self._autocast.install(self._patches)
-        self._updates.install()
 
     def before(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call | None:
         """Look at an operator that is about to run; None if it is not looked into."""
@@ -119,7 +118,6 @@ class Session:
 
     def close(self) -> DeepStep:
         """End the watching and return what was seen."""
-        self._updates.remove()
         self._patches.undo()
         seconds = time.perf_counter() - self._begun
         self.guarded(self._finish)
@@ -135,14 +133,18 @@ class Session:
         self._count += 1
         call.number = self._count
         self._locate(call)
-        self._syncs.before(call)
-        check_scalars(call, self._facts)
-        check_regions(call, self._autocast, self._facts)
         self._gradients.before(call)
-        held = self._losses.before(call)
-        ranges = self._ranges.before(call)
-        self._shadows.before(call)
-        call.begun = (held, ranges)
+        if call.operator.views:
+            return None
+        self._updates.before(call)
+        self._syncs.before(call)
+        check_regions(call, self._autocast, self._facts)
+        if call.in_passes:
+            check_scalars(call, self._facts)
+            held = self._losses.before(call)
+            ranges = self._ranges.before(call)
+            self._shadows.before(call)
+            call.begun = (held, ranges)
         return call
 
     def _wanted(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call | None:
@@ -169,19 +171,18 @@ class Session:
         call.recomputed = call.forward and torch._C._current_graph_task_id() != -1
         device = next((tensor.device.type for _, tensor in call.inputs), "cpu")
         call.autocast = self._autocast.enabled(device)
-        if call.forward and torch.is_grad_enabled() and any(tensor.requires_grad for _, tensor in call.inputs):
+        differentiates = torch.is_grad_enabled() and any(tensor.requires_grad for _, tensor in call.inputs)
+        if call.forward and (differentiates or call.where.applies):
             self._sites.makes_node(call.place)
 
     def _after(self, call: Call, out: Any) -> None:
-        held: torch.Tensor | None
-        ranges: tuple[Seen, list[Range | None]] | None
-        held, ranges = call.begun
         call.ran(out)
         self._shadows.after(call)
-        self._ranges.after(call, ranges)
-        self._source(call)
-        self._losses.after(call, held)
-        self._casts.after(call)
+        self._ranges.after(call, None if call.begun is None else call.begun[1])
+        if call.begun is not None:
+            self._source(call)
+            self._losses.after(call, call.begun[0])
+            self._casts.after(call)
         self._work.after(call)
         if self._readings.due:
             self._readings.read()
@@ -209,6 +210,7 @@ class Session:
 
     def _finish(self) -> None:
         self._casts.finish()
+        self._updates.settle()
         self._readings.read()
 
     def _record(self, seconds: float) -> DeepStep:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from .readings import Readings
     from .sites import Place
 
-_OWN_STEP = ("optimizer", "scaler", "clipping")  # phases in which gradients have arrived, and nothing is compared
-
 
 class Shadows:
     """Keeps the shadows of one step and compares results with them."""
@@ -64,7 +62,7 @@ class Shadows:
         return [None if cell is None else cell.error for cell in cells]
 
     def _outside(self, call: Call) -> bool:
-        return bool(self._memory.stopped) or call.place.phase in _OWN_STEP
+        return bool(self._memory.stopped) or not call.in_passes
 
     def _concerns(self, call: Call) -> bool:
         """Whether FP32 would give other numbers: something is in half, or has a shadow."""

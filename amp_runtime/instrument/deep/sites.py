@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     Line = tuple[CodeType, int] | None
 
 
+_GAP = 16  # nodes that one operator may make; what is further apart has been made by another thread
+
+
 class Place:
     """Where an operator runs; `site` says it for the record."""
 
@@ -61,6 +64,8 @@ class Sites:
         self._stacks = stacks
         self._names = names
         self._places: dict[object, Place] = {}
+        self._named: dict[object, Place] = {}
+        self._last = torch._C._autograd._get_sequence_nr() - 1
         self._forward: dict[int, Place] = {}  # by the number of the autograd node that the operator made
 
     def place(self, operator: str, where: Where) -> Place:
@@ -69,25 +74,23 @@ class Sites:
             return self._backward(operator, where)
         key = (module, operator, where.phase, where.api, where.frame)
         found = self._places.get(key)
+        if found is None and where.frame is None:
+            found = self._named.get(key[:-1])  # a recomputed forward pass: as it was the first time
         if found is None:
             found = self._places[key] = Place(module, operator, where, "")
+            self._named.setdefault(key[:-1], found)
         return found
 
     def makes_node(self, place: Place) -> None:
         """Remember the forward operator that just made a node of the graph: autograd makes it before it runs.
 
-        An operator that makes none comes with the number of the one before, whose it stays.
+        An operator that makes none comes with the number of the one before, whose it stays. A number that no operator
+        came with, as that of an autograd.Function, belongs to the next one.
         """
-        self._forward.setdefault(torch._C._autograd._get_sequence_nr() - 1, place)
-
-    def own(self, module: str, operator: str, phase: Phase) -> Place:
-        """Return a place that no operator of the program has, such as an optimizer's."""
-        key = (module, operator, phase)
-        if key not in self._places:
-            where = self._stacks.where()
-            where.phase = phase
-            self._places[key] = Place(module, operator, where, "")
-        return self._places[key]
+        number = torch._C._autograd._get_sequence_nr() - 1
+        for made in range(max(self._last + 1, number - _GAP), number + 1):
+            self._forward.setdefault(made, place)
+        self._last = number
 
     def _backward(self, operator: str, where: Where) -> Place:
         node = torch._C._current_autograd_node()

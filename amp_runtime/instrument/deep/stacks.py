@@ -21,9 +21,20 @@ if TYPE_CHECKING:
 
     from .records import Phase
 
-(_OTHER, _LIBRARY, _PROGRAM, _SKIPPED, _MODULE, _BACKWARD, _OPTIMIZER, _SCALER, _CLIPPING, _FUNCTIONAL, _COMPILED) = (
-    range(11)
-)
+(
+    _OTHER,
+    _LIBRARY,
+    _PROGRAM,
+    _SKIPPED,
+    _MODULE,
+    _BACKWARD,
+    _OPTIMIZER,
+    _SCALER,
+    _CLIPPING,
+    _FUNCTIONAL,
+    _COMPILED,
+    _APPLY,
+) = range(12)
 _PHASES: dict[int, Phase] = {
     _MODULE: "forward",
     _BACKWARD: "backward",
@@ -45,12 +56,13 @@ _CALLS = ("Module._call_impl", "Module._wrapped_call_impl")
 class Where:
     """What one walk up the stack found. `call` tells two calls on one line apart: code and instruction."""
 
-    __slots__ = ("api", "call", "caller", "compiled", "frame", "module", "phase", "through")
+    __slots__ = ("api", "applies", "call", "caller", "compiled", "frame", "module", "phase", "through")
 
     def __init__(self) -> None:
         self.module: torch.nn.Module | None = None
         self.phase: Phase = "forward"
         self.api = ""
+        self.applies = False  # an autograd.Function of the program
         self.through = ""
         self.frame: tuple[CodeType, int] | None = None
         self.caller: tuple[CodeType, int] | None = None
@@ -83,6 +95,8 @@ class Stacks(Frames):
                 if marker == _COMPILED:
                     found.compiled = True
                     return found
+                if decided and marker == _BACKWARD:
+                    return found  # a recomputed forward pass, of whose lines none is on the stack
                 if not decided and marker in _PHASES:
                     decided = True
                     found.phase = _PHASES[marker]
@@ -115,6 +129,8 @@ class Stacks(Frames):
                 found.frame = (frame.f_code, frame.f_lineno)
             if marker == _PROGRAM and found.caller is None:
                 found.caller = (frame.f_code, frame.f_lineno)
+        elif marker == _APPLY:
+            found.applies = True
         elif marker == _MODULE:
             found.through = found.through if found.frame else ""  # the line calls a module
         elif found.frame is None:
@@ -139,7 +155,8 @@ class Stacks(Frames):
             return _OTHER
         for end, marker in _FILES.items():
             if path.endswith(end):
-                return marker
+                scales = marker == _SCALER and code.co_qualname.startswith("GradScaler.scale")
+                return _OTHER if scales else marker  # scaling the loss belongs to the forward pass
         return _by_function(path, code.co_qualname)
 
 
@@ -148,6 +165,8 @@ def _by_function(path: str, name: str) -> int:
         return _BACKWARD
     if name == "Optimizer.profile_hook_step.<locals>.wrapper":
         return _OPTIMIZER
+    if name == "Function.apply":
+        return _APPLY
     return _SKIPPED if "/_dynamo/" in path else _OTHER
 
 

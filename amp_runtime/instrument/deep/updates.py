@@ -1,76 +1,76 @@
-"""What an optimizer did to parameters in half: elements with a gradient that did not move (AMP403), NaN (AMP404)."""
+"""What an optimizer did to parameters in half: elements with a gradient that did not move (AMP403), NaN (AMP404).
+
+No hook is set for it: a watch may begin and end inside of an optimizer's hooks, and torch walks over them meanwhile.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from .call import is_half, plain
+from .call import Call, is_half, plain
 from .operators import short
 
 if TYPE_CHECKING:
-    from torch.optim import Optimizer
-
     from .facts import Facts
     from .names import Names
     from .readings import Readings
-    from .sites import Sites
+    from .sites import Place
 
 
-Guarded = Callable[[Callable[[], None]], None]
+class _Kept:
+    """A parameter before the step: its values, which elements have a gradient, and whether the step is left out."""
+
+    __slots__ = ("before", "finite", "parameter", "place", "skipped", "wanted")
+
+    def __init__(self, call: Call, parameter: torch.Tensor, gradient: torch.Tensor) -> None:
+        self.parameter = parameter
+        self.place: Place = call.place
+        self.before = parameter.detach().clone()
+        self.wanted = gradient != 0
+        self.finite = gradient.isfinite() & self.before.isfinite()
+        found: Any = call.argument("found_inf")  # of a fused optimizer, which leaves out the step by itself
+        self.skipped = found.reshape(()).clone() if isinstance(found, torch.Tensor) else torch.zeros((), device="cpu")
 
 
 class Updates:
-    """Copies the half parameters before each optimizer step and looks what has become of them.
+    """Copies half parameters when an optimizer first writes to them, and looks at them when it is done."""
 
-    Args:
-        guarded: runs a function of ours so that the program sees nothing of it and no failure of it.
-    """
-
-    def __init__(self, facts: Facts, readings: Readings, names: Names, sites: Sites, guarded: Guarded) -> None:
+    def __init__(self, facts: Facts, readings: Readings, names: Names) -> None:
         self._facts = facts
         self._readings = readings
         self._names = names
-        self._sites = sites
-        self._guarded = guarded
-        self._before: dict[int, list[tuple[torch.Tensor, torch.Tensor]]] = {}
-        self._handles: list[Any] = []
+        self._kept: dict[int, _Kept] = {}
 
-    def install(self) -> None:
-        self._handles = [
-            register_optimizer_step_pre_hook(lambda optimizer, *_: self._guarded(lambda: self._copy(optimizer))),
-            register_optimizer_step_post_hook(lambda optimizer, *_: self._guarded(lambda: self._look(optimizer))),
-        ]
-
-    def remove(self) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
-        self._before.clear()
-
-    def _copy(self, optimizer: Optimizer) -> None:
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        self._before[id(optimizer)] = [
-            (parameter, parameter.detach().clone())
-            for parameter in parameters
-            if plain(parameter) and is_half(parameter) and parameter.grad is not None and plain(parameter.grad)
-        ]
-
-    def _look(self, optimizer: Optimizer) -> None:
-        skipped = getattr(optimizer, "found_inf", None)  # of a fused optimizer, which leaves out the step by itself
-        for parameter, before in self._before.pop(id(optimizer), ()):
-            self._compare(type(optimizer).__name__, parameter, before, skipped)
-
-    def _compare(self, kind: str, parameter: torch.Tensor, before: torch.Tensor, skipped: Any) -> None:
-        gradient = parameter.grad
-        if gradient is None:
+    def before(self, call: Call) -> None:
+        if call.place.phase != "optimizer":
+            if self._kept and call.in_passes:
+                self.settle()
             return
-        wanted = gradient != 0
+        for tensor in call.written():
+            parameter = self._parameter(tensor) if is_half(tensor) else None
+            if parameter is not None and id(parameter) not in self._kept:
+                gradient = parameter.grad
+                if gradient is not None and plain(gradient) and gradient.shape == parameter.shape:
+                    self._kept[id(parameter)] = _Kept(call, parameter, gradient)
+
+    def settle(self) -> None:
+        """Look at what the step has made of the parameters."""
+        for kept in self._kept.values():
+            self._compare(kept)
+        self._kept.clear()
+
+    def _parameter(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        """Return the parameter that is written, be it through `.data`."""
+        if tensor.is_leaf and tensor.requires_grad:
+            return tensor
+        found = self._names.tensor_at(int(tensor.untyped_storage()._cdata))
+        return found if found is not None and found.requires_grad and plain(found) else None
+
+    def _compare(self, kept: _Kept) -> None:
+        parameter, place = kept.parameter, kept.place
         name = self._names.of_tensor(parameter) or f"tensor of shape {tuple(parameter.shape)}"
-        place = self._sites.own(name.rpartition(".")[0], f"{kind}.step", "optimizer")
         notes = {"parameter": name, "dtype": short(parameter.dtype)}
 
         def read(values: list[float]) -> None:
@@ -83,7 +83,6 @@ class Updates:
             if broken:
                 self._facts.add("nonfinite-parameter", place, {"elements": broken}, notes, worst=broken, about=name)
 
-        stayed = (wanted & (parameter == before)).sum()
-        broken = (~parameter.isfinite() & before.isfinite() & gradient.isfinite()).sum()
-        flag = skipped.reshape(()).clone() if isinstance(skipped, torch.Tensor) else torch.zeros(())
-        self._readings.ask((wanted.sum(), stayed, broken, flag), read)
+        stayed = (kept.wanted & (parameter == kept.before)).sum()
+        broken = (~parameter.isfinite() & kept.finite).sum()
+        self._readings.ask((kept.wanted.sum(), stayed, broken, kept.skipped), read)
