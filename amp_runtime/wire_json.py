@@ -19,8 +19,9 @@ class WireError(ValueError):
 
 def to_json(record: object) -> object:
     """Turn a record into plain JSON values."""
-    if dataclasses.is_dataclass(record) and not isinstance(record, type):
-        return {field.name: to_json(getattr(record, field.name)) for field in dataclasses.fields(record)}
+    fields = getattr(type(record), "__dataclass_fields__", None)  # not by `dataclasses`: the project may patch it
+    if fields is not None:
+        return {name: to_json(getattr(record, name)) for name in fields}
     if isinstance(record, (tuple, list)):
         return [to_json(value) for value in record]
     if isinstance(record, dict):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from ..wire import CHANNEL_LOST
-from . import process_tree
+from . import originals, process_tree
 from .emit import ChannelLostError, Writer
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from .failure import Project
 
 _EXIT_LIMIT_S = 30.0
-_exit = os._exit
+# Bound before the project can replace them.
+_exit, _now = os._exit, time.monotonic
+_watch_later, _watch_crashes = faulthandler.dump_traceback_later, faulthandler.enable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +46,21 @@ class Reporter:
         self._writer = writer
         self._dump = dump
         self._phase_limit_s, left_s = limits
-        self._deadline = time.monotonic() + left_s
+        self._deadline = _now() + left_s
 
     def phase(self, name: str, limit_s: float | None = None) -> None:
         self._writer.send("phase", name=name)
-        limit = min(limit_s or self._phase_limit_s, max(0.05, self._deadline - time.monotonic()))
-        with contextlib.suppress(ValueError, OSError):  # the project closed our file: only the stack is lost
-            faulthandler.dump_traceback_later(limit, file=self._dump)
+        limit = min(limit_s or self._phase_limit_s, max(0.05, self._deadline - _now()))
+        try:
+            _watch_later(limit, file=self._dump)
+        except (ValueError, OSError):  # the project closed our file: only the stack is lost
+            return
 
     def watch_for_crashes(self) -> None:
-        with contextlib.suppress(ValueError, OSError):
-            faulthandler.enable(file=self._dump)
+        try:
+            _watch_crashes(file=self._dump)
+        except (ValueError, OSError):
+            return
 
     def item(self, item: Item) -> None:
         self._writer.item(item)
@@ -80,7 +86,9 @@ def live(
             except ChannelLostError:
                 raise
             except BaseException as error:  # whatever the project raised is a result
+                originals.restore()
                 writer.raised(project.describe(error))
+            originals.restore()
             _leave(reporter)
             if strays := project.relocation.strays():
                 writer.send("strays", modules=sorted(strays))

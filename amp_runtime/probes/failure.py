@@ -25,6 +25,7 @@ _SLOTS = vars(BaseException)
 _cause, _context, _suppressed, _traceback = (
     _SLOTS[name].__get__ for name in ("__cause__", "__context__", "__suppress_context__", "__traceback__")
 )
+_of_syntax_error = {name: vars(SyntaxError)[name].__get__ for name in ("filename", "lineno")}
 _NOT_THE_PROJECT = re.compile(r"(^|/)(site-packages|dist-packages|\.[^/]+)/")
 
 
@@ -51,7 +52,7 @@ class Project:
         frames: tuple[Frame, ...] = ()
         for link in chain:  # the error itself first, then what it was raised from
             frames = self._frames(_traceback(link))
-            if isinstance(link, SyntaxError):
+            if issubclass(type(link), SyntaxError):  # isinstance would ask the object for its class
                 frames += self._syntax_error_place(link)
             if frames:
                 break
@@ -81,9 +82,10 @@ class Project:
         lines.append(f"{_type_name(error)}: {safe_text(error)}")
         return "\n".join(lines)
 
-    def _syntax_error_place(self, error: SyntaxError) -> tuple[Frame, ...]:
-        inside = self.relative(error.filename) if isinstance(error.filename, str) else None
-        return () if inside is None else (Frame(path=inside, line=error.lineno or 1, function="<module>"),)
+    def _syntax_error_place(self, error: BaseException) -> tuple[Frame, ...]:
+        file, line = _of_syntax_error["filename"](error), _of_syntax_error["lineno"](error)
+        inside = self.relative(file) if type(file) is str else None
+        return () if inside is None else (Frame(path=inside, line=line or 1, function="<module>"),)
 
     def stack(self, dump: str) -> tuple[Frame, ...]:
         """Return the project's frames in a faulthandler dump, outermost first: of the failing thread, else the main."""
