@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from . import rules as rule_package
 from .events import RunEnded
 from .faults import Faults, Plan
+from .looks import Looking, Looks
 from .patches import Patches
 from .run import Check, Run
 from .summary import summary
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from .deep.records import DeepStep
     from .records import Alarm, SanitizerReport
     from .tracking import Tracks
 
@@ -63,6 +65,7 @@ class Sanitizer:
         roots: folders of the program, for choosing the line an alarm names; empty: whatever is no installed package.
         checks: which hazards are looked for; None: all that are known.
         faults: what is planted, and when; None: nothing is.
+        looks: which steps are looked into operator by operator; None: none is.
         trace: a file to which every event is written as a JSON line.
         tracker: gets the loss scale and the counts of skipped steps and alarms after each step; one of
             amp_runtime.trackers, for example.
@@ -79,6 +82,7 @@ class Sanitizer:
         roots: Sequence[str] = (),
         checks: Sequence[Check] | None = None,
         faults: Plan | None = None,
+        looks: Looks | None = None,
         trace: str | Path | None = None,
         tracker: Tracks | None = None,
     ) -> None:
@@ -87,6 +91,9 @@ class Sanitizer:
         self._handles: list[Any] = []
         self._plan = faults
         self._faults: Faults | None = None
+        self._looks = looks
+        self._roots = tuple(roots)
+        self._looking: Looking | None = None
         self._trace_path = trace
         self._trace: Trace | None = None
         self._tracker = tracker
@@ -102,6 +109,8 @@ class Sanitizer:
         self._handles = optimizers.install(self.run, self._patches)
         if self._plan is not None:
             self._faults = Faults(self.run, self._plan)
+        if self._looks is not None:
+            self._looking = Looking(self.run, self._looks, self._roots)
         if self._tracker is not None:
             Tracked(self.run, self._tracker)
 
@@ -110,6 +119,8 @@ class Sanitizer:
         if Sanitizer._watching is not self:
             return
         self.run.steps.finish()
+        if self._looking is not None:
+            self._looking.stop()
         if self._faults is not None:
             self._faults.remove()
         self.run.emit(RunEnded(place=("", 0), step=self.run.step))
@@ -137,6 +148,11 @@ class Sanitizer:
     def alarms(self) -> tuple[Alarm, ...]:
         return self.run.alarms()
 
+    @property
+    def looked_into(self) -> tuple[tuple[int, DeepStep], ...]:
+        """Return the steps that were looked into, by number, with what was seen in each."""
+        return () if self._looking is None else tuple(self._looking.records)
+
     def report(self) -> SanitizerReport:
         return self.run.report()
 
@@ -161,6 +177,7 @@ def amp_sanitizer(
     *,
     roots: Sequence[str] = (),
     faults: Plan | None = None,
+    looks: Looks | None = None,
     trace: str | Path | None = None,
     tracker: Tracks | None = None,
 ) -> Iterator[Sanitizer]:
@@ -168,7 +185,7 @@ def amp_sanitizer(
 
     The alarms are there while it runs (`watching.alarms`), and `watching.report()` tells all once it has ended.
     """
-    with Sanitizer(roots=roots, faults=faults, trace=trace, tracker=tracker) as watching:
+    with Sanitizer(roots=roots, faults=faults, looks=looks, trace=trace, tracker=tracker) as watching:
         yield watching
 
 
