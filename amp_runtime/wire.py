@@ -9,11 +9,22 @@ import typing
 from dataclasses import dataclass
 from typing import Literal
 
-from .instrument.records import Alarm, Frame, SanitizerReport, StepSeen, Watched
+from .instrument.records import Alarm, Difference, Frame, Resumed, SanitizerReport, StepSeen, UpdatesCompared, Watched
 from .wire_json import WireError, from_json, to_json
 
 # Both sides know this module alone.
-__all__ = ["Alarm", "Frame", "SanitizerReport", "StepSeen", "Watched", "WireError", "from_json", "to_json"]
+__all__ = [
+    "Alarm",
+    "Difference",
+    "Frame",
+    "Resumed",
+    "SanitizerReport",
+    "StepSeen",
+    "UpdatesCompared",
+    "Watched",
+    "WireError",
+    "from_json",
+    "to_json",,]
 
 
 Status = Literal["ok", "raised", "exited", "signal", "timeout", "memory", "flood", "processes", "lost"]
@@ -130,6 +141,7 @@ class Request:
         limit_s: wall-clock seconds for the whole probe.
         flood_bytes: how much a child may print.
         pairs: workloads whose FP32 and AMP steps are timed against each other.
+        compared: workloads whose updates are compared, and that are saved and resumed.
         channel_fd: where records are written.
         lifeline_fd: gives one byte when the verifier has seen that the cage holds, and end-of-file when it is gone.
         scripts: run one after another, each watched by the sanitizer.
@@ -156,6 +168,7 @@ class Request:
     tests: tuple[str, ...] = ()
     workloads: tuple[WorkloadUnit, ...] = ()
     pairs: tuple[WorkloadUnit, ...] = ()
+    compared: tuple[WorkloadUnit, ...] = ()
     scripts: tuple[ScriptUnit, ...] = ()
 
 
@@ -351,7 +364,9 @@ Item = (
     | Observed
     | Paired
     | Rejected
+    | Resumed
     | SanitizerReport
+    | UpdatesCompared
     | ScriptEnd
 )
 ITEMS: dict[str, type] = {kind.__name__: kind for kind in typing.get_args(Item)}

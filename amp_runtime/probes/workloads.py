@@ -15,6 +15,7 @@ from .factories import device_of, find_factory, precision_of, seed_generators
 from .failure import safe_text
 from .observe import Watch
 from .pairs import time_pair
+from .updates import compare_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,7 +37,11 @@ def units(request: Request, startup: frozenset[str]) -> Iterable[Unit]:
         Unit(name=f"pair {number}", body=functools.partial(time_pair, workload, request.root, startup))
         for number, workload in enumerate(request.pairs)
     ]
-    return training + timing
+    comparing = [
+        Unit(name=f"updates {number}", body=functools.partial(compare_runs, workload, request.root, startup))
+        for number, workload in enumerate(request.compared)
+    ]
+    return training + comparing + timing
 
 
 def _train(workload: WorkloadUnit, root: str, startup: frozenset[str], reporter: Reporter) -> None:

@@ -42,6 +42,7 @@ class Work:
     tests: tuple[str, ...] = ()
     workloads: tuple[WorkloadUnit, ...] = ()
     pairs: tuple[WorkloadUnit, ...] = ()
+    compared: tuple[WorkloadUnit, ...] = ()
     scripts: tuple[ScriptUnit, ...] = ()
     output: Callable[[bytes], None] = lambda _data: None
     isolation: Isolation = AS_THE_MACHINE_HAS
@@ -92,6 +93,7 @@ def request_of(work: Work, limits: Limits, copy: WorkCopy, ends: Ends, witness: 
         tests=work.tests,
         workloads=work.workloads,
         pairs=work.pairs,
+        compared=work.compared,
         scripts=tuple(replace(script, arguments=_named(script.arguments, work, copy)) for script in work.scripts),
     )
 

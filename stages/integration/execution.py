@@ -23,6 +23,7 @@ from stages.integration.script_units import scripts_of
 from stages.integration.suite_results import judge_tests
 from stages.integration.timed_pairs import judge_pairs
 from stages.integration.training_results import judge_on_cpu, judge_training, used_accelerator
+from stages.integration.update_results import judge_updates
 from stages.integration.watched_runs import Watched, judge_watched
 from verifier.api import FOUND, Location, StageError, StageOutcome
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from verifier.api import Json, StageContext
 
 STEPS = 40
+COMPARED_STEPS = 6
 SEED = 0
 WATCHED = ("torch", ".instrument.sanitizer")  # what every watched run needs, loaded before it is forked
 _DOING = {
@@ -109,9 +111,14 @@ class Execution:
         pairs = tuple(unit for unit in units if unit.amp) if "step-times" in asked else ()
         preload = ("torch",) if todo.uses_torch else ()
         limits = self._limits(deadline, min(_LONGEST_PHASE_S, limit_s / 2))
-        report = self._probe(todo, limits, probe="workloads", workloads=units, pairs=pairs, preload=preload)
+        compared = tuple(replace(unit, steps=COMPARED_STEPS) for unit in units if unit.amp)
+        work = {"workloads": units, "pairs": pairs, "compared": compared}
+        report = self._probe(todo, limits, probe="workloads", preload=preload, **work)
         self._require_torch(todo, report, "the declared workloads need it")
-        self.judged.append(judge_training(units, report, limits, self._configuration(), asked))
+        trained = judge_training(units, report, limits, self._configuration(), asked)
+        broken = frozenset(cause.subject.name.partition(" ")[0] for cause in trained.causes)
+        self.judged.append(trained)
+        self.judged.append(judge_updates(compared, report, limits, self._configuration(), broken))
         if pairs:
             self.judged.append(judge_pairs(pairs, report, limits, self._configuration()))
         if "cpu" in asked and used_accelerator(report):

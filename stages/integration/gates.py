@@ -18,6 +18,8 @@ _ALWAYS: Mapping[str, str] = {
     "fp32-path": "every workload trains in FP32: losses are finite and fall by more than 5 %",
     "amp-path": "every workload trains under AMP: losses are finite and fall by more than 5 %",
     "amp-agreement": "AMP's losses end where FP32's do, within 10 % of what FP32 learned plus 1 % of its first loss",
+    "amp-updates": "what reaches each parameter under AMP differs from FP32 by no more than rounding explains",
+    "resume": "a run saved and resumed goes on as one that was never interrupted, bit for bit, loss scaler included",
     SCRIPTS: "every training script runs to its end, or to the step asked for, and takes training steps",
     SANITIZER: "no hazard of mixed precision happens in a real training step",
 }
