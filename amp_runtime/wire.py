@@ -24,8 +24,8 @@ __all__ = [
     "Watched",
     "WireError",
     "from_json",
-    "to_json",,]
-
+    "to_json",
+]
 
 Status = Literal["ok", "raised", "exited", "signal", "timeout", "memory", "flood", "processes", "lost"]
 Outcome = Literal["passed", "failed", "error", "skipped", "xfailed"]

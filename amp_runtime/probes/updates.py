@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ..wire import Rejected
@@ -22,7 +23,9 @@ def compare_runs(workload: WorkloadUnit, root: str, startup: frozenset[str], rep
     if not callable(factory):
         reporter.item(Rejected(message=f"{workload.factory} cannot be called", path=path, line=line))
         return
-    import torch  # noqa: PLC0415 - loaded by the harness before, where the environment has it
+    torch = sys.modules.get("torch")
+    if torch is None:  # it does not train with torch
+        return
 
     from ..instrument.resume import check_resume  # noqa: PLC0415
     from ..instrument.updates.check import compare_updates  # noqa: PLC0415

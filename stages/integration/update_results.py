@@ -55,7 +55,7 @@ def judge_updates(
         if unit is not None:
             causes += causes_of_ending(unit.result, subject, report, limits)
     for name, seen in updates:
-        if not seen.holds and name not in known:
+        if seen.steps and not seen.holds and name not in known:
             causes.append(_differs(name, seen, configuration))
     causes += [_not_resumed(name, seen, configuration) for name, seen in resumed if not seen.holds]
     gates = [_update_gate(updates, silent), *_resume_gate(resumed)]
@@ -127,11 +127,13 @@ def _not_resumed(name: str, seen: Resumed, configuration: Location) -> Cause:
 
 def _update_gate(updates: Sequence[tuple[str, UpdatesCompared]], silent: Sequence[str]) -> Gate:
     said = [_compared(name, seen) for name, seen in updates] + [f"{name}: not compared" for name in silent]
+    stepped = [seen for _name, seen in updates if seen.steps]
     status = GateStatus.PASS
-    if silent or any(not seen.holds for _name, seen in updates):
+    if silent or any(not seen.holds for seen in stepped):
         status = GateStatus.FAIL
-    elif not updates:
-        status, said = GateStatus.DEFERRED, ["no workload trains in float16 or bfloat16 here"]
+    elif not stepped:
+        status = GateStatus.DEFERRED
+        said = said or ["no workload trains in float16 or bfloat16 with an optimizer of torch here"]
     return Gate(name=UPDATES, requirement=GATES[UPDATES], status=status, evidence="; ".join(said))
 
 

@@ -36,26 +36,41 @@ _TOLD = "__amp_sanitizer_refused__"
 
 
 def install(run: Run, patches: Patches) -> None:
-    for owner in _classes():
-        make: dict[str, Callable[..., Any]] = {
-            "__init__": _made,
-            "scale": _scale,
-            "unscale_": _unscale,
-            "step": _step,
-            "update": _update,
-            "get_scale": _get_scale,
-        }
-        for name, wrapper in make.items():
-            if name in vars(owner):
+    methods: dict[str, Callable[..., Any]] = {
+        "__init__": _made,
+        "scale": _scale,
+        "unscale_": _unscale,
+        "step": _step,
+        "update": _update,
+        "get_scale": _get_scale,
+    }
+
+    def listen(owner: type) -> None:
+        for name, wrapper in methods.items():
+            if name in vars(owner) and not patches.wrapped(owner, name):
                 patches.wrap(owner, name, functools.partial(wrapper, run))
+
+    for owner in _classes():
+        listen(owner)
+    patches.wrap(torch.amp.GradScaler, "__init__", functools.partial(_met, listen))
+
+
+def _met(listen: Callable[[type], None], original: Callable[..., Any]) -> Callable[..., Any]:
+    """Meet a subclass that is defined after we began to listen, such as a program's own, when one of it is made."""
+
+    def made(scaler: Any, *args: Any, **kwargs: Any) -> None:
+        for owner in type(scaler).__mro__:
+            if owner is not torch.amp.GradScaler and issubclass(owner, torch.amp.GradScaler):
+                listen(owner)
+        original(scaler, *args, **kwargs)
+
+    return made
 
 
 def _classes() -> list[type]:
     """Return torch's scaler and every subclass known so far that brings methods of its own."""
     found: list[type] = []
     todo: list[type] = [torch.amp.GradScaler]
-    with contextlib.suppress(ImportError):  # a torch built without distributed has no sharded scaler
-        importlib.import_module("torch.distributed.fsdp.sharded_grad_scaler")
     while todo:
         owner = todo.pop()
         if owner not in found:

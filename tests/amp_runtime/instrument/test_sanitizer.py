@@ -165,3 +165,21 @@ def test_every_check_has_a_code_of_its_own() -> None:
     found = [check.code for check in all_checks()]
     assert found == sorted(set(found))
     assert len(found) >= 2
+
+
+def test_a_scaler_of_a_class_that_comes_later_is_heard() -> None:
+    made = program()
+
+    def train() -> None:
+        class Own(torch.amp.GradScaler):
+            def unscale_(self, optimizer: torch.optim.Optimizer) -> None:
+                super().unscale_(optimizer)
+
+            def update(self, new_scale: float | None = None) -> None:
+                super().update(new_scale)
+
+        made.scaler = Own("cpu", init_scale=256.0)
+        _good(made)
+
+    report = watch(train)
+    assert (report.alarms, report.watched.steps, report.watched.events["Unscaled"]) == ((), 5, 5)
