@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import importlib
 import weakref
 from typing import TYPE_CHECKING, Any
 
