@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: verify test lint benchmark rules api gpu clean
+.PHONY: verify test lint benchmark stress rules api gpu clean
 
 verify: $(STAMP)
 	$(BIN)/verify T035
@@ -18,6 +18,9 @@ lint: $(STAMP)
 
 benchmark: $(STAMP)
 	$(BIN)/pytest -m benchmark -s tests/benchmarks
+
+stress: $(STAMP)
+	$(BIN)/pytest -m stress -s tests/kills
 
 rules: $(STAMP)
 	$(BIN)/python -m reports.rule_pages docs/rules

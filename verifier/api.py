@@ -1,5 +1,6 @@
 """Everything a plugin may import from the core. Re-exports only."""
 
+from verifier.children import has_ended
 from verifier.errors import MachineError, StageError, VerifierError
 from verifier.globs import compile_glob
 from verifier.hookspecs import hookimpl
@@ -100,6 +101,7 @@ __all__ = [
     "Verdict",
     "VerifierError",
     "compile_glob",
+    "has_ended",
     "hookimpl",
     "is_reserved",
     "line_of",

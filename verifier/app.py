@@ -102,6 +102,7 @@ def verify(
         rules=plugins.rules,
         output=observer.output,
     )
+    commit, dirty = commit_and_dirty(config.root)  # before any code runs, which may change files
     result = run_stages(
         selection.stages,
         context,
@@ -110,7 +111,6 @@ def verify(
         started=observer.started,
         finished=observer.finished,
     )
-    commit, dirty = commit_and_dirty(config.root)
     report = RunReport(
         task=task.name,
         title=task.title,

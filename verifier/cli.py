@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import io
 import os
 import signal
 import sys
@@ -49,6 +51,12 @@ class _Group(click.Group):
         if first not in (*self.commands, "--help", "-h", "--version"):
             args = ["task", *args]
         return super().parse_args(ctx, args or ["--help"])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:  # click would make exit code 1 of it, which is a verdict
+            raise OutputError("standard output was closed before all of it was written") from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return ["check", "run", "tasks", "stages", "rules", "explain", "init", "doctor"]
@@ -242,27 +250,29 @@ def main() -> int:
         cli.main(standalone_mode=False)
     except ConfigError as error:
         for problem in error.problems:
-            click.echo(f"verify: {problem}", err=True)
+            _complain(f"verify: {problem}")
         return ExitCode.USAGE
     except VerifierError as error:
-        click.echo(f"verify: {error}", err=True)
+        _complain(f"verify: {error}")
         return ExitCode.INTERNAL if isinstance(error, (MachineError, OutputError)) else ExitCode.USAGE
     except click.ClickException as error:
-        click.echo(f"verify: {error.format_message()}", err=True)
+        _complain(f"verify: {error.format_message()}")
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt):
-        click.echo("verify: interrupted", err=True)
+        _complain("verify: interrupted")
         return ExitCode.INTERRUPTED
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else ExitCode.PASS
-    except BrokenPipeError:
-        sys.stderr.close()
-        return ExitCode.INTERNAL
     except Exception:
-        traceback.print_exc()
-        click.echo("verify: the verifier itself failed; nothing is proven", err=True)
+        _complain(traceback.format_exc().rstrip())
+        _complain("verify: the verifier itself failed; nothing is proven")
         return ExitCode.INTERNAL
     return ExitCode.PASS
+
+
+def _complain(text: str) -> None:
+    with contextlib.suppress(OSError):  # standard error is closed or full: the exit code still says it
+        click.echo(text, err=True)
 
 
 def entry() -> NoReturn:
@@ -272,7 +282,17 @@ def entry() -> NoReturn:
     gc.disable()
     if hasattr(signal, "SIGCHLD"):  # whoever started us may have it ignored, and then no child's exit code is seen
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _buffer_output()
     _leave(main())
+
+
+def _buffer_output() -> None:
+    """Undo PYTHONUNBUFFERED: unbuffered streams drop without a word what a full disk or a closed pipe leaves over."""
+    stream = sys.stdout
+    if isinstance(stream, io.TextIOWrapper) and isinstance(stream.buffer, io.RawIOBase):
+        encoding, errors = stream.encoding, stream.errors
+        buffer = io.BufferedWriter(stream.detach())
+        sys.stdout = io.TextIOWrapper(buffer, encoding=encoding, errors=errors, line_buffering=True)
 
 
 def _leave(code: int) -> NoReturn:

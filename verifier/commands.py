@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -22,10 +23,10 @@ from verifier.model.report import Renderer, RunReport, Verdict
 from verifier.model.stage import RunOptions
 from verifier.model.task import Config, Program, Task
 from verifier.nearest import suggestion
-from verifier.output import DEFAULT_FORMATS, default_folder, parse_formats, print_document, write_report
+from verifier.output import DEFAULT_FORMATS, default_folder, parse_formats, print_document, say, write_report
 from verifier.plugins import Plugins, load_plugins
 from verifier.selection import MARKERS, check_root, check_sources, is_absent, script_sources, task_sources
-from verifier.terminal import Terminal, make_terminal, passing_on, summary, watching
+from verifier.terminal import Terminal, internal_failures, make_terminal, passing_on, summary, watching
 
 if TYPE_CHECKING:
     from verifier.sources import SourceTree
@@ -108,9 +109,9 @@ def _delivered(runner: _Runner, report: RunReport, formats: Sequence[Renderer], 
         print_document(report, formats[0])
     else:
         folder = _folder(options.output, runner.config.root, report.task, several=several)
-        written = write_report(report, formats, folder, clean=options.output is None)
+        written = write_report(report, formats, folder, ours=options.output is None)
     if not terminal.quiet:
-        click.echo(summary(report, terminal, written), err=to_stdout, color=terminal.colour)
+        say(summary(report, terminal, written), err=to_stdout, colour=terminal.colour)
     return _exit_code(report)
 
 
@@ -138,9 +139,9 @@ def run_check(paths: Sequence[Path], *, options: Options) -> int:
         print_document(report, formats[0])
     else:
         folder = _folder(options.output, config.root, CHECK_TASK, several=False)
-        written = write_report(report, formats, folder, clean=options.output is None)
+        written = write_report(report, formats, folder, ours=options.output is None)
         if not terminal.quiet:
-            click.echo(summary(report, terminal, written), color=terminal.colour)
+            say(summary(report, terminal, written), colour=terminal.colour)
     return _exit_code(report)
 
 
@@ -319,6 +320,10 @@ def _terminal(options: Options) -> Terminal:
 
 
 def _exit_code(report: RunReport) -> int:
-    if any(stage.internal for stage in report.stages):
+    failures = internal_failures(report)
+    for sentence in failures:
+        with contextlib.suppress(OSError):  # standard error is closed or full: the exit code still says it
+            click.echo(f"verify: {sentence}", err=True)
+    if failures:
         return ExitCode.INTERNAL
     return ExitCode.PASS if report.verdict is Verdict.PASS else ExitCode.BLOCK

@@ -4,25 +4,53 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
+import time
 from pathlib import Path
 
+from verifier.children import has_ended
+from verifier.errors import MachineError
+
 _SAFE = ("--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+_QUESTION = ("status", "--porcelain=v2", "--branch", "-z", "--", ".")
 _LIMIT_S = 20
+_LOOK_EVERY_S = 0.005
 
 
 def commit_and_dirty(root: Path) -> tuple[str | None, bool | None]:
-    """Return the commit checked out at `root` and whether anything differs from it; (None, None) outside git."""
+    """Return the commit checked out at `root` and whether anything differs from it; (None, None) outside git.
+
+    Raises:
+        MachineError: no process can be started to ask git, or the end of it cannot be seen.
+    """
     git = shutil.which("git")
-    if git is None:
+    answer = None if git is None else _answer([git, *_SAFE, "-C", str(root), *_QUESTION])
+    if answer is None:
         return None, None
-    command = [git, *_SAFE, "-C", str(root), "status", "--porcelain=v2", "--branch", "-z", "--", "."]
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=_LIMIT_S, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None, None
-    if done.returncode != 0:
-        return None, None
-    fields = done.stdout.decode("utf-8", "surrogateescape").split("\0")
+    fields = answer.decode("utf-8", "surrogateescape").split("\0")
     oid = next((field.removeprefix("# branch.oid ") for field in fields if field.startswith("# branch.oid ")), None)
     dirty = any(field and not field.startswith("# ") for field in fields)
     return (None if oid in (None, "(initial)") else oid), dirty
+
+
+def _answer(command: list[str]) -> bytes | None:
+    """Return what a program writes before it ends well; None if it does not."""
+    with tempfile.TemporaryFile() as output:
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.DEVNULL)
+        except OSError as error:
+            if error.filename is not None:  # it is there, and cannot be executed
+                return None
+            raise MachineError(f"no process can be started to ask git: {error.strerror or error}") from None
+        end = time.monotonic() + _LIMIT_S
+        try:
+            while not has_ended(process, "git"):
+                if time.monotonic() > end:
+                    return None
+                time.sleep(_LOOK_EVERY_S)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                process.wait()
+        output.seek(0)
+        return output.read() if process.returncode == 0 else None

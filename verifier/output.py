@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import sys
-import tempfile
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
+
+import click
 
 from verifier.errors import OutputError, UsageError
 from verifier.nearest import suggestion
+from verifier.writing.checksums import LIST, as_list, is_below
+from verifier.writing.single_files import replace_files
+from verifier.writing.whole_folder import replace_folder
+from verifier.writing.workshop import NAME
 
 if TYPE_CHECKING:
     from verifier.model.report import Renderer, RunReport
 
 DEFAULT_FORMATS = ("md", "json")
+_LAST = "report.json"  # where files are replaced one by one: who reads only this one finds the others beside it
 
 
 def parse_formats(values: Sequence[str], renderers: Mapping[str, Renderer]) -> tuple[Renderer, ...]:
@@ -35,55 +41,70 @@ def default_folder(root: Path, task: str) -> Path:
     return root / ".verify" / "reports" / task
 
 
-def write_report(report: RunReport, formats: Sequence[Renderer], folder: Path, *, clean: bool) -> tuple[Path, ...]:
-    """Write every format into `folder`, each file whole or not at all, and return the main documents' paths.
+def write_report(report: RunReport, formats: Sequence[Renderer], folder: Path, *, ours: bool) -> tuple[Path, ...]:
+    """Write every format into `folder` in the place of the report before, and return the main documents' paths.
 
     Everything is rendered before anything is written, so that a format that fails leaves the old report in place.
+    Whatever ends this process, and wherever, the old report is there or the new one (`verifier.writing`).
 
     Args:
-        clean: remove what an earlier run left there; only for the folder that is ours alone.
+        ours: the folder is the verifier's alone. It is replaced as a whole, unless it holds what no report brought.
+            Elsewhere only the files of this report are.
 
     Raises:
         OutputError: the folder or a file cannot be written.
     """
     main = {renderer.filename: renderer.render(report) for renderer in formats}
-    files = dict(main)
+    texts: dict[str, str] = {}
     for renderer in formats:
-        files.update(renderer.extras(report))
+        texts |= renderer.extras(report)
+    texts |= {name: main[name] for name in sorted(main, key=lambda name: name == _LAST)}
+    files = {_checked(name): text.encode("utf-8", "backslashreplace") for name, text in texts.items()}
+    files[LIST] = as_list(files)
     try:
-        _write_all(files, folder, clean=clean)
+        if not (ours and replace_folder(files, folder)):
+            replace_files(files, folder, ours=ours)
     except OSError as error:
         raise OutputError(f"the report cannot be written to {folder}: {error.strerror or error}") from error
     return tuple(folder / name for name in main)
 
 
-def _write_all(files: Mapping[str, str], folder: Path, *, clean: bool) -> None:
-    stale = {path for path in folder.rglob("*") if path.is_file()} if clean and folder.is_dir() else set()
-    for name, text in files.items():
-        _write(folder / name, text)
-        stale.discard(folder / name)
-    for path in stale:
-        path.unlink(missing_ok=True)
-
-
 def print_document(report: RunReport, renderer: Renderer) -> None:
-    """Write one document to standard output, and nothing else."""
+    """Write one document to standard output, and nothing else.
+
+    Raises:
+        OutputError: standard output takes no more.
+        BrokenPipeError: its reader has closed it.
+    """
     data = renderer.render(report).encode("utf-8", "backslashreplace")
-    sys.stdout.flush()
-    sys.stdout.buffer.write(data if data.endswith(b"\n") else data + b"\n")
-    sys.stdout.buffer.flush()
+    with _standard_output():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data if data.endswith(b"\n") else data + b"\n")
+        sys.stdout.buffer.flush()
 
 
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+def say(text: str, *, err: bool = False, colour: bool | None = None) -> None:
+    """Write text for people to standard output or, with `err`, to standard error.
+
+    Raises:
+        OutputError, BrokenPipeError: as `print_document`.
+    """
+    with _standard_output():
+        click.echo(text, err=err, color=colour)
+
+
+@contextlib.contextmanager
+def _standard_output() -> Iterator[None]:
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(text.encode("utf-8", "backslashreplace"))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        yield
+    except BrokenPipeError:
+        raise  # whoever read it has seen enough, as `head` does; the command line says so for every command
+    except OSError as error:
+        raise OutputError(f"standard output cannot be written: {error.strerror or error}") from error
+
+
+def _checked(name: str) -> str:
+    path = PurePath(name)
+    if not is_below(name) or path.parts[0] in (NAME, LIST):
+        raise OutputError(f'a report format wants to write "{name}", which is no name for a file of a report')
+    return path.as_posix()

@@ -105,7 +105,8 @@ def _plain(task: str, *, verbose: bool) -> Observer:
     begin = time.monotonic()
 
     def say(line: str) -> None:
-        click.echo(f"verify: {task}: {line}", err=True)
+        with suppress(OSError):  # nobody reads it, or its disk is full: no reason to end the run
+            click.echo(f"verify: {task}: {line}", err=True)
 
     def finished(result: StageResult) -> None:
         say(f"{result.name}: {result.status} after {time.monotonic() - begin:.1f} s")
@@ -133,6 +134,15 @@ def summary(report: RunReport, terminal: Terminal, written: tuple[Path, ...]) ->
     lines += ["", _closing(report)]
     lines += [f"report: {_short(path)}" for path in written]
     return _safe("\n".join(lines))
+
+
+def internal_failures(report: RunReport) -> list[str]:
+    """Return a sentence for each stage in which the verifier itself failed."""
+    return [
+        _safe(f"stage {stage.name} could not finish: {stage.reason.splitlines()[0]}; this says nothing about the code")
+        for stage in report.stages
+        if stage.internal
+    ]
 
 
 def _stage_line(stage: StageResult, paint: object) -> str:

@@ -21,7 +21,7 @@ from stages._probe.records import Ending, ProbeReport, Receiver
 from stages._probe.scratch import INSIDE, MARKER, WITNESS, marker, scratch
 from stages._probe.witness import Held, witness
 from stages._probe.work import HARNESS, Ends, Work, request_of, working_copy
-from verifier.api import MachineError, StageError
+from verifier.api import MachineError, StageError, has_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -159,7 +159,7 @@ class _Run:
             for descriptor in (channel, process.stdout.fileno()):
                 os.set_blocking(descriptor, False)
                 selector.register(descriptor, selectors.EVENT_READ)
-            while not _has_ended(process):
+            while not has_ended(process, "the harness"):
                 for key, _events in selector.select(_TICK_S):
                     if not self._read(key.fd, channel):
                         selector.unregister(key.fd)
@@ -269,20 +269,6 @@ class _Run:
             "time-limit-s": round(self._limits.time_s, 1),
             "output-limit-bytes": self._limits.flood_bytes,
         }
-
-
-def _has_ended(process: subprocess.Popen[bytes]) -> bool:
-    """Say whether the harness has ended, with its exit code in `process`.
-
-    `Popen.poll` is not asked: it takes a child whose end it cannot see for one that succeeded.
-    """
-    try:
-        pid, status = os.waitpid(process.pid, os.WNOHANG)
-    except OSError as error:
-        raise MachineError(f"the end of the harness cannot be seen: {error.strerror or error}") from None
-    if pid:
-        process.returncode = os.waitstatus_to_exitcode(status)
-    return bool(pid)
 
 
 def interpreter(configured: str | Path | None, root: Path) -> Path:
