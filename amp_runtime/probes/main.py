@@ -46,7 +46,8 @@ def run(request_path: str, startup: frozenset[str]) -> int:
         mechanisms = confine(request.cage, stay_outside(request))
         layers = selftest.layers(request.cage, session) | mechanisms.layers
     except OSError as error:
-        Writer(request.channel_fd, request.nonce).send("unable", reason=f"it cannot be shut in: {error}")
+        reason = f"it cannot be shut in: {error.strerror or error}"
+        Writer(request.channel_fd, request.nonce).send("unable", reason=reason)
         return 1
     keep_json()
     channel = Writer(request.channel_fd, request.nonce)

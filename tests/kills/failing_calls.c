@@ -5,7 +5,8 @@
  * SIGKILL in place of the call. Calls that name or hold a file count if it stands below the folder UNDER; writing counts
  * for standard output too, unless it writes nothing. Children are left alone. LOG gets the name of each counted function, and "failed" behind the
  * one that was made to fail.
- * Where NO_EXCHANGE is in the environment at the start, the kernel offers no exchange of two names.
+ * Where NO_EXCHANGE is in the environment at the start, the kernel offers no exchange of two names; where FOLLOW is, it
+ * is the calls of the first child that count.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -27,7 +28,7 @@
 #include <unistd.h>
 
 static pid_t owner;
-static int wanted, number, counted, journal = -1, no_exchange;
+static int wanted, number, counted, journal = -1, no_exchange, follow;
 static char kind[16], under[PATH_MAX], journal_path[PATH_MAX];
 
 int fail_calls(const char *what) {
@@ -42,6 +43,7 @@ __attribute__((constructor)) static void start(void) {
     const char *what = getenv("FAIL_CALLS");
     unsetenv("LD_PRELOAD");
     no_exchange = getenv("NO_EXCHANGE") != NULL;
+    follow = getenv("FOLLOW") != NULL;
     if (what && fail_calls(what) < 0) _exit(99);
 }
 
@@ -178,8 +180,11 @@ pid_t fork(void) {
         none_left = 0;
         return errno = number, -1;
     }
-    if (fails("fork", "fork")) return -1;
-    return REAL(pid_t, fork, void)();
+    if (!follow && fails("fork", "fork")) return -1;
+    pid_t pid = REAL(pid_t, fork, void)();
+    if (pid == 0 && follow) owner = getpid();
+    follow = 0;
+    return pid;
 }
 
 pid_t vfork(void) { /* nothing may return from a function that called the real one; a copy does as well */

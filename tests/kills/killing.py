@@ -9,7 +9,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,16 +24,28 @@ _MEASURED = 5  # runs from which it is known how long each of them lives
 
 
 class Victim(enum.StrEnum):
-    """Who is killed. `WRITER` is the parent while it writes the report; `BOTH` are the parent and the supervisor."""
+    """Who is killed: `verify`, the keeper of the cage, the supervisor in it, or the child that runs the module.
+
+    `WRITER` is the parent while it writes the report, `BOTH` are the parent and the keeper.
+    """
 
     PARENT = "parent"
     WRITER = "parent while writing"
+    KEEPER = "keeper"
     SUPERVISOR = "supervisor"
     CHILD = "child"
-    BOTH = "parent and supervisor"
+    BOTH = "parent and keeper"
 
 
-_SHARES = {Victim.PARENT: 20, Victim.WRITER: 20, Victim.SUPERVISOR: 25, Victim.CHILD: 25, Victim.BOTH: 10}
+_SHARES = {
+    Victim.PARENT: 20,
+    Victim.WRITER: 20,
+    Victim.KEEPER: 15,
+    Victim.SUPERVISOR: 20,
+    Victim.CHILD: 20,
+    Victim.BOTH: 5,
+}
+_DEPTHS = {Victim.KEEPER: 1, Victim.BOTH: 1, Victim.SUPERVISOR: 2, Victim.CHILD: 3}  # each is the parent of the next
 
 
 class Killing:
@@ -73,7 +85,7 @@ class Killing:
 
     def _check(self, victim: Victim, code: int, old: int, new: int) -> None:
         report = self.tiny.report()
-        if victim in (Victim.SUPERVISOR, Victim.CHILD):
+        if victim in (Victim.KEEPER, Victim.SUPERVISOR, Victim.CHILD):
             assert report.run == new
             assert code == {"PASS": 0, "BLOCK": 1}[report.verdict]
             assert report.verdict == "BLOCK" or "finished" in report.evidence
@@ -106,7 +118,7 @@ class Killing:
         time.sleep(self._random.uniform(0, self._lives[victim]))
         if victim is Victim.BOTH:
             return [parent, *found]
-        return found[-1:]
+        return found
 
     def _alive(self, victim: Victim, parent: int) -> list[int]:
         """Return the process whose life begins the victim's; nothing while it has not begun."""
@@ -114,8 +126,13 @@ class Killing:
             return [parent]
         if victim is Victim.WRITER:
             return [parent] * (self.tiny.reports.parent / ".verify-writing").exists()
-        harnesses = list(_harnesses(parent))[:1]
-        return list(_descendants(harnesses[0])) if victim is Victim.CHILD and harnesses else harnesses
+        pid = parent
+        for _ in range(_DEPTHS[victim]):
+            below = [child for child in _children(pid) if _is_harness(child)]
+            if not below:
+                return []
+            pid = below[0]
+        return [pid]
 
     def _measured(self, warm: Warm) -> dict[Victim, float]:
         """Return the seconds within which each victim is to be killed: as long as it lived, and a little more."""
@@ -153,15 +170,15 @@ def _state(pid: int) -> str:
         return ""
 
 
-def _descendants(pid: int) -> Iterator[int]:
-    with contextlib.suppress(OSError):
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split():
-            yield int(child)
-            yield from _descendants(int(child))
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+    except OSError:
+        return []
 
 
-def _harnesses(parent: int) -> Iterator[int]:
-    for pid in _descendants(parent):
-        with contextlib.suppress(OSError):
-            if HARNESS in Path(f"/proc/{pid}/cmdline").read_bytes():
-                yield pid
+def _is_harness(pid: int) -> bool:
+    try:
+        return HARNESS in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False

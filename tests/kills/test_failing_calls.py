@@ -90,14 +90,20 @@ def test_a_process_that_cannot_be_started_or_awaited(
 
 
 def test_a_harness_that_cannot_start_a_process_says_so(folder: Path, shim: str) -> None:
-    """The interpreter of the project is a script here, which has its second process fail; the first is the harness."""
-    tiny = Tiny(folder)
-    python = folder / "python"
-    calls = f"fork 1 {errno.EAGAIN} {folder} {folder / 'journal'}"
-    python.write_text(f'#!/bin/sh\nLD_PRELOAD={shim} FAIL_CALLS="{calls}" exec {sys.executable} "$@"\n')
-    python.chmod(0o755)
-    code, _, said = tiny.run(1, "--python", str(python))
-    assert code == 3
-    sentence = "the harness cannot go on: no process can be started for a: Resource temporarily unavailable"
-    assert said == f"verify: stage stub could not finish: {sentence}; this says nothing about the code\n"
-    assert (tiny.report().verdict, tiny.report().evidence) == ("BLOCK", sentence)
+    """The interpreter of the project is a script here, which has a fork of the harness fail: its last is the unit's."""
+    tiny, arm, python = Tiny(folder), Arm(folder, folder / "journal"), folder / "python"
+
+    def verify(n: int) -> tuple[int, str]:
+        preload = f'LD_PRELOAD={shim} FOLLOW=1 FAIL_CALLS="{arm.at("fork", n, errno.EAGAIN)}"'
+        python.write_text(f'#!/bin/sh\n{preload} exec {sys.executable} "$@"\n')
+        python.chmod(0o755)
+        code, _, said = tiny.run(1, "--python", str(python))
+        return code, said
+
+    assert verify(MOST) == (0, "")
+    last = len(arm.calls().functions)
+    for n, reason in ((1, "it cannot be shut in"), (last, "no process can be started for a")):
+        code, said = verify(n)
+        sentence = f"the harness cannot go on: {reason}: Resource temporarily unavailable"
+        assert said == f"verify: stage stub could not finish: {sentence}; this says nothing about the code\n"
+        assert (code, tiny.report().verdict, tiny.report().evidence) == (3, "BLOCK", sentence)
