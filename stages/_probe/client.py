@@ -10,6 +10,7 @@ import selectors
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,6 +112,7 @@ class _Run:
         tree = Tree(process.pid, marker(self._scratch))
         try:
             ending, code = self._watch(process, channel, lifeline, tree, started)
+            rewritten = self._copy.rewritten(self._work.sources)  # while the copy is there
         finally:
             os.close(lifeline)  # the harness ends its children and itself
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -118,7 +120,8 @@ class _Run:
             survivors = tree.kill()
             process.wait()
             self._drain_all(process, channel)
-        return self._report(ending, code, tuple(survivors), time.monotonic() - started)
+        report = self._report(ending, code, tuple(survivors), time.monotonic() - started)
+        return replace(report, rewritten=rewritten)
 
     def _start(self, channel_fd: int, lifeline_fd: int) -> subprocess.Popen[bytes]:
         work, limits = self._work, self._limits
@@ -245,7 +248,6 @@ class _Run:
             duration_s=duration_s,
             layers=self._facts(hello),
             survivors=survivors,
-            rewritten=self._copy.rewritten(self._work.sources),
             foreign=self._receiver.foreign,
         )
 
