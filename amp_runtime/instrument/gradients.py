@@ -38,6 +38,7 @@ class Gradient:
         place: of the backward that made it, or that made it MIXED.
         unscaled_by: the optimizer, by `id`, for which it was unscaled, `unscaled_at` which place and after how many
             updates of the scaler.
+        edited: the program writes it by itself, in a way that was not understood.
         used: an optimizer was stepped with it, or left out by its scaler; what it holds is spent.
     """
 
@@ -52,6 +53,7 @@ class Gradient:
     unscaled_by: int = 0
     unscaled_at: tuple[str, int] = _NOWHERE
     unscaled_update: int = 0
+    edited: bool = False
     used: bool = False
 
     @property

@@ -9,12 +9,11 @@ import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from .casts import Casts
-from .events import GradientsEdited
 from .frames import Frames
-from .gradients import UNKNOWN, Gradient, Gradients
+from .gradients import Gradients
 from .owners import Owners
 from .precision_events import ProgramRaised
 from .provenance import ScaleNodes
@@ -22,6 +21,7 @@ from .records import Alarm, Frame, SanitizerReport, StepSeen, Watched
 from .staleness import Writes
 from .steps import Steps
 from .timeline import Timeline
+from .window import Window
 
 if TYPE_CHECKING:
     from .events import Event
@@ -141,6 +141,7 @@ class Run:
         self.scaled: deque[tuple[Any, int]] = deque(maxlen=_KEPT)
         self.kept: list[weakref.ref[Any]] = []  # the same, to see whether the program keeps them past its update
         self.read_losses: Callable[[], None] | None = None  # begins to listen to numbers being read
+        self.window = Window(self)
         self.hooks: list[Any] = []  # handles of hooks to remove at the end, if they are still there
         self.entered = 0  # enabled autocast regions so far
         self.after_step: list[Callable[[int], None]] = []  # told the number of the step that lies behind
@@ -278,16 +279,8 @@ class Run:
             )
         )
 
-    def look_for_edits(
-        self, gradients: list[Gradient], before: Literal["unscale", "clip", "step"], place: tuple[str, int]
-    ) -> None:
-        """Tell of gradients that the program has written since they were last looked at."""
-        if self.close and (edited := self.gradients.edited(gradients)):
-            self.emit(GradientsEdited(place=place, step=self.step, gradients=edited, before=before))
-            for gradient in edited:
-                gradient.state = UNKNOWN
-
     def end_step(self, *, loss: float | None, skipped: bool) -> None:
+        self.window.close()
         now = time.perf_counter()
         seen = StepSeen(
             step=self.step,

@@ -23,6 +23,7 @@ from .watch import (
     backward,
     clipping,
     contexts,
+    hooks,
     losses,
     modules,
     optimizers,
@@ -49,6 +50,7 @@ _PARTS = (
     scaler,
     readings,
     backward,
+    hooks,
     clipping,
     schedulers,
     states,
@@ -118,6 +120,7 @@ class Sanitizer:
         """End the last step and take every patch away."""
         if Sanitizer._watching is not self:
             return
+        self.run.window.close()
         self.run.steps.finish()
         if self._looking is not None:
             self._looking.stop()
@@ -136,6 +139,7 @@ class Sanitizer:
 
     def pause(self) -> None:
         """Look away until `resume`. What happens meanwhile is not seen, and what it leaves is not known."""
+        self.run.window.close()
         self._patches.active = False
         self.run.paused = True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from .events import Event
 
@@ -46,3 +46,23 @@ class LossRead(Event):
 
     scaler: int
     value: float
+
+
+@dataclass(slots=True, kw_only=True)
+class GradientsTouched(Event):
+    """The program did something with gradients that carry a loss scale, between a backward and their unscale.
+
+    Args:
+        how: "masked": replaced elements that are not finite; "clamped" or "offset": changed them by amounts without the
+            scale; "normalised": divided them by a norm of theirs; "clipped": multiplied them by a limit over their
+            norm; "observed": read a norm or another number of theirs.
+        at: the line that did it.
+        operator: of torch, as the dispatcher calls it.
+        count: of gradients, or of numbers read.
+    """
+
+    at: tuple[str, int]
+    how: Literal["masked", "clamped", "offset", "normalised", "clipped", "observed"]
+    operator: str
+    count: int
+    scale: float | None

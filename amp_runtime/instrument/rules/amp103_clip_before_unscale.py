@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from ..events import Clipping
 from ..gradients import SCALED
+from ..phrases import of_scale, scale_value
 from ..run import NOTHING, Check, Found
+from ..scaling_events import GradientsTouched
 
 if TYPE_CHECKING:
     from ..run import Findings, Run
@@ -33,8 +35,17 @@ def _clipping(event: Clipping, run: Run) -> Findings:
     return [Found(message=said + ".", values=values)]
 
 
+def _touched(event: GradientsTouched, run: Run) -> Findings:
+    """Hear a clip that the program has written itself."""
+    if event.how != "clipped":
+        return None
+    scale = event.scale
+    said = f"{event.count} gradients are clipped by their norm while they carry the loss scale{of_scale(scale)}."
+    return [Found(message=said, values=scale_value(scale), place=event.at)]
+
+
 CHECK = Check(
     code="AMP103",
     remedy="Call scaler.unscale_(optimizer) after backward and before clipping.",
-    hears={Clipping: _clipping},
+    hears={Clipping: _clipping, GradientsTouched: _touched},
 )

@@ -29,6 +29,7 @@ def _enter(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         result = original(context)
         if run.muted:
             return result
+        run.window.close()  # a forward begins: an accumulation goes on
         device = context.device
         enabled = torch.is_autocast_enabled(device)
         dtype = str(context.fast_dtype).removeprefix("torch.")

@@ -18,6 +18,7 @@ from ..gradients import (
     SCALE_CHANGED,
     SCALED,
     TWICE,
+    UNKNOWN,
     UNSCALED,
     Gradient,
 )
@@ -49,6 +50,7 @@ def _backward(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
             return original(tensors, *args, **kwargs)
         if local.backward:
             return _recomputed(run, tensors, lambda: original(tensors, *args, **kwargs))
+        run.window.close()
         roots = tuple(root for root in _tensors(tensors) if isinstance(root, torch.Tensor))
         place = run.place()
         provenance = _provenance(run, roots, place)
@@ -68,9 +70,20 @@ def _backward(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
             local.way = None
         changed = _note(run, provenance, place)
         run.emit(BackwardDone(place=place, step=run.step, roots=roots, provenance=provenance, changed=changed))
+        if run.close:
+            run.window.open([gradient for gradient, _before in changed])
+        else:
+            _forget_edited(changed)
         return result
 
     return backward
+
+
+def _forget_edited(changed: list[tuple[Gradient, str]]) -> None:
+    """In a step that is not looked at closely, do not trust gradients that the program writes in others."""
+    for gradient, _before in changed:
+        if gradient.edited:
+            gradient.state = UNKNOWN
 
 
 def _recomputed(run: Run, tensors: Any, call: Callable[[], Any]) -> Any:

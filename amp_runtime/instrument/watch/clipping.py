@@ -99,7 +99,7 @@ def _tell(run: Run, kind: Any, gradients: list[Gradient], unknown: int, limit: A
     if run.local.backward:
         catch_up(run, gradients, place)
     else:
-        run.look_for_edits(gradients, "clip", place)
+        run.window.edits(gradients, "clip", place)
     raises, run.local.raises = run.local.raises, False
     run.emit(
         Clipping(

@@ -41,7 +41,7 @@ def _before(run: Run, optimizer: Any) -> None:
     if local.backward:
         catch_up(run, gradients, place)
     else:
-        run.look_for_edits(gradients, "step", place)
+        run.window.edits(gradients, "step", place)
     region = local.regions[-1] if local.regions else None
     if staleness.may_be_cached(run, _device(optimizer)):
         local.before_step = now()

@@ -18,12 +18,23 @@ if TYPE_CHECKING:
 
 def install(run: Run, patches: Patches) -> None:
     run.read_losses = functools.partial(_install, run, patches)
+    for name in ("numpy", "tolist"):
+        patches.wrap(torch.Tensor, name, lambda original: _out_of_torch(run, original))
+
+
+def _out_of_torch(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
+    def taken(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+        if run.window.look is not None and not run.muted:
+            run.window.look.reads(tensor, original.__name__)
+        return original(tensor, *args, **kwargs)
+
+    return taken
 
 
 def _install(run: Run, patches: Patches) -> None:
     """Listen to every tensor whose number is read: too dear for programs that keep no scaled loss."""
     run.read_losses = None
-    for name in ("item", "tolist", "__float__"):
+    for name in ("item", "__float__"):
         patches.wrap(torch.Tensor, name, lambda original: _number(run, original))
 
 

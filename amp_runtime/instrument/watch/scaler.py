@@ -136,6 +136,7 @@ def _get_scale(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     def get_scale(scaler: Any) -> Any:
         if scaler.is_enabled() and _outermost(run, scaler, "get_scale"):
             know(run, scaler).read_at.add(run.place())
+            run.window.asked = True
         return original(scaler)
 
     return get_scale
@@ -166,7 +167,7 @@ def _unscaling(
     if run.local.backward:
         catch_up(run, gradients, place)
     else:
-        run.look_for_edits(gradients, "unscale", place)
+        run.window.edits(gradients, "unscale", place)
     run.emit(
         Unscaling(
             place=place, step=run.step, scaler=scaler, optimizer=optimizer, explicit=explicit, gradients=gradients
