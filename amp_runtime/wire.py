@@ -56,13 +56,19 @@ class ModuleUnit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadUnit:
-    """One training run: `factory` is `module:name`. `on_cpu`: no accelerator is to be seen."""
+    """One training run: `factory` is `module:name`.
+
+    Args:
+        on_cpu: no accelerator is to be seen.
+        faults: an overflow and a batch with a NaN are planted, so that losses need not be finite.
+    """
 
     factory: str
     amp: bool
     steps: int
     seed: int
     on_cpu: bool = False
+    faults: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,10 +148,9 @@ class Request:
         flood_bytes: how much a child may print.
         pairs: workloads whose FP32 and AMP steps are timed against each other.
         compared: workloads whose updates are compared, and that are saved and resumed.
+        scripts: run one after another, each watched by the sanitizer.
         channel_fd: where records are written.
         lifeline_fd: gives one byte when the verifier has seen that the cage holds, and end-of-file when it is gone.
-        scripts: run one after another, each watched by the sanitizer.
-        channel_fd: where records are written. lifeline_fd: reads end-of-file when the verifier is gone.
     """
 
     probe: Literal["imports", "tests", "workloads", "scripts"]

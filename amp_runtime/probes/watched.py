@@ -21,21 +21,25 @@ _TELL_EVERY_S = 0.5
 
 
 @contextlib.contextmanager
-def watched(root: str, reporter: Reporter, after_step: Callable[[int], None] | None = None) -> Iterator[Progress]:
+def watched(
+    root: str, reporter: Reporter, after_step: Callable[[int], None] | None = None, *, faults: bool = False
+) -> Iterator[Progress]:
     """Watch what runs inside, if this environment has torch, and report it even where that raises.
 
     What was seen so far is reported along the way too, for a program that is killed or never ends.
 
     Args:
         after_step: told the number of each training step when it is over; may raise to end the program.
+        faults: an overflow and a batch with a NaN are planted.
     """
     progress = Progress(reporter, after_step)
     if sys.modules.get("torch") is None:
         yield progress
         return
-    from ..instrument.sanitizer import Sanitizer  # noqa: PLC0415 - needs torch
+    from ..instrument.faults import Plan  # noqa: PLC0415 - these need torch
+    from ..instrument.sanitizer import Sanitizer  # noqa: PLC0415
 
-    sanitizer = Sanitizer(roots=(root,))
+    sanitizer = Sanitizer(roots=(root,), faults=Plan() if faults else None)
     progress.sanitizer = sanitizer
     sanitizer.run.after_step.append(progress.step)
     sanitizer.start()

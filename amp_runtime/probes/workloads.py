@@ -16,16 +16,13 @@ from .failure import safe_text
 from .observe import Watch
 from .pairs import time_pair
 from .updates import compare_runs
+from .watched import watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..wire import Request
     from .child import Reporter
-
-
-def unit_name(workload: WorkloadUnit) -> str:
-    return f"{workload.factory} [{'amp' if workload.amp else 'fp32'}]"
 
 
 def units(request: Request, startup: frozenset[str]) -> Iterable[Unit]:
@@ -47,6 +44,11 @@ def units(request: Request, startup: frozenset[str]) -> Iterable[Unit]:
 def _train(workload: WorkloadUnit, root: str, startup: frozenset[str], reporter: Reporter) -> None:
     if workload.on_cpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # read when CUDA is first used, which is after this fork
+    with watched(root, reporter, faults=workload.faults):
+        _train_watched(workload, root, startup, reporter)
+
+
+def _train_watched(workload: WorkloadUnit, root: str, startup: frozenset[str], reporter: Reporter) -> None:
     factory, path, line = find_factory(workload, root, startup, reporter)
     if not callable(factory):
         reporter.item(Rejected(message=_no_factory(workload.factory, factory), path=path, line=line))
@@ -67,7 +69,7 @@ def _train(workload: WorkloadUnit, root: str, startup: frozenset[str], reporter:
     reporter.item(watch.observed(training))
     if problem is not None:
         reporter.item(Rejected(message=problem, path=path, line=line))
-    elif watch.finite:
+    elif watch.finite and not workload.faults:
         _evaluate(training, path, line, reporter)
 
 
@@ -81,7 +83,7 @@ def _steps(step: Callable[[], object], workload: WorkloadUnit, watch: Watch, rep
             return f"step() returned {type(loss).__name__} and not a number; return the loss as float, `loss.item()`"
         reporter.item(Stepped(step=number, loss=float(loss)))
         watch.finite = math.isfinite(float(loss))
-        if not watch.finite:
+        if not watch.finite and not workload.faults:
             break
     return None
 

@@ -59,9 +59,9 @@ def is_own(path: str) -> bool:
 
 
 def hazards(runs: Sequence[Watching]) -> tuple[Hazard, ...]:
-    """Return what was seen, each hazard once, in the order of the runs."""
+    """Return what was seen, each hazard once, in the order of the runs; what runs under AMP show comes first."""
     found: dict[tuple[str, str, int], Hazard] = {}
-    for run in runs:
+    for run in sorted(runs, key=lambda run: not run.amp):
         for alarm in run.report.alarms if run.report else ():
             frames = tuple(frame for frame in alarm.frames if is_own(frame.path))
             place = Location(path=frames[-1].path, line=max(1, frames[-1].line)) if frames else run.start

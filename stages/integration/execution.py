@@ -12,6 +12,7 @@ from stages._probe.isolation import isolation_of
 from stages._probe.limits import DEFAULT_TIME_S, Limits, default_memory_bytes
 from stages._probe.work import Work
 from stages.integration.causes import findings_of
+from stages.integration.disturbed_runs import FAULT_STEPS, judge_disturbed
 from stages.integration.endings import causes_of_rewriting
 from stages.integration.gates import requested
 from stages.integration.heard import heard
@@ -24,7 +25,7 @@ from stages.integration.suite_results import judge_tests
 from stages.integration.timed_pairs import judge_pairs
 from stages.integration.training_results import judge_on_cpu, judge_training, used_accelerator
 from stages.integration.update_results import judge_updates
-from stages.integration.watched_runs import Watched, judge_watched
+from stages.integration.watched_runs import Watched, judge_watched, watched_workloads
 from verifier.api import FOUND, Location, StageError, StageOutcome
 
 if TYPE_CHECKING:
@@ -109,16 +110,22 @@ class Execution:
         )
         asked = requested(self.context.task)
         pairs = tuple(unit for unit in units if unit.amp) if "step-times" in asked else ()
-        preload = ("torch",) if todo.uses_torch else ()
+        disturbed = tuple(replace(unit, faults=True, steps=FAULT_STEPS) for unit in units if unit.amp)
+        preload = WATCHED if todo.uses_torch else ()
         limits = self._limits(deadline, min(_LONGEST_PHASE_S, limit_s / 2))
         compared = tuple(replace(unit, steps=COMPARED_STEPS) for unit in units if unit.amp)
-        work = {"workloads": units, "pairs": pairs, "compared": compared}
+        trained = units + (disturbed if todo.uses_torch else ())
+        work = {"workloads": trained, "pairs": pairs, "compared": compared}
         report = self._probe(todo, limits, probe="workloads", preload=preload, **work)
         self._require_torch(todo, report, "the declared workloads need it")
-        trained = judge_training(units, report, limits, self._configuration(), asked)
-        broken = frozenset(cause.subject.name.partition(" ")[0] for cause in trained.causes)
-        self.judged.append(trained)
+        judged = judge_training(units, report, limits, self._configuration(), asked)
+        broken = frozenset(cause.subject.name.partition(" ")[0] for cause in judged.causes)
+        self.judged.append(judged)
         self.judged.append(judge_updates(compared, report, limits, self._configuration(), broken))
+        if todo.uses_torch:
+            numbered = dict(enumerate(trained))
+            self.judged.append(judge_disturbed(numbered, report, limits, self._configuration()))
+            self.runs += watched_workloads(numbered, report, self._configuration())
         if pairs:
             self.judged.append(judge_pairs(pairs, report, limits, self._configuration()))
         if "cpu" in asked and used_accelerator(report):

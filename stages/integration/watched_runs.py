@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from amp_runtime.wire import Made, SanitizerReport
 from stages.integration.alarms import Hazard, Watching, facts_of, finding_of, hazards
 from stages.integration.comparing import compare
 from stages.integration.gates import GATES, SANITIZER
-from verifier.api import Gate, GateStatus
+from verifier.api import Gate, GateStatus, Location
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from amp_runtime.wire import WorkloadUnit
+    from stages._probe.records import ProbeReport
     from verifier.api import Finding, Json, Mark, RuleInfo
+
+
+FAULTS = ", with planted faults"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +31,23 @@ class Watched:
     marks: tuple[Mark, ...]
     gates: tuple[Gate, ...]
     facts: Mapping[str, Json]
+
+
+def watched_workloads(
+    units: Mapping[int, WorkloadUnit], report: ProbeReport, configuration: Location
+) -> list[Watching]:
+    """Return what the sanitizer saw of each workload that was run to the end of its process."""
+    runs = []
+    for number, unit in units.items():
+        ran = report.units.get(str(number))
+        if ran is None:
+            continue
+        made = next((item for item in ran.items if isinstance(item, Made)), None)
+        start = Location(path=made.path, line=max(1, made.line)) if made and made.path else configuration
+        reports = [item for item in ran.items if isinstance(item, SanitizerReport)]
+        name = f"{unit.factory} {'under AMP' if unit.amp else 'in FP32'}{FAULTS if unit.faults else ''}"
+        runs.append(Watching(name=name, start=start, amp=unit.amp, report=reports[-1] if reports else None))
+    return runs
 
 
 def judge_watched(
@@ -50,7 +74,7 @@ def _gate(runs: Sequence[Watching], seen: Sequence[Hazard]) -> Gate:
     silent = [run.name for run in runs if run.report is None]
     idle = [run.name for run in runs if run.report is not None and not run.report.watched.steps]
     replaced = [run.name for run in runs if run.report is not None and run.report.replaced]
-    said = [_said(run) for run in runs if run.report is not None and run.report.watched.steps]
+    said = [_said(runs)]
     said += [f"{', '.join(silent)}: nothing was reported"] * bool(silent)
     said += [f"{', '.join(idle)}: no step of a torch optimizer was seen"] * bool(idle)
     said += [f"{', '.join(replaced)}: functions were replaced, and calls of them not seen"] * bool(replaced)
@@ -69,11 +93,22 @@ def _gate(runs: Sequence[Watching], seen: Sequence[Hazard]) -> Gate:
     )
 
 
-def _said(run: Watching) -> str:
-    assert run.report is not None
-    watched = run.report.watched
-    regions = ", ".join(f"{count} {name}" for name, count in watched.autocast.items())
-    parts = [f"{watched.steps} steps", f"autocast regions: {regions or 'none'}"]
-    if watched.scalers:
-        parts.append(f"{watched.scalers} scaler, {watched.skipped_steps} steps skipped")
-    return f"{run.name}: {', '.join(parts)}"
+def _said(runs: Sequence[Watching]) -> str:
+    """Sum up what there was to watch; the page of the stage has a row for each run."""
+    seen = [run.report.watched for run in runs if run.report is not None]
+    steps = sum(watched.steps for watched in seen)
+    regions = Counter[str]()
+    for watched in seen:
+        regions.update(watched.autocast)
+    codes = {code for watched in seen for code in watched.looked}
+    parts = [
+        f"{_count(steps, 'training step')} watched in {_count(len(seen), 'run')}",
+        f"autocast regions: {', '.join(f'{count} {name}' for name, count in sorted(regions.items())) or 'none'}",
+        f"{_count(sum(watched.scalers > 0 for watched in seen), 'run')} with a loss scaler",
+        f"{_count(len(codes), 'rule')} had something to look at",
+    ]
+    return ", ".join(parts)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

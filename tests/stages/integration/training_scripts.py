@@ -18,7 +18,7 @@ def main():
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     for number in {numbers}:
         x = torch.randn(16, 8)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast("cpu", dtype=torch.float16):
             loss = torch.nn.functional.mse_loss(model(x).float(), x.sum(1, keepdim=True))
         optimizer.zero_grad()
         scaler.scale(loss).backward()
