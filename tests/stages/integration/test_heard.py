@@ -23,4 +23,4 @@ def test_the_rules_say_where_they_are_looked_for() -> None:
     plugins = load_plugins()
     assert plugins.seen(plugins.rules["AMP103"]) == "in source text; at run time too, by stage 3 integration"
     assert plugins.seen(plugins.rules["RUN001"]) == "at run time"
-    assert plugins.seen(plugins.rules["AMP211"]) == "in source text"
+    assert plugins.seen(plugins.rules["SCP001"]) == "in source text"
