@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from amp_runtime.wire import GO, to_json
+from stages._probe import bubblewrap
 from stages._probe.isolation import described
 from stages._probe.limits import clean_environment
 from stages._probe.processes import Tree
@@ -137,8 +138,11 @@ class _Run:
         path.write_text(json.dumps(to_json(request)), encoding="ascii")
         environment = clean_environment(os.environ, self._inside, work.isolation.pass_env)
         environment[MARKER] = self._scratch.name
+        command = [str(work.python), "-P", str(HARNESS), str(path)]
+        if work.isolation.sandbox == bubblewrap.NAME:
+            command = bubblewrap.wrapped(command, self._inside, self._copy.root, network=work.isolation.network)
         return subprocess.Popen(
-            [str(work.python), "-P", str(HARNESS), str(path)],
+            command,
             cwd=self._copy.root,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -44,8 +44,10 @@ class Isolation:
     def problem(self, layers: Mapping[str, bool], mechanisms: Mapping[str, str]) -> str | None:
         """Return why nothing may be run with these layers, None where all that is asked for holds."""
         why = "; ".join(f"{name}: {text}" for name, text in mechanisms.items())
-        if self.sandbox in ("landlock", "namespaces") and not self._in_force(mechanisms):
+        if self.sandbox in mechanisms and not self._in_force(mechanisms):
             return f"--sandbox {self.sandbox} does not work on this machine: {mechanisms[self.sandbox]}"
+        if self.sandbox == "bwrap" and not layers.get("writes-outside-denied"):
+            return "--sandbox bwrap does not work on this machine: files outside could be written when tried"
         if self.require is None:
             return None
         absent = [name for name in _needed(self.require) if not layers.get(name)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import sys
 from pathlib import Path
@@ -93,6 +94,33 @@ def test_a_sandbox_that_is_asked_for_by_name_must_work() -> None:
     assert Isolation(sandbox="landlock").problem(FILES, MECHANISMS) is None
     said = Isolation(sandbox="namespaces").problem(FILES, MECHANISMS)
     assert said == "--sandbox namespaces does not work on this machine: the kernel denies them"
+
+
+def test_bubblewrap_that_is_not_installed_lets_nothing_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(StageError, match="--sandbox bwrap does not work on this machine: the program bwrap is not"):
+        run(tmp_path, "", sandbox="bwrap")
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+def test_bubblewrap_denies_files_and_the_network(tmp_path: Path) -> None:
+    text = f"""
+import os, pathlib, socket
+own = socket.create_server(("127.0.0.1", 0))
+socket.create_connection(own.getsockname(), 1).close()
+own.close()
+pathlib.Path("mine").touch()
+open(os.devnull, "w").close()
+try:
+    pathlib.Path({str(tmp_path)!r}, "a.py").write_text("")
+except OSError:
+    pass
+else:
+    raise AssertionError("it could be written")
+"""
+    report = run(tmp_path, text, sandbox="bwrap", require="network")
+    assert why(report) == ""
+    assert (report.layers["level"], report.survivors) == ("network", ())
 
 
 def test_nothing_is_run_below_the_level_that_is_asked_for(tmp_path: Path) -> None:
