@@ -26,6 +26,8 @@ def install(generator: torch.Generator) -> None:
     torch.cuda.default_generators = (generator,)
     for name, answer in {**_device(), **_memory(), **_work()}.items():
         _replace("torch.cuda", name, answer)
+    _shut_off_cudnn()
+    _shut_off_fused_attention()
     _replace("torch.accelerator", "current_device_index", lambda: 0)
     _replace("torch.accelerator", "device_count", lambda: 1)
     _replace("torch.accelerator", "synchronize", _nothing)
@@ -39,6 +41,20 @@ def _replace(module: str, name: str, answer: Any) -> None:
     for each in [found for key, found in list(sys.modules.items()) if key == module or key.startswith(f"{module}.")]:
         if each is sys.modules[module] or (original is not None and getattr(each, name, None) is original):
             setattr(each, name, answer)
+
+
+def _shut_off_cudnn() -> None:
+    """Choose PyTorch's own operators for good: a build with cuDNN would call it, and it has no device."""
+    torch._C._set_cudnn_enabled(False)
+    vars(torch._C)["_set_cudnn_enabled"] = _nothing
+    vars(type(torch.backends.cudnn))["enabled"].setter = _nothing
+
+
+def _shut_off_fused_attention() -> None:
+    """Choose the plain formula for good, also for who asks for flash attention: its kernels need a device."""
+    for name in ("flash", "mem_efficient", "cudnn", "math"):
+        getattr(torch._C, f"_set_sdp_use_{name}")(name == "math")
+        vars(torch._C)[f"_set_sdp_use_{name}"] = _nothing
 
 
 def _device() -> dict[str, Callable[..., Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from . import cpu_autocast, cuda_module, guard, registering, torch_functions
+from . import cpu_autocast, cuda_module, guard, legacy_types, registering, torch_functions
 from .classifying import policy
 from .method_table import UnsupportedBuildError
 from .state import is_emulating, keep
@@ -38,6 +38,7 @@ def emulate(device_type: str = "cuda") -> None:
     generator = torch.Generator()
     cuda_module.install(generator)
     torch_functions.install()
+    legacy_types.install()
     keep(registering.register(generator))
     keep(cpu_autocast.register(*policies))
     _try_it()

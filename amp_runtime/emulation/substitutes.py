@@ -9,7 +9,7 @@ import torch
 from . import recurrent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
@@ -36,6 +36,32 @@ def _widened(tensor: Tensor, half_to_float: bool) -> Tensor:
     return tensor.float() if half_to_float else tensor
 
 
+def _rms_norm_backward(
+    grad: Tensor, tensor: Tensor, shape: Sequence[int], rstd: Tensor, weight: Tensor | None, wanted: Sequence[bool]
+) -> tuple[Tensor | None, Tensor | None]:
+    # y = x * rstd * weight with rstd = (mean(x ** 2) + eps) ** -0.5 over the last dimensions.
+    dims = list(range(tensor.dim() - len(shape), tensor.dim()))
+    outer = list(range(tensor.dim() - len(shape)))
+    normed = tensor.float() * rstd.float()
+    of_weight = (grad.float() * normed).sum(outer) if outer else grad.float() * normed
+    of_normed = grad.float() if weight is None else grad.float() * weight.float()
+    of_tensor = rstd.float() * (of_normed - normed * (of_normed * normed).mean(dims, keepdim=True))
+    return (
+        of_tensor.to(tensor.dtype) if wanted[0] else None,
+        of_weight.to(weight.dtype) if wanted[1] and weight is not None else None,
+    )
+
+
+def _mm(left: Tensor, right: Tensor, out_dtype: torch.dtype) -> Tensor:
+    return left.to(out_dtype) @ right.to(out_dtype)
+
+
+def _addmm(
+    bias: Tensor, left: Tensor, right: Tensor, out_dtype: torch.dtype, *, beta: float = 1, alpha: float = 1
+) -> Tensor:
+    return beta * bias.to(out_dtype) + alpha * _mm(left, right, out_dtype)
+
+
 def _zeros(*args: Any, **kwargs: Any) -> Tensor:
     kwargs["device"] = "cpu"
     return torch.zeros(*args, **kwargs)
@@ -52,6 +78,11 @@ SUBSTITUTES: dict[str, Callable[..., Any]] = {
     "aten::_softmax_backward_data": _softmax_backward,
     "aten::_log_softmax_backward_data": _log_softmax_backward,
     "aten::_efficientzerotensor": _zeros,  # a tensor without memory cannot be shared
+    "aten::mm.dtype": _mm,
+    "aten::bmm.dtype": _mm,
+    "aten::addmm.dtype": _addmm,
+    "aten::baddbmm.dtype": _addmm,
+    "aten::_fused_rms_norm_backward": _rms_norm_backward,
     "aten::_thnn_fused_lstm_cell": recurrent.lstm_cell,
     "aten::_thnn_fused_lstm_cell_backward_impl": recurrent.lstm_cell_backward,
     "aten::_thnn_fused_gru_cell": recurrent.gru_cell,

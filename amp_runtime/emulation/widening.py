@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from torch._ops import OpOverload
 
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 _NOT_ON_CUDA = ("cholesky", "eig", "geqrf", "inverse", "ldl", "linalg", "lstsq", "lu", "orgqr", "ormqr", "qr", "svd")
 _REFUSALS = tuple(f"not implemented for '{name}'" for name in ("Half", "BFloat16", "ComplexHalf"))
 _REFUSALS += ("FFT doesn't support tensors of type",)
+
+# As the tensor cores do it: products of float16 are summed in float32 and rounded once. Few CPUs multiply float16, and
+# without that their own kernels take ten times as long.
+_PRODUCTS = frozenset(
+    f"aten::{name}"
+    for name in ("mm", "addmm", "bmm", "baddbmm", "mv", "addmv", "addbmm", "convolution", "convolution_backward")
+)
 
 _refused: set[tuple[OpOverload, torch.dtype]] = set()
 
@@ -26,15 +33,17 @@ def run(operator: OpOverload, args: list[Any], kwargs: dict[str, Any], written: 
     Raises:
         RuntimeError: what the operator raises, if that is not for want of such a kernel.
     """
-    low = _low_dtype([*args, *kwargs.values()])
-    if low is None or (operator, low) not in _refused:
+    dtypes = _floating_dtypes([*args, *kwargs.values()])
+    low = next((dtype for dtype in dtypes if dtype in _wide()), None)
+    is_product = operator._schema.name in _PRODUCTS and set(dtypes) == {torch.float16}
+    if not is_product and (low is None or (operator, low) not in _refused):
         try:
             return operator(*args, **kwargs)
         except RuntimeError as error:  # NotImplementedError is one
             if low is None or not _lacks_kernel(operator, str(error)):
                 raise
         _refused.add((operator, low))
-    return _run_wide(operator, args, kwargs, written)
+    return _run_wide(operator, args, kwargs, written, low)
 
 
 def _lacks_kernel(operator: OpOverload, message: str) -> bool:
@@ -62,21 +71,25 @@ def _wide() -> Mapping[torch.dtype, torch.dtype]:
     return {torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.complex32: torch.complex64}
 
 
-def _low_dtype(values: list[Any]) -> torch.dtype | None:
+def _floating_dtypes(values: Sequence[Any]) -> list[torch.dtype]:
+    found: list[torch.dtype] = []
     for value in values:
         if isinstance(value, torch.Tensor):
-            if value.dtype in _wide():
-                return value.dtype
-        elif isinstance(value, (list, tuple)) and (found := _low_dtype(list(value))) is not None:
-            return found
-    return None
+            if value.is_floating_point() or value.is_complex():
+                found.append(value.dtype)
+        elif isinstance(value, (list, tuple)):
+            found += _floating_dtypes(value)
+    return found
 
 
 def _run_wide(
-    operator: OpOverload, args: list[Any], kwargs: dict[str, Any], written: tuple[tuple[int, str], ...]
+    operator: OpOverload,
+    args: list[Any],
+    kwargs: dict[str, Any],
+    written: tuple[tuple[int, str], ...],
+    low: torch.dtype | None,
 ) -> Any:
     _check_fft(operator, args)
-    low = _low_dtype([*args, *kwargs.values()])
     wide_args = [_cast(value, _wide()) for value in args]
     wide_kwargs = {name: _cast(value, _wide()) for name, value in kwargs.items()}
     result = operator(*wide_args, **wide_kwargs)

@@ -9,7 +9,13 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-OTHERS = ("aten::cudnn_convolution", "aten::cudnn_convolution_transpose", "aten::_scaled_dot_product_flash_attention")
+# Only a GPU can run them; `_cudnn_rnn` is in the table of a build with cuDNN alone.
+OTHERS = (
+    "aten::_cudnn_rnn",
+    "aten::_scaled_dot_product_flash_attention",
+    "aten::cudnn_convolution",
+    "aten::cudnn_convolution_transpose",
+)
 VARIANTS = ("float32", "low", "mixed")
 
 

@@ -221,3 +221,60 @@ def check_packed_sequences_keep_their_lengths_on_the_cpu():
     out, lengths = nn.utils.rnn.pad_packed_sequence(nn.LSTM(4, 4).cuda()(packed)[0])
     assert out.shape == (3, 2, 4)
     assert lengths.tolist() == [3, 1]
+
+
+def check_cudnn_stays_off():
+    torch.backends.cudnn.enabled = True
+    torch.backends.cudnn.benchmark = True
+    with torch.backends.cudnn.flags(enabled=True, benchmark=True):
+        assert not torch.backends.cudnn.enabled
+        assert nn.LSTM(4, 4).cuda()(torch.ones(3, 1, 4, device="cuda"))[0].is_cuda
+
+
+def check_types_of_old_make_tensors_on_the_device():
+    made = torch.cuda.FloatTensor(2, 3)
+    assert (made.shape, made.dtype, made.is_cuda) == ((2, 3), torch.float32, True)
+    assert torch.cuda.LongTensor([1, 2]).tolist() == [1, 2]
+    assert torch.cuda.ByteTensor().numel() == 0
+    assert torch.cuda.HalfTensor(torch.Size([4])).shape == (4,)
+    assert torch.ones(2).type(torch.cuda.HalfTensor).type() == "torch.cuda.HalfTensor"
+    assert torch.ones(2).type("torch.cuda.DoubleTensor").dtype == torch.float64
+    assert torch.ones(2).type() == "torch.FloatTensor"
+    assert torch.ones(2).type(torch.float16).dtype == torch.float16
+    assert isinstance(made, torch.cuda.FloatTensor)
+    assert not isinstance(made.cpu(), torch.cuda.FloatTensor)
+    try:
+        torch.set_default_tensor_type("torch.cuda.FloatTensor")
+        assert torch.ones(2).is_cuda
+    finally:
+        torch.set_default_device(None)
+
+
+def check_attention_runs_whichever_kernel_is_asked_for():
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    q = torch.randn(1, 2, 8, 16, device="cuda", dtype=torch.float16, requires_grad=True)
+    for backend in (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH):
+        with sdpa_kernel(backend):
+            out = nn.functional.scaled_dot_product_attention(q, q, q, is_causal=True)
+        out.float().sum().backward()
+        assert out.dtype == q.grad.dtype == torch.float16
+
+
+def check_products_can_name_the_dtype_of_their_result():
+    half = torch.full((1, 2, 2), 300.0, device="cuda", dtype=torch.float16)
+    assert torch.isinf(half[0] @ half[0]).all()
+    assert (torch.mm(half[0], half[0], out_dtype=torch.float32) == 180000.0).all()
+    assert (torch.baddbmm(half, half, half, out_dtype=torch.float32, beta=2) == 180600.0).all()
+
+
+def check_the_backward_pass_of_rms_norm_is_right():
+    x, grad = torch.randn(3, 4, dtype=torch.float64), torch.randn(3, 4, dtype=torch.float64)
+    weight = torch.rand(4, dtype=torch.float64).requires_grad_()
+    x.requires_grad_()
+    wanted = torch.autograd.grad((nn.functional.rms_norm(x, (4,), weight, 1e-5) * grad).sum(), (x, weight))
+    rstd = (x.detach().pow(2).mean(-1, keepdim=True) + 1e-5).rsqrt()
+    inputs = [each.detach().float().cuda() for each in (grad, x, rstd, weight)]
+    found = torch.ops.aten._fused_rms_norm_backward(*inputs[:2], [4], *inputs[2:], [True, True])
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one.cpu(), other.float(), rtol=1e-4, atol=1e-5)

@@ -28,7 +28,8 @@ def _check_table(device: str, low: torch.dtype) -> None:
 
 
 def check_every_operator_of_the_table_has_a_call():
-    assert set(CALLS) | set(OTHERS) == set(policy("cuda").treatments)
+    table = set(policy("cuda").treatments)
+    assert table - set(OTHERS) == set(CALLS)
 
 
 def check_the_table_on_the_emulated_device_in_float16():
