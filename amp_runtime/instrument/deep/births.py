@@ -12,6 +12,7 @@ from .records import Birth
 if TYPE_CHECKING:
     from .facts import Facts
     from .ranges import Seen, Tensor
+    from .sites import Place
 
 _MOST = 64  # births; what comes after so many is their consequence
 _NEAR = 0.5  # of float16's largest number
@@ -31,6 +32,7 @@ class Births:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self.found: list[Birth] = []
+        self._arrived: set[tuple[Place, str]] = set()
 
     def __call__(self, seen: Seen) -> None:
         self._arrivals(seen)
@@ -47,7 +49,8 @@ class Births:
 
     def _arrivals(self, seen: Seen) -> None:
         for told in seen.operands:
-            if told.unmade and (state := _state(told)):
+            if told.unmade and (state := _state(told)) and (seen.place, told.name) not in self._arrived:
+                self._arrived.add((seen.place, told.name))
                 self._keep(seen, told, "nan" if state == _NAN else "inf", arrived=True)
 
     def _born(self, seen: Seen, result: Tensor, kind: Literal["nan", "inf"]) -> None:
@@ -71,8 +74,10 @@ class Births:
             self.found.append(birth)
 
     def _near(self, seen: Seen, result: Tensor) -> None:
+        """Note a number that grew large here; one that was handed on, or is a constant of the program, did not."""
         limit = torch.finfo(torch.float16).max
-        if result.largest > _NEAR * limit:
+        known = max((told.largest for told in seen.operands), default=0.0)
+        if result.largest > max(_NEAR * limit, known, seen.largest_scalar):
             self._facts.add(
                 "near-overflow", seen.place, {"largest": result.largest, "limit": limit}, worst=result.largest
             )

@@ -30,21 +30,28 @@ class _Sums:
     def __init__(self, dtype: str) -> None:
         self.dtype = dtype
         self.half = ""
-        self.counts = [0, 0, 0, 0, 0]  # elements, nonzero, zeroed, subnormal, overflowed
-        self.norms = [math.nan, math.nan, math.nan, math.nan]  # real, FP32, difference, product
+        self.compared = True
+        self.counts = [0] * 6  # elements, zeros, subnormal, nonzero, zeroed, overflowed
+        self.squares = [math.nan] * 4  # of the gradient, the shadow, the difference; and the product of both
 
     def add(self, elements: int, values: list[float]) -> None:
-        self.counts = [old + int(new) for old, new in zip(self.counts, (elements, *values[:4]), strict=True)]
-        self.norms = values[4:]
+        figures = (elements, *values[:5])
+        self.counts = [old + int(new) for old, new in zip(self.counts, figures, strict=True)]
+        self.squares = values[5:]
 
     def record(self, name: str) -> GradientSeen:
-        elements, nonzero, zeroed, subnormal, overflowed = self.counts
-        real, fp32, difference, product = (math.sqrt(max(v, 0.0)) if n < 3 else v for n, v in enumerate(self.norms))
+        elements, zeros, subnormal, nonzero, zeroed, overflowed = self.counts
+        real, fp32, difference = (math.sqrt(square) for square in self.squares[:3])
+        if not self.compared:
+            nonzero = zeroed = overflowed = 0
+            fp32 = math.nan
         return GradientSeen(
             name=name,
             dtype=self.dtype,
             half=self.half,
+            compared=self.compared,
             elements=elements,
+            zeros=zeros,
             nonzero=nonzero,
             zeroed=zeroed,
             subnormal=subnormal,
@@ -52,7 +59,7 @@ class _Sums:
             norm=real,
             fp32_norm=fp32,
             relative_error=difference / fp32 if fp32 else math.nan,
-            cosine=product / (real * fp32) if real and fp32 else math.nan,
+            cosine=self.squares[3] / (real * fp32) if real and fp32 else math.nan,
         )
 
 
@@ -126,23 +133,32 @@ class Gradients:
         half = gradient.dtype if is_half(gradient) else None if cell is None else cell.half
         if half is not None:
             sums.half = short(half)
+        sums.compared = sums.compared and self._has_reference(gradient)
         figures = _figures(gradient.detach(), self._shadows.of(gradient), half)
         elements = gradient.numel()
         self._readings.ask(figures, lambda values: sums.add(elements, values))
 
+    def _has_reference(self, gradient: torch.Tensor) -> bool:
+        """Whether it has a shadow, or comes in FP32 from an operator that was seen and is therefore its own."""
+        cell = self._memory.find(gradient)
+        if self._memory.stopped or cell is None:
+            return False
+        return cell.shadow is not None or (cell.place is not None and not is_half(gradient))
+
 
 def _figures(real: torch.Tensor, shadow: torch.Tensor, half: torch.dtype | None) -> tuple[torch.Tensor, ...]:
-    """Return nonzero, zeroed, subnormal, overflowed, and four sums over the elements that are finite on both sides.
+    """Return zeros, subnormal, nonzero, zeroed, overflowed, and four sums over what is finite on both sides.
 
     These are the squares of both, of their difference, and their product.
     """
     nonzero = shadow != 0
-    zeroed = (nonzero & (real == 0)).sum()
+    zero = real == 0
     tiny = 0.0 if half is None else torch.finfo(half).tiny
-    subnormal = ((real != 0) & (real.abs() < tiny)).sum()
+    subnormal = (~zero & (real.abs() < tiny)).sum()
     finite = real.isfinite()
     overflowed = (~finite & shadow.isfinite()).sum()
     both = finite & shadow.isfinite()
     a = torch.where(both, real, 0.0).double().flatten()
     b = torch.where(both, shadow, 0.0).double().flatten()
-    return nonzero.sum(), zeroed, subnormal, overflowed, a.dot(a), b.dot(b), (a - b).square().sum(), a.dot(b)
+    counts = (zero.sum(), subnormal, nonzero.sum(), (nonzero & zero).sum(), overflowed)
+    return *counts, a.dot(a), b.dot(b), (a - b).square().sum(), a.dot(b)

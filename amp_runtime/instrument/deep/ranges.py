@@ -55,7 +55,17 @@ class Tensor:
 class Seen:
     """An operator call without its tensors, with their ranges."""
 
-    __slots__ = ("exponent", "number", "operands", "operator", "place", "results", "squares", "worst_scalar")
+    __slots__ = (
+        "exponent",
+        "largest_scalar",
+        "number",
+        "operands",
+        "operator",
+        "place",
+        "results",
+        "squares",
+        "worst_scalar",
+    )
 
     def __init__(self, call: Call) -> None:
         self.operator: Operator = call.operator
@@ -65,8 +75,9 @@ class Seen:
         self.results: list[Tensor] = []
         exponent = call.argument("exponent")
         self.exponent = exponent if isinstance(exponent, (int, float)) else None
-        scalars = [value for _, value in call.named() if isinstance(value, float) and not math.isfinite(value)]
-        self.worst_scalar = max(scalars, key=math.isnan, default=0.0)
+        scalars = [abs(value) for name, value in call.named() if name != "exponent" and isinstance(value, float)]
+        self.worst_scalar = max((value for value in scalars if not math.isfinite(value)), key=math.isnan, default=0.0)
+        self.largest_scalar = max((value for value in scalars if math.isfinite(value)), default=0.0)
         self.squares = len(call.inputs) == 2 and _same(call.inputs[0][1], call.inputs[1][1])
 
 
@@ -143,9 +154,9 @@ class Ranges:
         if whole and cell.range is not None:
             return cell.range
         found = self._measure(tensor)
+        told.unmade = cell.place is None
         if whole:
             cell.range = found
-            told.unmade = cell.place is None
         return found
 
     @staticmethod

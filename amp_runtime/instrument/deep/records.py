@@ -121,9 +121,12 @@ class GradientSeen:
     Args:
         name: qualified name of the parameter; dtype: its own. half: the type the gradient was cast from, or is in;
             "" if it was in FP32 on its last way.
-        elements: of all backward passes of the step. nonzero: those whose shadow is not zero.
-        zeroed: real zero, shadow not. subnormal: nonzero but below the smallest normal number of `half`.
-        overflowed: real not finite, shadow finite.
+        compared: all of it has a reference. Without one (it comes out of a compiled region, or shadowing had stopped)
+            only `elements`, `zeros`, `subnormal` and `norm` say something; the rest is 0 or NaN.
+        elements: of all backward passes of the step. zeros: those that are zero.
+        nonzero: elements whose shadow is not zero. zeroed: zero, shadow not.
+        subnormal: nonzero but below the smallest normal number of `half`.
+        overflowed: not finite, shadow finite.
         norm, fp32_norm: L2, of the finite elements, of the last backward pass.
         relative_error: L2 norm of the difference over `fp32_norm`; NaN if that is zero. cosine: of the two.
     """
@@ -131,7 +134,9 @@ class GradientSeen:
     name: str
     dtype: str
     half: str
+    compared: bool
     elements: int
+    zeros: int
     nonzero: int
     zeroed: int
     subnormal: int
@@ -149,7 +154,8 @@ class Deviation:
     Args:
         error: largest absolute difference over the largest absolute value of the shadow; the worst occurrence.
         inherited: the same figure of its worst operand. An error well above it was made here; one that is not was
-            only handed on.
+            only handed on. Where numbers choose between two ways (ReLU, maximum) a rounding may choose the other one:
+            then single elements are far off, and nothing is wrong.
     """
 
     site: Site

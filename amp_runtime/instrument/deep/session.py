@@ -160,11 +160,17 @@ class Session:
                 call.where = self._stacks.where()
                 if not call.where.compiled:
                     return call
+                self._name_compiled()
                 reason = "compiled region"
             else:
                 reason = "tensor subclass, sparse or meta tensor"
         self._unseen[reason] += 1
         return None
+
+    def _name_compiled(self) -> None:
+        root = self._stacks.outermost_module()
+        if root is not None and not self._names.known(root):
+            self._names.add(root, root)
 
     def _locate(self, call: Call) -> None:
         call.place = self._sites.place(call.operator.name, call.where)

@@ -178,6 +178,10 @@ def test_overflows_of_half_are_told_by_idiom(family, program):
 
 
 def test_an_activation_on_its_way_to_the_limit_is_told_and_one_that_is_not_is_not():
+    mask = torch.tensor([True, False])
+    lowest = torch.finfo(torch.float16).min
+    written = look(lambda: torch.randn(2, dtype=torch.float16).masked_fill(mask, lowest).flip(0))
+    assert facts(written, "near-overflow") == []
     near = look(lambda: torch.full((4,), 2e4, dtype=torch.float16) * 2)
     (fact,) = facts(near, "near-overflow")
     assert fact.values == {"largest": 40000.0, "limit": 65504.0}

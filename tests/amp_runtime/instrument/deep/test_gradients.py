@@ -112,6 +112,8 @@ def test_gradients_that_vanish_without_a_scaler_are_counted():
     assert weights["0.weight"].zeroed + weights["0.weight"].subnormal > 0.9 * weights["0.weight"].nonzero
     assert weights["0.weight"].half == "float16"
     assert weights["0.weight"].elements == 64
+    assert weights["0.weight"].zeros >= weights["0.weight"].zeroed
+    assert weights["0.weight"].compared
     assert record.scale == 1.0
 
 
@@ -194,6 +196,8 @@ def test_a_spent_budget_ends_the_comparison_and_nothing_else():
     assert record.shadow.peak_bytes <= 500
     assert record.work.flops["float16"] > 0
     assert len(record.gradients) == 4
+    assert {seen.compared for seen in record.gradients} == {False}
+    assert all(math.isnan(seen.relative_error) and not math.isnan(seen.norm) for seen in record.gradients)
 
 
 def test_shadows_die_with_their_tensors():

@@ -292,17 +292,29 @@ def test_ddp_in_one_process(tmp_path):
     assert all(0 < seen.relative_error < 0.05 for seen in record.gradients)
 
 
-def test_a_compiled_region_stays_compiled_and_is_said():
-    model, _ = model_and_step()
-    compiled = torch.compile(model, backend="aot_eager")
-    inputs = torch.randn(4, 8)
-    plain = compiled(inputs)
+@pytest.mark.parametrize("first", ["plain", "watched"])
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inductor's own imports
+def test_a_compiled_region_stays_compiled_and_is_said(backend, first):
+    torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
+    model, _ = model_and_step()
+    compiled = torch.compile(model, backend=backend)
+    inputs, outputs, records = torch.randn(4, 8), [], []
 
     def program():
-        compiled(inputs).sum().backward()
+        with torch.autocast("cpu"):
+            outputs.append(compiled(inputs))
+        outputs[-1].float().square().mean().backward()
 
-    for _ in range(3):
-        look(program)
-    assert torch.equal(compiled(inputs), plain)
-    assert torch._dynamo.utils.counters["frames"] == {}  # nothing was compiled again
+    for number in range(4):
+        if number % 2 == (first == "plain"):
+            records.append(look(program))
+        else:
+            program()
+    assert all(torch.equal(output, outputs[0]) for output in outputs)
+    assert torch._dynamo.utils.counters["frames"] == {"total": 1, "ok": 1}  # it was compiled once
+    for record in records:
+        assert {seen.name for seen in record.gradients} == {"0.weight", "0.bias", "2.weight", "2.bias"}
+        assert {seen.compared for seen in record.gradients} == {backend == "aot_eager"}
+        assert ("compiled region" in record.unseen) == (backend == "inductor")
