@@ -5,12 +5,14 @@ from __future__ import annotations
 import mmap
 import multiprocessing
 import signal
+import sys
 import time
 import traceback
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait
+from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _CHUNKS_EACH = 16
+_PR_SET_PDEATHSIG = 1
 _SLOT = 8  # bytes in which a worker says what it is working on
 _PATIENCE_S = 60.0  # for one item; the slowest real file takes a second
 _LOOK_EVERY_S = 0.5
@@ -212,17 +215,25 @@ def _serve(
     function: Callable[[int], T], connection: Connection, parents_ends: list[Connection], slot: mmap.mmap
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever interrupts us means the parent, and that ends us
+    _end_with_parent()
     for end in parents_ends:
         end.close()
-    while True:
-        try:
+    with suppress(EOFError, ConnectionError):  # nobody is there any more who wants an answer
+        while True:
             chunk = connection.recv()
-        except EOFError:
-            return
-        try:
-            connection.send(_results(function, chunk, slot))
-        except Exception:
-            connection.send(_Raised(traceback.format_exc()))
+            try:
+                answer = ForkingPickler.dumps(_results(function, chunk, slot))
+            except Exception:
+                answer = ForkingPickler.dumps(_Raised(traceback.format_exc()))
+            connection.send_bytes(answer)
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end this worker when its parent is killed; elsewhere it ends when it has done its share."""
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - only a worker needs it
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _results(function: Callable[[int], T], chunk: list[int], slot: mmap.mmap) -> list[T]:

@@ -131,8 +131,8 @@ class Killing:
             below = [child for child in _children(pid) if _is_harness(child)]
             if not below:
                 return []
-            pid = below[0]
-        return [pid]
+            pid = below[-1]
+        return [pid] if victim is not Victim.CHILD or _leads_a_session(pid) else []  # what tries the cage does not
 
     def _measured(self, warm: Warm) -> dict[Victim, float]:
         """Return the seconds within which each victim is to be killed: as long as it lived, and a little more."""
@@ -175,6 +175,13 @@ def _children(pid: int) -> list[int]:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
     except OSError:
         return []
+
+
+def _leads_a_session(pid: int) -> bool:
+    try:
+        return os.getsid(pid) == pid
+    except ProcessLookupError:
+        return False
 
 
 def _is_harness(pid: int) -> bool:

@@ -5,13 +5,25 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+import subprocess
+import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from stages._source.workers import Beside, Died, WorkerError, map_forked
 
 COUNT = 100
+ROOT = Path(__file__).parents[3]
+
+
+def until(condition: Callable[[], bool], limit_s: float = 20.0) -> None:
+    end = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def silent(_line: str) -> None:
@@ -49,6 +61,26 @@ def test_an_early_exit_is_named_too() -> None:
         return index
 
     assert dict(map_forked(leaving, 5, 2, silent))[3] == Died("exit code 0")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+def test_no_worker_outlives_a_killed_parent(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, time\nfrom pathlib import Path\nfrom stages._source.workers import map_forked\n"
+        "def work(index):\n    Path(sys.argv[1], str(os.getpid())).touch()\n    time.sleep(600)\n"
+        "list(map_forked(work, 2, 2, lambda _line: None))\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stderr=subprocess.PIPE)
+    until(lambda: len(list(tmp_path.iterdir())) == 2)
+    parent.kill()
+    _, said = parent.communicate(timeout=10)  # standard error is closed when the last of them has ended
+    assert said == b""
+    assert not any(Path("/proc", path.name, "exe").exists() for path in tmp_path.iterdir())
+
+
+def test_a_result_that_cannot_travel_is_a_bug_of_ours_and_said() -> None:
+    with pytest.raises(WorkerError, match="pickle"):
+        list(map_forked(lambda _index: lambda: None, 1, 1, silent))
 
 
 def test_nothing_to_do_is_done() -> None:
