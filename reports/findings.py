@@ -20,6 +20,13 @@ _RELATED_LIMIT = 12
 _EVIDENCE_LIMIT = 6
 _LONG = 60
 _HEADLINE = 180
+_WHOLE = 1e9  # below, a float without a fraction, such as a loss scale, is written in full
+_OF_THE_RUN = frozenset({"run", "runs", "step", "last_step", "count", "verdict", "planted"})
+_SEEN = {
+    "confirmed": "confirmed at run time",
+    "refuted": "executed at run time, and did not happen there",
+    "not reached": "not reached at run time",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,7 @@ class FindingView:
     headline: str
     message: str  # in full, where the headline had to be cut
     place: str
+    seen: str  # what a run showed of it
     context: Markup
     related: tuple[Markup, ...]
     more_related: int
@@ -79,6 +87,7 @@ def view(item: Judged, snippets: Mapping[tuple[str, int], str]) -> FindingView:
         headline=headline,
         message="" if headline == finding.message else finding.message,
         place=place(finding.location),
+        seen=seen_at_run_time(finding.evidence),
         context=code_context(finding.location, snippets),
         related=tuple(_related(one, snippets) for one in finding.related[:_RELATED_LIMIT]),
         more_related=max(0, len(finding.related) - _RELATED_LIMIT),
@@ -89,6 +98,12 @@ def view(item: Judged, snippets: Mapping[tuple[str, int], str]) -> FindingView:
         evidence=tuple(_evidence(one) for one in evidence[:_EVIDENCE_LIMIT]),
         blocks=tuple(block for one in evidence[:_EVIDENCE_LIMIT] for block in _texts(one)),
     )
+
+
+def seen_at_run_time(evidence: Iterable[Evidence]) -> str:
+    """Say what a run showed of a finding that was made by reading; empty where none says anything."""
+    verdicts = [str(one.data.get("verdict")) for one in evidence if one.kind == "run"]
+    return next((words for verdict, words in _SEEN.items() if verdict in verdicts), "")
 
 
 def code_context(location: Location, snippets: Mapping[tuple[str, int], str]) -> Markup:
@@ -144,6 +159,8 @@ def _related(related: Related, snippets: Mapping[tuple[str, int], str]) -> Marku
 def _evidence(evidence: Evidence) -> Markup:
     """Return kind, summary and the plain values behind it; source lines are shown as code context already."""
     values = {} if evidence.kind == "source" else evidence.data
+    if evidence.kind == "run":  # the summary says which run, and when
+        values = {name: value for name, value in values.items() if name not in _OF_THE_RUN}
     shown = [f"{key}: {written}" for key, value in values.items() if (written := _value(value))]
     behind = f" ({prose('; '.join(shown))})" if shown else ""
     return Markup(f"{evidence.kind.capitalize()}: {prose(evidence.summary)}{behind}")
@@ -153,12 +170,16 @@ def _value(value: Json) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
-        return figure(value) if isinstance(value, float) else str(value)
+        return str(int(value)) if isinstance(value, int) or _is_whole(value) else figure(value)
     if isinstance(value, str):
         return value if value.strip() and "\n" not in value.strip() and len(value) <= _LONG else ""
     if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
         return listed(str(item) for item in value)
     return ""
+
+
+def _is_whole(value: float) -> bool:
+    return value.is_integer() and abs(value) < _WHOLE
 
 
 def _texts(evidence: Evidence) -> list[Markup]:

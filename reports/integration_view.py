@@ -9,6 +9,7 @@ from reports.about import listing
 from reports.escape import code, fence, prose
 from reports.facts import Row, as_number, numbers, rows, section, text, whole
 from reports.figures import duration, figure, listed, plural, seconds
+from reports.sanitizer_view import SanitizerView, sanitizer_view
 from reports.table import Cell, Table, table
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class IntegrationView:
     step_times: Table
     plots: tuple[tuple[str, str], ...]
     plots_note: str
+    sanitizer: SanitizerView
     tests: str
     failures: tuple[tuple[str, Markup], ...]
     more_failures: int
@@ -43,8 +45,15 @@ class IntegrationView:
     isolation: str
 
 
-def integration_view(facts: Row, plots: Mapping[str, str] | None) -> IntegrationView:
-    """Build the view. `plots` maps a workload to its plot's file name; None: there is nothing to plot with."""
+def integration_view(
+    facts: Row, plots: Mapping[str, str] | None, timelines: Mapping[str, str] | None = None
+) -> IntegrationView:
+    """Build the view.
+
+    Args:
+        plots: a workload -> the file name of its plot; None: there is nothing to plot with.
+        timelines: a run under the sanitizer -> the file name of its picture.
+    """
     tests = section(facts, "tests")
     failures = rows(tests, "failures")
     workloads = rows(facts, "workloads")
@@ -55,6 +64,7 @@ def integration_view(facts: Row, plots: Mapping[str, str] | None) -> Integration
         step_times=_step_times(rows(facts, "step_times")),
         plots=tuple((plots or {}).items()),
         plots_note=_plots_note(plots) if workloads else "",
+        sanitizer=sanitizer_view(facts, timelines or {}),
         tests=_tests(tests),
         failures=tuple((text(row, "id"), fence(text(row, "message"), tail=True)) for row in failures[:_FAILURE_LIMIT]),
         more_failures=max(0, len(failures) - _FAILURE_LIMIT),

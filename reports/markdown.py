@@ -11,6 +11,7 @@ from reports.facts import rows
 from reports.integration_view import IntegrationView, integration_view
 from reports.logic_view import LogicView, logic_view
 from reports.syntax_view import SyntaxView, syntax_view
+from reports.timeline_plot import timeline_plots
 from reports.view import stage_page, stage_pages, task_page
 
 if TYPE_CHECKING:
@@ -29,16 +30,21 @@ def extras(report: RunReport) -> dict[str, str]:
     """Return the stage pages and the plots they link to."""
     drawn = plots.loss_plots(report) if _has_workloads(report) and plots.available() else None
     names = None if drawn is None else {workload: file for workload, (file, _) in drawn.items()}
+    timelines = timeline_plots(report)
+    shown = {run: file for run, (file, _) in timelines.items()}
     pages = stage_pages(report)
-    documents = {pages[stage.name]: _page(report, stage, names) for stage in report.stages if stage.name in pages}
-    return documents | dict((drawn or {}).values())
+    ran = [stage for stage in report.stages if stage.name in pages]
+    documents = {pages[stage.name]: _page(report, stage, names, shown) for stage in ran}
+    return documents | dict((drawn or {}).values()) | dict(timelines.values())
 
 
 def _has_workloads(report: RunReport) -> bool:
     return any(rows(stage.facts, "workloads") for stage in report.stages)
 
 
-def _page(report: RunReport, stage: StageResult, plot_names: Mapping[str, str] | None) -> str:
+def _page(
+    report: RunReport, stage: StageResult, plot_names: Mapping[str, str] | None, timelines: Mapping[str, str]
+) -> str:
     """Write a stage's page; a stage of someone else's plugin has the common sections only."""
     details: SyntaxView | LogicView | IntegrationView | None = None
     if stage.name == "syntax":
@@ -46,7 +52,7 @@ def _page(report: RunReport, stage: StageResult, plot_names: Mapping[str, str] |
     elif stage.name == "logic":
         details = logic_view(stage.facts)
     elif stage.name == "integration":
-        details = integration_view(stage.facts, plot_names)
+        details = integration_view(stage.facts, plot_names, timelines)
     return _document("stage.md.j2", page=stage_page(report, stage), stage=stage, details=details)
 
 

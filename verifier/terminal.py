@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +122,8 @@ def summary(report: RunReport, terminal: Terminal, written: tuple[Path, ...]) ->
     """Return the summary of one task for a person: verdict first, then what blocks, then where to read on."""
     paint = terminal.paint
     lines = [f"{paint(report.verdict, bold=True)}  {report.task}  {report.score}/100  {report.title}", ""]
-    lines += [_stage_line(stage, paint) for stage in report.stages]
+    for stage in report.stages:
+        lines += [_stage_line(stage, paint), *_said(stage)]
     blocking = [item for stage in report.stages for item in stage.findings if item.blocking]
     if blocking:
         lines += ["", *(_finding_line(item, paint) for item in blocking[:_SHOWN])]
@@ -143,6 +144,14 @@ def internal_failures(report: RunReport) -> list[str]:
         for stage in report.stages
         if stage.internal
     ]
+
+
+def _said(stage: StageResult) -> list[str]:
+    """Return the few lines in which a stage sums itself up, if it does (`facts["summary"]`)."""
+    said = stage.facts.get("summary")
+    lines = [line for line in said if isinstance(line, str)] if isinstance(said, Sequence) else []
+    more = [f"      and {len(lines) - _SHOWN} more"] * (len(lines) > _SHOWN)
+    return [f"      {line}" for line in lines[:_SHOWN]] + more
 
 
 def _stage_line(stage: StageResult, paint: object) -> str:

@@ -108,7 +108,7 @@ def run_evidence(run: Watching, alarm: Alarm, **more: Json) -> Evidence:
         data["planted"] = True
     if alarm.frames:
         data["stack"] = stack_text(alarm.frames)
-    return Evidence(kind="run", summary=f"{run.name}, {when(alarm).rstrip(',')}: {alarm.message}", data=data)
+    return Evidence(kind="run", summary=f"seen in {when(alarm)} of {run.name}", data=data)
 
 
 def stack_text(frames: Sequence[Frame]) -> str:

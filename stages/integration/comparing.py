@@ -83,7 +83,7 @@ def _confirmed(finding: Finding, hazard: Hazard, rules: Mapping[str, RuleInfo]) 
     evidence = run_evidence(run, alarm, verdict="confirmed")
     return Mark(
         finding=finding,
-        evidence=Evidence(kind="run", summary=f"confirmed: {evidence.summary}", data=evidence.data),
+        evidence=Evidence(kind="run", summary=f"confirmed, {evidence.summary}: {alarm.message}", data=evidence.data),
         confirmed=True,
         severity=rules[hazard.code].severity,
     )

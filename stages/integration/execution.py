@@ -207,8 +207,11 @@ class Execution:
     def _limitations(self, todo: Plan) -> list[str]:
         said = [sentence for group in self.judged for sentence in group.limitations]
         said += todo.not_imported
-        if not self.context.task.workloads:
-            said.append("no training step was run: the task declares no workloads")
-        if not self.context.task.tests:
+        task = self.context.task
+        if task.program is not None:
+            return [*said, "only the process that was started was watched, and nothing was read of the code"]
+        if not task.workloads and not task.scripts:
+            said.append("no training step was run: the task declares no workloads and no scripts")
+        if not task.tests:
             said.append("no test was run: the task declares none")
         return said

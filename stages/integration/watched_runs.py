@@ -65,8 +65,30 @@ def judge_watched(
         findings=tuple(finding_of(hazard, rules[hazard.code]) for hazard in compared.new),
         marks=compared.marks,
         gates=(_gate(runs, seen),) if runs else (),
-        facts={"sanitizer": [dict(facts_of(run)) for run in runs]} if runs else {},
+        facts=_facts(runs) if runs else {},
     )
+
+
+def _facts(runs: Sequence[Watching]) -> Mapping[str, Json]:
+    """Return what was seen of each run; the terminal shows a line of those that are neither in FP32 nor disturbed."""
+    shown = [_line(run) for run in runs if run.amp and FAULTS not in run.name and run.report is not None]
+    return {"sanitizer": [dict(facts_of(run)) for run in runs], "summary": shown}
+
+
+def _line(run: Watching) -> str:
+    assert run.report is not None
+    steps = run.report.timeline
+    losses = [step.loss for step in steps if step.loss is not None]
+    scales = [step.scale for step in steps if step.scale is not None]
+    parts = [_count(run.report.watched.steps, "training step")]
+    if losses:
+        parts.append(f"loss {losses[0]:.4g} -> {losses[-1]:.4g}")
+    if scales:
+        skipped = run.report.watched.skipped_steps
+        parts.append(f"loss scale {scales[0]:g} -> {scales[-1]:g}, {_count(skipped, 'step')} skipped")
+    alarms = len(run.report.alarms)
+    parts.append(_count(alarms, "hazard") if alarms else "no hazard")
+    return f"{run.name}: {', '.join(parts)}"
 
 
 def _gate(runs: Sequence[Watching], seen: Sequence[Hazard]) -> Gate:

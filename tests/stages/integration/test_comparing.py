@@ -60,7 +60,7 @@ def test_the_same_statement_is_one_cause() -> None:
     (mark,) = result.marks
     assert result.new == ()
     assert (mark.finding, mark.confirmed, mark.severity) == (read, True, Severity.CRITICAL)
-    assert mark.evidence.summary == "confirmed: train.py, step 1: Clipped."
+    assert mark.evidence.summary == "confirmed, seen in step 1 of train.py: Clipped."
     assert (mark.evidence.data["norm"], mark.evidence.data["stack"]) == (2.5, "train.py:30 main\ntrain.py:8 clip")
 
 
