@@ -21,44 +21,16 @@ if TYPE_CHECKING:
 
 _LONGEST = 4000
 # What runs beside verified code, and the records it writes: instruments, not the library.
-_INSIDES = (
-    "casts",
-    "catalogue",
-    "deep",
-    "events",
-    "frames",
-    "functions",
-    "gradients",
-    "graph",
-    "halves",
-    "owners",
-    "patches",
-    "phrases",
-    "precision_events",
-    "provenance",
-    "pytest_plugin",
-    "raising",
-    "rules",
-    "run",
-    "staleness",
-    "steps",
-    "timeline",
-    "watch",
-)
-LEFT_OUT = frozenset(
-    {
-        "amp_runtime.probes",
-        "amp_runtime.wire",
-        "amp_runtime.wire_json",
-        *(f"amp_runtime.instrument.{name}" for name in _INSIDES),
-    }
-)
+LEFT_OUT = frozenset({"amp_runtime.probes", "amp_runtime.wire", "amp_runtime.wire_json"})
+# Of the sanitizer, what one uses; the rest is its insides.
+INSTRUMENT = "instrument"
+USED = frozenset({"faults", "plots", "records", "resume", "sanitizer", "summary", "trace", "tracking", "updates"})
 _NAMED = re.compile(r"(?P<names>\w+(?:, \w+)*): (?P<text>.+)", re.DOTALL)
 
 
 def page(folder: Path) -> str:
     """Return the reference of the package in `folder`."""
-    modules = read_package(folder, leave_out=LEFT_OUT)
+    modules = read_package(folder, leave_out=left_out(folder))
     door = public_names(ast.parse((folder / "__init__.py").read_text("utf-8")))
     text = (
         environment()
@@ -68,6 +40,12 @@ def page(folder: Path) -> str:
         )
     )
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def left_out(folder: Path) -> frozenset[str]:
+    """Return the modules and packages that the page of this package does not show."""
+    parts = {path.stem for path in (folder / INSTRUMENT).glob("*") if path.stem != "__init__"}
+    return LEFT_OUT | {f"{folder.name}.{INSTRUMENT}.{name}" for name in parts - USED}
 
 
 def _index(modules: tuple[Module, ...]) -> Table:

@@ -14,7 +14,7 @@ from tests.reports.parsed import headings, hostile, shape, text_of
 
 ROOT = Path(__file__).parents[2]
 PAGE = api_page.page(ROOT / "amp_runtime")
-MODULES = read_package(ROOT / "amp_runtime", leave_out=api_page.LEFT_OUT)
+MODULES = read_package(ROOT / "amp_runtime", leave_out=api_page.left_out(ROOT / "amp_runtime"))
 
 SOURCE = '''
     """Does one thing.
