@@ -132,6 +132,17 @@ class ScriptUnit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """Which part of the tests one process runs: number `index`, from 0, of `of`."""
+
+    index: int
+    of: int
+
+
+ALL = Share(index=0, of=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """Everything the child needs. The file that carries it is deleted as soon as it is read.
 
@@ -146,6 +157,7 @@ class Request:
         phase_limit_s: wall-clock seconds for one import, one test, one step.
         limit_s: wall-clock seconds for the whole probe.
         flood_bytes: how much a child may print.
+        share: the part of the tests to run.
         pairs: workloads whose FP32 and AMP steps are timed against each other.
         compared: workloads whose updates are compared, and that are saved and resumed.
         scripts: run one after another, each watched by the sanitizer.
@@ -171,6 +183,7 @@ class Request:
     cage: Cage
     modules: tuple[ModuleUnit, ...] = ()
     tests: tuple[str, ...] = ()
+    share: Share = ALL
     workloads: tuple[WorkloadUnit, ...] = ()
     pairs: tuple[WorkloadUnit, ...] = ()
     compared: tuple[WorkloadUnit, ...] = ()

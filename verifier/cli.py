@@ -132,7 +132,7 @@ def _common(function: Any) -> Any:
         click.option("--output", metavar="DIR", help="Folder for the reports; - with one format prints it."),
         click.option("--config", "config_file", type=_PATH, help="Configuration file; its folder is the root."),
         click.option("--python", "python", type=_PATH, help="Interpreter of the verified project."),
-        click.option("--jobs", type=click.IntRange(min=1), help="Worker processes for static work."),
+        click.option("--jobs", type=click.IntRange(min=1), help="Processes at work at a time; 1: everything in turn."),
         click.option("--facts", is_flag=True, help="Keep every fact of a large tree in the JSON."),
         *_RUNNING_CODE,
         click.option("-q", "--quiet", is_flag=True, help="No progress and no summary."),

@@ -28,7 +28,7 @@ _TASK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _FILE_NAMES = ("verifier.toml", "pyproject.toml")
 _CAGE_KEYS = ("pass-env", "allow-network")
 _TOP_KEYS = ("source-roots", "block-at", "exclude", "python", "per-file-ignores", "tasks", *_CAGE_KEYS)
-_TASK_KEYS = ("title", "files", "tests", "workloads", "acceptance", *_CAGE_KEYS)
+_TASK_KEYS = ("title", "files", "tests", "test-processes", "workloads", "acceptance", *_CAGE_KEYS)
 _CRITERION_KEYS = ("text", "proven-by")
 # Named by the contract, built by a later version: refused, because accepting them would promise a check.
 _NOT_YET = {
@@ -280,11 +280,20 @@ def _task(
         title=title,
         files=files,
         tests=tests,
+        test_processes=_test_processes(document, here, table),
         workloads=workloads,
         acceptance=_criteria(document, here, table, gates),
         pass_env=_pass_env(document, here, table),
         allow_network=_allow_network(document, here, table),
     )
+
+
+def _test_processes(document: _Document, here: tuple[str, ...], table: Mapping[str, Any]) -> int:
+    value = table.get("test-processes", 1)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    document.problem((*here, "test-processes"), "must be a whole number of 1 or more")
+    return 1
 
 
 def _criteria(

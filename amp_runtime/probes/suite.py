@@ -5,15 +5,16 @@ from __future__ import annotations
 import functools
 import os
 import sys
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..wire import Collected, CollectProblem, Failure, Outcome, SuiteEnd, TestDone
+from ..wire import ALL, Collected, CollectProblem, Failure, Outcome, Share, SuiteEnd, TestDone
 from .child import Unit
 from .failure import safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Generator, Iterable, Mapping, Sequence
 
     import pytest
 
@@ -30,7 +31,7 @@ def _run_pytest(request: Request, reporter: Reporter) -> None:
     import pytest  # noqa: PLC0415  the project's own, in its own environment
 
     sys.argv = ["pytest", *request.tests]
-    recorder = recorder_for(reporter)
+    recorder = recorder_for(reporter, request.share)
     cache = os.path.join(request.scratch, "pytest-cache")  # by option, not `-p no:cacheprovider`: `--lf` stays valid
     reporter.phase("collecting tests")
     options = ["-o", f"cache_dir={cache}", "-o", "faulthandler_timeout=0", "-p", "no:amp-sanitizer"]
@@ -49,7 +50,7 @@ class _Running:
     location: tuple[str, int] = field(default=("", 1))
 
 
-def recorder_for(reporter: Reporter) -> object:
+def recorder_for(reporter: Reporter, share: Share = ALL) -> object:
     """Build the pytest plugin. pytest is the project's, so its decorators exist only now."""
     import pytest  # noqa: PLC0415
 
@@ -65,6 +66,11 @@ def recorder_for(reporter: Reporter) -> object:
 
         def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
             self.deselected += len(items)
+
+        @pytest.hookimpl(trylast=True)
+        def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+            mine = files_of(share, Counter(item.nodeid.partition("::")[0] for item in items))
+            items[:] = [item for item in items if item.nodeid.partition("::")[0] in mine]
 
         @pytest.hookimpl(wrapper=True)
         def pytest_make_collect_report(
@@ -102,6 +108,21 @@ def recorder_for(reporter: Reporter) -> object:
             reporter.phase("between tests")
 
     return Recorder()
+
+
+def files_of(share: Share, tests: Mapping[str, int]) -> frozenset[str]:
+    """Return the files of one share: dealt out by their number of tests, each to the share that has fewest so far.
+
+    A file is never divided, so that what its tests have in common is made once.
+
+    Args:
+        tests: file -> number of its tests; every share has to give the same ones.
+    """
+    dealt: list[tuple[int, list[str]]] = [(0, []) for _ in range(share.of)]
+    for path, count in sorted(tests.items(), key=lambda item: (-item[1], item[0])):
+        index = min(range(share.of), key=lambda number: dealt[number][0])
+        dealt[index] = (dealt[index][0] + count, [*dealt[index][1], path])
+    return frozenset(dealt[share.index][1])
 
 
 def _add(test: _Running, report: pytest.TestReport, failures: dict[tuple[str, str], Failure]) -> None:

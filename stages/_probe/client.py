@@ -39,12 +39,17 @@ _BACKSTOP_S = 3.0  # the harness keeps the time limit itself, and names what was
 _TAIL_BYTES = 64 << 10
 
 
+class HaltedError(Exception):
+    """Nobody wants the result any more."""
+
+
 def run_probe(work: Work, limits: Limits, progress: Callable[[str], None] = lambda _line: None) -> ProbeReport:
     """Run a probe to its end or to a limit. Nothing of it is alive afterwards.
 
     Raises:
         StageError: the harness itself could not start in the given interpreter.
         MachineError: the system gives no process, or does not say how one ended.
+        HaltedError: `work.halted` said so.
     """
     if not hasattr(os, "fork"):
         raise StageError("running code needs Linux or macOS; on this platform only the static stages work")
@@ -175,6 +180,8 @@ class _Run:
                 if self._receiver.running != running:
                     running = self._receiver.running
                     self._progress(running or self._work.probe)
+                if self._work.halted():
+                    raise HaltedError
                 if ending := self._limit_passed(tree, time.monotonic() - started):
                     return ending, 0
         self._drain_all(process, channel, close=False)

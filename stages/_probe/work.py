@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from amp_runtime import wire
-from amp_runtime.wire import Request
+from amp_runtime.wire import ALL, Request, Share
 from stages._probe.isolation import AS_THE_MACHINE_HAS, Isolation
 from stages._probe.limits import Limits, cage
 from stages._probe.listing import list_project
@@ -30,6 +30,8 @@ class Work:
         output: is given what they print, as it comes.
         sources: files of the project that are copied whatever git says of them, and that nobody may rewrite.
         exclude: globs of what is not copied, where there is no git.
+        share: the part of the tests to run.
+        halted: whether nobody wants the result any more; asked all the time.
     """
 
     probe: Literal["imports", "tests", "workloads", "scripts"]
@@ -40,6 +42,7 @@ class Work:
     needs: tuple[str, ...] = ()
     modules: tuple[ModuleUnit, ...] = ()
     tests: tuple[str, ...] = ()
+    share: Share = ALL
     workloads: tuple[WorkloadUnit, ...] = ()
     pairs: tuple[WorkloadUnit, ...] = ()
     compared: tuple[WorkloadUnit, ...] = ()
@@ -48,6 +51,7 @@ class Work:
     isolation: Isolation = AS_THE_MACHINE_HAS
     sources: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    halted: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +95,7 @@ def request_of(work: Work, limits: Limits, copy: WorkCopy, ends: Ends, witness: 
         cage=cage(work.isolation, limits, writable(inside), witness),
         modules=tuple(replace(module, paths=_moved(module.paths, work, copy)) for module in work.modules),
         tests=work.tests,
+        share=work.share,
         workloads=work.workloads,
         pairs=work.pairs,
         compared=work.compared,

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from amp_runtime.wire import WorkloadUnit
+from amp_runtime.wire import ALL, Share, WorkloadUnit
 from stages._probe.client import interpreter, run_probe
 from stages._probe.isolation import isolation_of
 from stages._probe.limits import DEFAULT_TIME_S, Limits, default_memory_bytes
@@ -18,10 +18,11 @@ from stages.integration.gates import requested
 from stages.integration.heard import heard
 from stages.integration.import_results import NO_TORCH, judge_imports
 from stages.integration.judged import Judged
+from stages.integration.lanes import beside, may_share
 from stages.integration.plan import Plan, nothing_but_torch, plan
 from stages.integration.script_results import judge_scripts, read_scripts
 from stages.integration.script_units import scripts_of
-from stages.integration.suite_results import judge_tests
+from stages.integration.shares import judge_shares
 from stages.integration.timed_pairs import judge_pairs
 from stages.integration.training_results import judge_on_cpu, judge_training, used_accelerator
 from stages.integration.update_results import judge_updates
@@ -29,10 +30,11 @@ from stages.integration.watched_runs import Watched, judge_watched, watched_work
 from verifier.api import FOUND, Location, StageError, StageOutcome
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from amp_runtime.wire import Hello
-    from stages._probe.records import ProbeReport
+    from stages._probe.records import Ending, ProbeReport
     from stages.integration.alarms import Watching
     from verifier.api import Json, StageContext
 
@@ -58,6 +60,8 @@ class Execution:
     judged: list[Judged] = field(default_factory=list)
     runs: list[Watching] = field(default_factory=list)
     facts: dict[str, Json] = field(default_factory=dict)
+    endings: set[Ending] = field(default_factory=set)
+    parts: int = 1  # at work at the same time, each with its part of the memory
 
     def outcome(self) -> StageOutcome:
         context = self.context
@@ -65,12 +69,7 @@ class Execution:
         self.facts = {"imports": [], "tests": {}, "workloads": [], "isolation": {}, "limitations": []}
         limit_s = context.options.time_limit_s or DEFAULT_TIME_S
         deadline = time.monotonic() + limit_s
-        if todo.modules:
-            self._imports(todo, deadline, limit_s)
-        if context.task.tests:
-            self._tests(todo, deadline, limit_s)
-        if context.task.workloads:
-            self._training(todo, deadline, limit_s)
+        self._declared(todo, deadline, limit_s)
         if context.task.program is not None or context.task.scripts:
             self._scripts(todo, deadline)
         watched = self._watched()
@@ -85,38 +84,82 @@ class Execution:
             marks=watched.marks,
         )
 
+    def _declared(self, todo: Plan, deadline: float, limit_s: float) -> None:
+        """Import, test and train: at the same time where that can change no result and the memory is enough for it."""
+        if may_share(self.context):
+            self.parts = 1 + self.context.task.test_processes
+            enough = self._side_by_side(todo, deadline, limit_s)
+            self.parts = 1
+            if enough:
+                self._timing(todo, deadline, limit_s)  # with the machine for itself
+                return
+            self.context.progress("running everything once more, one after another, each with all of the memory")
+            self.judged.clear()
+            self.runs.clear()
+        self._imports(todo, deadline, limit_s)
+        if self.context.task.tests:
+            limits = self._limits(deadline, min(_LONGEST_PHASE_S, limit_s / 2))
+            self._tests(todo, limits, [self._suite(todo, limits, ALL)(lambda: False)])
+        self._training(todo, deadline, limit_s)
+        self._timing(todo, deadline, limit_s)
+
+    def _side_by_side(self, todo: Plan, deadline: float, limit_s: float) -> bool:
+        """Run the tests beside the rest, each with a part of the memory; return whether that was enough."""
+        count = self.context.task.test_processes
+        limits = self._limits(deadline, min(_LONGEST_PHASE_S, limit_s / 2))
+        works = [self._suite(todo, limits, Share(index=index, of=count)) for index in range(count)]
+        with beside(works) as suites:
+            self._imports(todo, deadline, limit_s)
+            imported = len(self.judged)
+            self._training(todo, deadline, limit_s)
+            reports = [suite.result() for suite in suites]
+        trained = self.judged[imported:]
+        del self.judged[imported:]
+        self._tests(todo, limits, reports)
+        self.judged += trained
+        return "memory" not in self.endings
+
     def _imports(self, todo: Plan, deadline: float, limit_s: float) -> None:
+        if not todo.modules:
+            return
         self.context.progress(f"importing {len(todo.modules)} modules, each in a process of its own")
         preload = ("torch",) if todo.uses_torch else ()
         limits = self._limits(deadline, min(_LONGEST_IMPORT_S, limit_s / 2))
         report = self._probe(todo, limits, probe="imports", modules=todo.modules, preload=preload)
         self.judged.append(judge_imports(todo.modules, report, limits, self.context.root))
 
-    def _tests(self, todo: Plan, deadline: float, limit_s: float) -> None:
+    def _suite(self, todo: Plan, limits: Limits, share: Share) -> Callable[[Callable[[], bool]], ProbeReport]:
+        """Return what runs a share of the tests, in whatever thread."""
         tests = self.context.task.tests
         self.context.progress(f"running pytest on {', '.join(tests)}")
-        limits = self._limits(deadline, min(_LONGEST_PHASE_S, limit_s / 2))
-        report = self._probe(todo, limits, probe="tests", tests=tests)
-        self._require_torch(todo, report, "the declared tests need it")
-        self.judged.append(judge_tests(tests, report, limits, self.context.root, self._configuration()))
+        return lambda halted: self._run(todo, limits, probe="tests", tests=tests, share=share, halted=halted)
 
-    def _training(self, todo: Plan, deadline: float, limit_s: float) -> None:
-        factories = self.context.task.workloads
-        self.context.progress(f"training {len(factories)} workload(s), {STEPS} steps in FP32 and under AMP")
-        units = tuple(
+    def _tests(self, todo: Plan, limits: Limits, reports: Sequence[ProbeReport]) -> None:
+        for report in reports:
+            self._take(report, limits, "tests")
+            self._require_torch(todo, report, "the declared tests need it")
+        tests = self.context.task.tests
+        self.judged += judge_shares(tests, reports, limits, self.context.root, self._configuration())
+
+    def _units(self) -> tuple[WorkloadUnit, ...]:
+        return tuple(
             WorkloadUnit(factory=factory, amp=amp, steps=STEPS, seed=SEED)
-            for factory in factories
+            for factory in self.context.task.workloads
             for amp in (False, True)
         )
-        asked = requested(self.context.task)
-        pairs = tuple(unit for unit in units if unit.amp) if "step-times" in asked else ()
+
+    def _training(self, todo: Plan, deadline: float, limit_s: float) -> None:
+        units = self._units()
+        if not units:
+            return
+        factories, asked = self.context.task.workloads, requested(self.context.task)
+        self.context.progress(f"training {len(factories)} workload(s), {STEPS} steps in FP32 and under AMP")
         disturbed = tuple(replace(unit, faults=True, steps=FAULT_STEPS) for unit in units if unit.amp)
         preload = WATCHED if todo.uses_torch else ()
         limits = self._limits(deadline, min(_LONGEST_PHASE_S, limit_s / 2))
         compared = tuple(replace(unit, steps=COMPARED_STEPS) for unit in units if unit.amp)
         trained = units + (disturbed if todo.uses_torch else ())
-        work = {"workloads": trained, "pairs": pairs, "compared": compared}
-        report = self._probe(todo, limits, probe="workloads", preload=preload, **work)
+        report = self._probe(todo, limits, probe="workloads", workloads=trained, compared=compared, preload=preload)
         self._require_torch(todo, report, "the declared workloads need it")
         judged = judge_training(units, report, limits, self._configuration(), asked)
         broken = frozenset(cause.subject.name.partition(" ")[0] for cause in judged.causes)
@@ -126,10 +169,19 @@ class Execution:
             numbered = dict(enumerate(trained))
             self.judged.append(judge_disturbed(numbered, report, limits, self._configuration()))
             self.runs += watched_workloads(numbered, report, self._configuration())
-        if pairs:
-            self.judged.append(judge_pairs(pairs, report, limits, self._configuration()))
         if "cpu" in asked and used_accelerator(report):
             self._training_on_cpu(todo, units, deadline, limit_s)
+
+    def _timing(self, todo: Plan, deadline: float, limit_s: float) -> None:
+        """Time the workloads' steps in FP32 and under AMP against each other, if a criterion asks for it."""
+        pairs = tuple(unit for unit in self._units() if unit.amp)
+        if not pairs or "step-times" not in requested(self.context.task):
+            return
+        self.context.progress("timing steps in FP32 and under AMP, in turn")
+        preload = ("torch",) if todo.uses_torch else ()
+        limits = self._limits(deadline, min(_LONGEST_PHASE_S, limit_s / 2))
+        report = self._probe(todo, limits, probe="workloads", pairs=pairs, preload=preload)
+        self.judged.append(judge_pairs(pairs, report, limits, self._configuration()))
 
     def _training_on_cpu(self, todo: Plan, units: tuple[WorkloadUnit, ...], deadline: float, limit_s: float) -> None:
         self.context.progress("training the workloads again, with every accelerator hidden")
@@ -161,6 +213,12 @@ class Execution:
         return watched
 
     def _probe(self, todo: Plan, limits: Limits, **work: Any) -> ProbeReport:
+        report = self._run(todo, limits, **work)
+        self._take(report, limits, work["probe"])
+        return report
+
+    def _run(self, todo: Plan, limits: Limits, **work: Any) -> ProbeReport:
+        """Run a probe. Changes nothing here, as it may be called from several threads."""
         context = self.context
         python = interpreter(context.options.python or context.config.python, context.root)
         needs = ("torch",) if todo.uses_torch else ()
@@ -174,13 +232,20 @@ class Execution:
             exclude=context.config.exclude,
             **work,
         )
-        report = run_probe(started, limits, context.progress)
+        return run_probe(started, limits, context.progress)
+
+    def _take(self, report: ProbeReport, limits: Limits, probe: str) -> None:
+        """Note how a probe ended and what held it.
+
+        Raises:
+            StageError: something of it is still alive.
+        """
+        self.endings.add(report.ending)
         self._note(report.hello, report, limits)
-        if rewritten := causes_of_rewriting(report, _DOING[work["probe"]]):
+        if rewritten := causes_of_rewriting(report, _DOING[probe]):
             self.judged.append(Judged(checks_run=0, causes=tuple(rewritten)))
         if report.survivors:
             raise StageError(f"processes {', '.join(map(str, report.survivors))} of the project cannot be killed")
-        return report
 
     def _note(self, hello: Hello, report: ProbeReport, limits: Limits) -> None:
         known = self.facts.get("isolation")
@@ -194,7 +259,7 @@ class Execution:
         gib = self.context.options.memory_limit_gib
         left = max(1.0, deadline - time.monotonic())
         memory = int(gib * 2**30) if gib else default_memory_bytes()
-        return Limits(time_s=left, phase_s=min(phase_s, left), memory_bytes=memory)
+        return Limits(time_s=left, phase_s=min(phase_s, left), memory_bytes=memory // self.parts)
 
     def _require_torch(self, todo: Plan, report: ProbeReport, what: str) -> None:
         if todo.uses_torch and (problem := report.hello.missing.get("torch")):

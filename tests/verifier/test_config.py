@@ -111,6 +111,11 @@ def test_what_no_stage_can_prove_yet_is_refused(tmp_path: Path, key: str) -> Non
         ("[tool]\nverifier = 3\n", "must be a table"),
         ("[tool.verifier]\ntasks = 3\n", "must hold one table per task"),
         ('[tool.verifier.tasks.T035]\nfiles = "pkg/a.py"\n', "must be a list of non-empty strings"),
+        (
+            '[tool.verifier.tasks.T035]\nfiles = ["pkg/a.py"]\ntest-processes = 0\n',
+            "must be a whole number of 1 or more",
+        ),
+        ('[tool.verifier.tasks.T035]\nfiles = ["pkg/a.py"]\ntest-processes = true\n', "must be a whole number"),
         ("[tool.verifier]\nper-file-ignores = { '*' = ['XYZ'] }\n", "is no rule or family"),
     ],
 )

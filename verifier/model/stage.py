@@ -90,7 +90,7 @@ class RunOptions:
     """What the command line decides for one run.
 
     Args:
-        jobs: worker processes for static work.
+        jobs: worker processes for static work; with more than one, declared tests run beside imports and training.
         time_limit_s: wall-clock seconds for each stage that runs code; None: the stage's own default.
         memory_limit_gib: memory of the whole process tree of each stage that runs code; None: the default.
         python: interpreter of the verified project; None: the running one.

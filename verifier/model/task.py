@@ -52,6 +52,7 @@ class Task:
     Args:
         files: globs relative to the root.
         tests: test files or folders, relative to the root.
+        test_processes: between how many pytest processes the files of the tests may be dealt out.
         workloads: `module:factory`.
         pass_env: environment variables that its code is given, besides those of the whole configuration.
         allow_network: whether its code may use the network; None: as the whole configuration says.
@@ -62,6 +63,7 @@ class Task:
     title: str
     files: tuple[str, ...]
     tests: tuple[str, ...] = ()
+    test_processes: int = 1
     workloads: tuple[str, ...] = ()
     scripts: tuple[Script, ...] = ()
     program: Program | None = None

@@ -48,6 +48,7 @@ def integrate(
     memory_limit_gib: float | None = None,
     sandbox: str = "auto",
     require_isolation: str | None = None,
+    jobs: int = 1,
     config: Config | None = None,
     **task: Any,
 ) -> StageOutcome:
@@ -55,6 +56,7 @@ def integrate(
     if not (root / "pytest.ini").exists():  # plugins of our own environment cost a second each time
         write(root, {"pytest.ini": "[pytest]\naddopts = --disable-plugin-autoload\n"})
     options = RunOptions(
+        jobs=jobs,
         time_limit_s=time_limit_s,
         memory_limit_gib=memory_limit_gib,
         sandbox=sandbox,
