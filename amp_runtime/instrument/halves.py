@@ -54,7 +54,7 @@ class SwitchedOff:
 
 
 def note_scaler(event: ScalerMade, run: Run) -> None:
-    """Remember the last scaler that is off, and forget it once one is made that is on."""
+    """Remember the last scaler that is off."""
     if event.scaler.is_enabled():
         return
     given = event.kwargs.get("enabled", True)
@@ -63,8 +63,12 @@ def note_scaler(event: ScalerMade, run: Run) -> None:
 
 
 def switched_off(run: Run) -> SwitchedOff | None:
+    """Return the scaler that is off, if there is one and no other has scaled anything."""
     found: SwitchedOff | None = run.memory(_KEY).get("off")
-    return found if found is not None and found.scaler() is not None and not run.scalers else None
+    used = (seen.scaler() for seen in run.scalers.values())
+    if found is None or found.scaler() is None or any(one is not None and one._scale is not None for one in used):
+        return None
+    return found
 
 
 def note_backward(event: BackwardStarting, run: Run) -> None:

@@ -66,3 +66,20 @@ class GradientsTouched(Event):
     operator: str
     count: int
     scale: float | None
+
+
+@dataclass(slots=True, kw_only=True)
+class ParallelForward(Event):
+    """A DistributedDataParallel module in training has run forward, and its ranks will exchange gradients.
+
+    Args:
+        finite: all that it gave is; None where that was not read.
+    """
+
+    module: Any
+    finite: bool | None
+
+
+@dataclass(slots=True, kw_only=True)
+class RanksAgreed(Event):
+    """The program itself exchanged something between its ranks."""

@@ -7,6 +7,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.amp.grad_scaler import OptState
 
 from ..events import (
     LossScaled,
@@ -153,7 +154,7 @@ def _unscale(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
             return
         seen, place, explicit = know(run, scaler), run.place(), run.local.stepping is not scaler
         gradients = run.gradients.of_optimizer(optimizer)
-        if id(optimizer) not in seen.unscaled_at and id(optimizer) not in seen.steps:  # else torch refuses
+        if _stage(scaler, optimizer) is OptState.READY:  # else torch refuses
             _unscaling(run, seen, scaler, optimizer, gradients, place, explicit=explicit)
         guarded(run, "unscale_", scaler, optimizer, lambda: original(scaler, optimizer), gradients=gradients)
         _unscaled(run, seen, scaler, optimizer, gradients, place, explicit=explicit)
@@ -206,7 +207,7 @@ def _step(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
             return result
         seen, place = know(run, scaler), run.place()
         gradients = run.gradients.of_optimizer(optimizer)
-        unscaled, again = id(optimizer) in seen.unscaled_at, id(optimizer) in seen.steps
+        stage = _stage(scaler, optimizer)
         run.emit(
             ScalerStepping(
                 place=place,
@@ -214,13 +215,13 @@ def _step(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
                 scaler=scaler,
                 optimizer=optimizer,
                 gradients=gradients,
-                unscaled=unscaled,
+                unscaled=stage is OptState.UNSCALED,
                 args=args,
                 kwargs=kwargs,
             )
         )
         # such an optimizer unscales in its own step, unseen by `unscale_`
-        fused = getattr(optimizer, "_step_supports_amp_scaling", False) and not unscaled and not again
+        fused = getattr(optimizer, "_step_supports_amp_scaling", False) and stage is OptState.READY
         if fused:
             _unscaling(run, seen, scaler, optimizer, gradients, place, explicit=False)
         closure = "closure" in kwargs or any(callable(one) for one in args)
@@ -238,6 +239,12 @@ def _step(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return step
+
+
+def _stage(scaler: Any, optimizer: Any) -> OptState:
+    """Return what the scaler itself remembers of an optimizer; a program may have made it forget."""
+    state = scaler._per_optimizer_states.get(id(optimizer))
+    return OptState.READY if state is None else state["stage"]
 
 
 def _stepped(
