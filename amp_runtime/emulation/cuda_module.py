@@ -28,9 +28,16 @@ def install(generator: torch.Generator) -> None:
         _replace("torch.cuda", name, answer)
     _shut_off_cudnn()
     _shut_off_fused_attention()
-    _replace("torch.accelerator", "current_device_index", lambda: 0)
-    _replace("torch.accelerator", "device_count", lambda: 1)
-    _replace("torch.accelerator", "synchronize", _nothing)
+    for name, answer in {"current_device_index": lambda: 0, "device_count": lambda: 1, "synchronize": _nothing}.items():
+        _replace("torch.accelerator", name, answer)
+    for name, answer in _memory().items():
+        if hasattr(torch.accelerator, name):
+            _replace("torch.accelerator", name, answer)
+    for name in ("mark", "range_push", "range_pop", "range_start", "range_end"):
+        _replace("torch.cuda.nvtx", name, _nothing)
+    for name in ("start", "stop"):
+        _replace("torch.cuda.profiler", name, _nothing)
+    _replace("torch.nn.parallel", "scatter", _scatter)
     _replace("torch.backends.cuda", "is_built", lambda: True)
     _replace("torch.backends.cudnn", "is_acceptable", lambda tensor: False)
 
@@ -106,6 +113,11 @@ def _work() -> dict[str, Any]:
 
 def _nothing(*_: Any, **__: Any) -> None:
     """Do what is left to do where there is no device."""
+
+
+def _scatter(inputs: Any, target_gpus: Any, dim: int = 0) -> list[Any]:
+    """Hand all of a batch to the one device, for DataParallel."""
+    return [torch.utils._pytree.tree_map_only(torch.Tensor, lambda each: each.to("cuda"), inputs)]
 
 
 def _set_device(device: Any) -> None:

@@ -87,7 +87,11 @@ def lowered(value: Any) -> Any:
         return to_cpu(value) if value.is_cuda else value
     if isinstance(value, (list, tuple)):
         return type(value)(lowered(each) for each in value)
-    return torch.device("cpu") if isinstance(value, torch.device) and value.type == "cuda" else value
+    if isinstance(value, torch.device) and value.type == "cuda":
+        if (value.index or 0) > 0:
+            raise RuntimeError(f"CUDA error: invalid device ordinal: {value}, but one device is emulated")
+        return torch.device("cpu")
+    return value
 
 
 def raised(value: Any) -> Any:

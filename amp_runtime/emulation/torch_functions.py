@@ -18,6 +18,7 @@ def install() -> None:
         (torch.Tensor, "pin_memory", lambda original: lambda self, device=None: self),
         (torch.Tensor, "record_stream", lambda original: lambda self, stream: None),
         (torch, "compile", _compile),
+        (torch.autograd.profiler.profile, "__init__", _profile),
     )
     for owner, name, make in replacements:
         original = getattr(owner, name)
@@ -59,6 +60,14 @@ def _compile(original: Callable[..., Any]) -> Callable[..., Any]:
         return original(*args, **kwargs)
 
     return compile_eagerly
+
+
+def _profile(original: Callable[..., Any]) -> Callable[..., Any]:
+    # A build without CUDA complains of every operator when it is asked for CUDA's events.
+    def profile_the_cpu(self: Any, *args: Any, use_device: str | None = None, **kwargs: Any) -> None:
+        original(self, *args, use_device=None if use_device == "cuda" else use_device, **kwargs)
+
+    return profile_the_cpu
 
 
 def _generator_class() -> type[torch.Generator]:

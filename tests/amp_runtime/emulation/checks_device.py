@@ -278,3 +278,58 @@ def check_the_backward_pass_of_rms_norm_is_right():
     found = torch.ops.aten._fused_rms_norm_backward(*inputs[:2], [4], *inputs[2:], [True, True])
     for one, other in zip(found, wanted, strict=True):
         torch.testing.assert_close(one.cpu(), other.float(), rtol=1e-4, atol=1e-5)
+
+
+def check_there_is_no_second_device():
+    for make in (
+        lambda: torch.ones(2).cuda(1),
+        lambda: torch.ones(2, device="cuda:1"),
+        lambda: nn.Linear(2, 2).to("cuda:1"),
+    ):
+        with pytest.raises(RuntimeError, match="invalid device ordinal: cuda:1"):
+            make()
+
+
+def check_data_parallel_runs_on_the_one_device():
+    net = nn.DataParallel(nn.Linear(2, 2)).cuda()
+    net(torch.ones(3, 2)).sum().backward()
+    assert net.module.weight.grad.is_cuda
+
+
+def check_profilers_see_the_cpu():
+    from torch.profiler import ProfilerActivity, profile
+
+    with torch.cuda.nvtx.range("forward"), profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as seen:
+        torch.ones(2, device="cuda").mul(2)
+    assert "aten::mul" in {event.key for event in seen.key_averages()}
+
+
+def check_every_optimizer_steps():
+    for kind in (torch.optim.SGD, torch.optim.RMSprop, torch.optim.Adagrad, torch.optim.NAdam, torch.optim.Adafactor):
+        net = nn.Linear(2, 2).cuda()
+        before = net.weight.detach().clone()
+        optimizer = kind(net.parameters())
+        net(torch.ones(1, 2, device="cuda")).sum().backward()
+        optimizer.step()
+        optimizer.load_state_dict(optimizer.state_dict())
+        assert not torch.equal(net.weight, before), kind
+
+
+def check_scripted_functions_run():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated, and still in use
+
+        @torch.jit.script
+        def gate(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return x * torch.sigmoid(y)
+
+    x = torch.ones(2, 2, device="cuda", requires_grad=True)
+    for _ in range(4):  # the third call runs what was optimised after two
+        gate(x @ x, x @ x).sum().backward()
+    assert torch.isfinite(x.grad).all()
+
+
+def check_transforms_of_functions_work():
+    x = torch.arange(1.0, 4.0, device="cuda")
+    assert torch.func.grad(lambda a: (a**3).sum())(x).tolist() == [3.0, 12.0, 27.0]
+    assert torch.func.vmap(lambda a: a * a)(x).tolist() == [1.0, 4.0, 9.0]
