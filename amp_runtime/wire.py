@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .instrument.records import Alarm, Difference, Frame, Resumed, SanitizerReport, StepSeen, UpdatesCompared, Watched
+from .wire_cage import Cage, Witness
 from .wire_json import WireError, from_json, to_json
 
 # Both sides know this module alone.
 __all__ = [
     "Alarm",
+    "Cage",
     "Difference",
     "Frame",
     "Resumed",
@@ -23,6 +25,7 @@ __all__ = [
     "UpdatesCompared",
     "Watched",
     "WireError",
+    "Witness",
     "from_json",
     "to_json",
 ]
@@ -69,45 +72,6 @@ class WorkloadUnit:
     seed: int
     on_cpu: bool = False
     faults: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Witness:
-    """What the verifier holds out to be touched: a right that the harness still has shows here.
-
-    Args:
-        folder: outside everything that may be written; holds the file `kept`.
-        tcp_port, udp_port: where the verifier listens on 127.0.0.1.
-        verifier: its process number.
-    """
-
-    folder: str
-    tcp_port: int
-    udp_port: int
-    verifier: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cage:
-    """Into what the harness shuts itself before it knows any path of the project.
-
-    Args:
-        landlock, namespaces: whether to use them where the kernel has them.
-        network: the project may use it.
-        writable: folders and devices that may be written.
-        cpu_s: processor seconds of one process. file_bytes: size of one file. open_files: per process.
-        processes: processes and threads, where they can be counted apart from those of others.
-    """
-
-    landlock: bool
-    namespaces: bool
-    network: bool
-    writable: tuple[str, ...]
-    cpu_s: int
-    file_bytes: int
-    open_files: int
-    processes: int
-    witness: Witness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +122,7 @@ class Request:
         limit_s: wall-clock seconds for the whole probe.
         flood_bytes: how much a child may print.
         share: the part of the tests to run.
+        measured: files of which it is told how much the tests reach.
         pairs: workloads whose FP32 and AMP steps are timed against each other.
         compared: workloads whose updates are compared, and that are saved and resumed.
         scripts: run one after another, each watched by the sanitizer.
@@ -184,6 +149,7 @@ class Request:
     modules: tuple[ModuleUnit, ...] = ()
     tests: tuple[str, ...] = ()
     share: Share = ALL
+    measured: tuple[str, ...] = ()
     workloads: tuple[WorkloadUnit, ...] = ()
     pairs: tuple[WorkloadUnit, ...] = ()
     compared: tuple[WorkloadUnit, ...] = ()
@@ -275,6 +241,34 @@ class SuiteEnd:
 
     exit_code: int
     pytest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WarningSeen:
+    """A warning that the tests gave, at its place, and how often."""
+
+    category: str
+    message: str
+    path: str
+    line: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoveredFile:
+    """How many lines of a file begin a statement, and the numbers of those that no test reached."""
+
+    path: str
+    lines: int
+    missed: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """Which lines of the task the tests reached. `note` says why that was not measured."""
+
+    files: tuple[CoveredFile, ...]
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -376,6 +370,8 @@ Item = (
     | CollectProblem
     | TestDone
     | SuiteEnd
+    | WarningSeen
+    | Coverage
     | Made
     | Stepped
     | Evaluated

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 4000
 # What runs beside verified code, and the records it writes: instruments, not the library.
-LEFT_OUT = frozenset({"amp_runtime.probes", "amp_runtime.wire", "amp_runtime.wire_json"})
+LEFT_OUT = frozenset({"amp_runtime.probes", "amp_runtime.wire", "amp_runtime.wire_cage", "amp_runtime.wire_json"})
 # Of the sanitizer, what one uses; the rest is its insides.
 INSTRUMENT = "instrument"
 USED = frozenset({"faults", "plots", "records", "resume", "sanitizer", "summary", "trace", "tracking", "updates"})

@@ -40,6 +40,8 @@ class IntegrationView:
     more_failures: int
     skips: Table
     slowest: Table
+    coverage: Table
+    warnings: Table
     imports: str
     broken_imports: Table
     isolation: str
@@ -70,6 +72,8 @@ def integration_view(
         more_failures=max(0, len(failures) - _FAILURE_LIMIT),
         skips=_skips(tests),
         slowest=_slowest(tests),
+        coverage=_coverage(section(tests, "coverage")),
+        warnings=_warnings(tests),
         imports=_imports(rows(facts, "imports")),
         broken_imports=_broken_imports(rows(facts, "imports")),
         isolation=listing(section(facts, "isolation")),
@@ -180,7 +184,15 @@ def _tests(tests: Row) -> str:
     parts = [f"{whole(tests, 'passed'):,} passed"]
     parts += [f"{whole(tests, key):,} {key}" for key in ("failed", "errors", "skipped") if whole(tests, key)]
     took = f" in {seconds(tests.get('duration_s'))}" if "duration_s" in tests else ""
-    return f"{plural(whole(tests, 'collected'), 'test')} collected: {', '.join(parts)}{took}."
+    said = f"{plural(whole(tests, 'collected'), 'test')} collected: {', '.join(parts)}{took}."
+    flaky = tests.get("flaky")
+    if isinstance(flaky, list) and flaky:
+        said += f" Flaky, for they failed and then passed: {len(flaky):,}."
+    coverage = section(tests, "coverage")
+    if whole(coverage, "lines"):
+        reached = whole(coverage, "lines") - whole(coverage, "missed")
+        said += f" They reach {reached:,} of {whole(coverage, 'lines'):,} lines of the task."
+    return said
 
 
 def _skips(tests: Row) -> Table:
@@ -196,6 +208,38 @@ def _slowest(tests: Row) -> Table:
         ((code(text(row, "id"), cell=True), duration(row.get("duration_s"))) for row in rows(tests, "slowest")),
         right="Seconds",
         limit=10,
+    )
+
+
+def _coverage(coverage: Row) -> Table:
+    """Show the files of which the tests reach least first."""
+    files = sorted(rows(coverage, "files"), key=lambda row: (-whole(row, "missed"), text(row, "path")))
+    return table(
+        "File|Lines with code|Not reached|Which",
+        (
+            (code(text(row, "path"), cell=True), whole(row, "lines"), whole(row, "missed"), text(row, "missing"))
+            for row in files
+            if whole(row, "lines")
+        ),
+        right="Lines with code|Not reached",
+        limit=30,
+    )
+
+
+def _warnings(tests: Row) -> Table:
+    return table(
+        "Warning|Message|Place|Times",
+        (
+            (
+                code(text(row, "category"), cell=True),
+                text(row, "message"),
+                code(f"{text(row, 'path')}:{whole(row, 'line')}", cell=True),
+                whole(row, "count"),
+            )
+            for row in rows(tests, "warnings")
+        ),
+        right="Times",
+        limit=20,
     )
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ..wire import ALL, Collected, CollectProblem, Failure, Outcome, Share, SuiteEnd, TestDone
 from .child import Unit
 from .failure import safe_text
+from .reached import Measurement
+from .warned import Warned
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -35,7 +37,12 @@ def _run_pytest(request: Request, reporter: Reporter) -> None:
     cache = os.path.join(request.scratch, "pytest-cache")  # by option, not `-p no:cacheprovider`: `--lf` stays valid
     reporter.phase("collecting tests")
     options = ["-o", f"cache_dir={cache}", "-o", "faulthandler_timeout=0", "-p", "no:amp-sanitizer"]
-    code = pytest.main([*request.tests, *options], plugins=[recorder])
+    measurement, warned = Measurement(request.root, request.measured), Warned(reporter.project)
+    code = pytest.main([*request.tests, *options], plugins=[recorder, warned, measurement])
+    reporter.phase("adding up")
+    for warning in warned.seen():
+        reporter.item(warning)
+    reporter.item(measurement.result())
     reporter.item(SuiteEnd(exit_code=int(code), pytest=str(pytest.__version__)))
 
 

@@ -43,6 +43,7 @@ class Work:
     modules: tuple[ModuleUnit, ...] = ()
     tests: tuple[str, ...] = ()
     share: Share = ALL
+    measured: tuple[str, ...] = ()
     workloads: tuple[WorkloadUnit, ...] = ()
     pairs: tuple[WorkloadUnit, ...] = ()
     compared: tuple[WorkloadUnit, ...] = ()
@@ -96,6 +97,7 @@ def request_of(work: Work, limits: Limits, copy: WorkCopy, ends: Ends, witness: 
         modules=tuple(replace(module, paths=_moved(module.paths, work, copy)) for module in work.modules),
         tests=work.tests,
         share=work.share,
+        measured=work.measured,
         workloads=work.workloads,
         pairs=work.pairs,
         compared=work.compared,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from amp_runtime.wire import ALL, Share, WorkloadUnit
@@ -11,6 +13,7 @@ from stages._probe.client import interpreter, run_probe
 from stages._probe.isolation import isolation_of
 from stages._probe.limits import DEFAULT_TIME_S, Limits, default_memory_bytes
 from stages._probe.work import Work
+from stages._source.testfiles import is_test_file
 from stages.integration.causes import findings_of
 from stages.integration.disturbed_runs import FAULT_STEPS, judge_disturbed
 from stages.integration.endings import causes_of_rewriting
@@ -22,6 +25,7 @@ from stages.integration.lanes import beside, may_share
 from stages.integration.plan import Plan, nothing_but_torch, plan
 from stages.integration.script_results import judge_scripts, read_scripts
 from stages.integration.script_units import scripts_of
+from stages.integration.second_try import passed_now, to_run_again
 from stages.integration.shares import judge_shares
 from stages.integration.timed_pairs import judge_pairs
 from stages.integration.training_results import judge_on_cpu, judge_training, used_accelerator
@@ -61,6 +65,7 @@ class Execution:
     runs: list[Watching] = field(default_factory=list)
     facts: dict[str, Json] = field(default_factory=dict)
     endings: set[Ending] = field(default_factory=set)
+    deadline: float = 0.0
     parts: int = 1  # at work at the same time, each with its part of the memory
 
     def outcome(self) -> StageOutcome:
@@ -68,7 +73,7 @@ class Execution:
         todo = plan(context) if context.task.program is None else nothing_but_torch(context)
         self.facts = {"imports": [], "tests": {}, "workloads": [], "isolation": {}, "limitations": []}
         limit_s = context.options.time_limit_s or DEFAULT_TIME_S
-        deadline = time.monotonic() + limit_s
+        deadline = self.deadline = time.monotonic() + limit_s
         self._declared(todo, deadline, limit_s)
         if context.task.program is not None or context.task.scripts:
             self._scripts(todo, deadline)
@@ -132,14 +137,32 @@ class Execution:
         """Return what runs a share of the tests, in whatever thread."""
         tests = self.context.task.tests
         self.context.progress(f"running pytest on {', '.join(tests)}")
-        return lambda halted: self._run(todo, limits, probe="tests", tests=tests, share=share, halted=halted)
+        run = functools.partial(self._run, todo, limits, probe="tests", tests=tests, measured=self._measured(tests))
+        return lambda halted: run(share=share, halted=halted)
+
+    def _measured(self, tests: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the task's own files, which its tests are to reach."""
+        files = (file.path for file in self.context.sources.python() if file.path.endswith(".py"))
+        own = [path for path in files if not any(PurePosixPath(path).is_relative_to(test) for test in tests)]
+        return tuple(path for path in own if not is_test_file(path))
 
     def _tests(self, todo: Plan, limits: Limits, reports: Sequence[ProbeReport]) -> None:
         for report in reports:
             self._take(report, limits, "tests")
             self._require_torch(todo, report, "the declared tests need it")
         tests = self.context.task.tests
-        self.judged += judge_shares(tests, reports, limits, self.context.root, self._configuration())
+        flaky = self._second_try(todo, reports)
+        self.judged += judge_shares(tests, reports, limits, self.context.root, self._configuration(), flaky)
+
+    def _second_try(self, todo: Plan, reports: Sequence[ProbeReport]) -> frozenset[str]:
+        """Run failed tests again, in a fresh process and copy; return those that pass now."""
+        left_s = self.deadline - time.monotonic()
+        failed = to_run_again(reports, left_s)
+        if not failed:
+            return frozenset()
+        self.context.progress(f"running {len(failed)} failed test(s) again")
+        limits = self._limits(self.deadline, min(_LONGEST_PHASE_S, left_s / 2))
+        return passed_now(self._probe(todo, limits, probe="tests", tests=failed))
 
     def _units(self) -> tuple[WorkloadUnit, ...]:
         return tuple(

@@ -10,6 +10,7 @@ from stages._probe.records import UnitReport
 from stages.integration.causes import Subject
 from stages.integration.endings import causes_of_ending
 from stages.integration.judged import Judged
+from stages.integration.suite_facts import added_up
 from stages.integration.suite_results import UNIT, judge_tests
 
 if TYPE_CHECKING:
@@ -25,15 +26,21 @@ _FINE = (0, 1, 5)  # pytest's exit codes that are about tests: all passed, some 
 
 
 def judge_shares(
-    declared: Sequence[str], reports: Sequence[ProbeReport], limits: Limits, root: Path, configuration: Location
+    declared: Sequence[str],
+    reports: Sequence[ProbeReport],
+    limits: Limits,
+    root: Path,
+    configuration: Location,
+    flaky: frozenset[str] = frozenset(),
 ) -> list[Judged]:
     """Judge the shares together, and then how those ended that are not spoken of yet.
 
     Args:
         reports: one for each share, at least one.
+        flaky: failed tests that passed when they were run again.
     """
     worst = next((report for report in reports if not _came_to_its_end(report)), reports[0])
-    judged = [judge_tests(declared, _together(worst, reports), limits, root, configuration)]
+    judged = [judge_tests(declared, _together(worst, reports), limits, root, configuration, flaky)]
     whole = Subject(name="tests", doing="running the declared tests", location=configuration)
     for report in reports:
         unit = report.units.get(UNIT)
@@ -62,6 +69,7 @@ def _together(worst: ProbeReport, reports: Sequence[ProbeReport]) -> ProbeReport
     if len(counts) == len(reports):  # otherwise one was stopped before it knew
         selected = sum(item.selected for item in counts)
         items.append(Collected(selected=selected, deselected=max(item.deselected for item in counts)))
+    items += added_up(item for one in units for item in one.items)
     ends = [item for one in units for item in one.items if isinstance(item, SuiteEnd)]
     if len(ends) == len(reports):
         items.append(SuiteEnd(exit_code=_exit_code([end.exit_code for end in ends]), pytest=ends[0].pytest))

@@ -13,7 +13,8 @@ from stages.integration.endings import cause_of_probe, causes_of_ending
 from stages.integration.gates import GATES, TESTS
 from stages.integration.judged import Judged
 from stages.integration.remedies import remedy_for
-from stages.integration.rules import run002_test_fails, run003_tests_not_run
+from stages.integration.rules import run002_test_fails, run003_tests_not_run, run023_flaky_test
+from stages.integration.suite_facts import facts_of, limitations_of, selected
 from verifier.api import Evidence, Gate, GateStatus, Location
 
 if TYPE_CHECKING:
@@ -25,14 +26,23 @@ if TYPE_CHECKING:
     from verifier.api import Json
 
 UNIT = "pytest"
-_SLOWEST = 10
 _PYTEST_ENDS = {2: "was interrupted", 3: "had an internal error", 4: "was called in a way it does not accept"}
 
 
 def judge_tests(
-    declared: Sequence[str], report: ProbeReport, limits: Limits, root: Path, configuration: Location
+    declared: Sequence[str],
+    report: ProbeReport,
+    limits: Limits,
+    root: Path,
+    configuration: Location,
+    flaky: frozenset[str] = frozenset(),
 ) -> Judged:
-    """Judge the run. `configuration` is where the tests are declared: the place of what belongs to no test."""
+    """Judge the run.
+
+    Args:
+        configuration: where the tests are declared: the place of what belongs to no test.
+        flaky: failed tests that passed when they were run again.
+    """
     unit = report.units.get(UNIT)
     whole = Subject(name="tests", doing="running the declared tests", location=configuration)
     if unit is None:
@@ -40,18 +50,18 @@ def judge_tests(
         return Judged(checks_run=0, causes=tuple(causes), gates=(_gate(GateStatus.FAIL, "pytest never started"),))
     tests = [item for item in unit.items if isinstance(item, TestDone)]
     problems = [item for item in unit.items if isinstance(item, CollectProblem)]
-    causes = _failures(tests)
+    causes = _failures(tests, flaky)
     causes += _ending(unit, report, limits, root, whole)
     causes += _not_collected(problems, declared, whole)
     causes += _nothing_proven(unit, tests, declared, whole, report, so_far=bool(causes))
     counts = Counter(test.outcome for test in tests)
     failed = bool(causes) or counts["passed"] == 0
     return Judged(
-        checks_run=max(len(tests), _selected(unit)),
+        checks_run=max(len(tests), selected(unit)),
         causes=tuple(causes),
         gates=(_gate(GateStatus.FAIL if failed else GateStatus.PASS, _evidence(unit, tests, problems)),),
-        facts={"tests": _facts(unit, tests, problems)},
-        limitations=_limitations(unit, tests),
+        facts={"tests": facts_of(unit, tests, problems, flaky)},
+        limitations=limitations_of(unit, tests, problems),
     )
 
 
@@ -59,7 +69,7 @@ def _gate(status: GateStatus, evidence: str) -> Gate:
     return Gate(name=TESTS, requirement=GATES[TESTS], status=status, evidence=evidence)
 
 
-def _failures(tests: Sequence[TestDone]) -> list[Cause]:
+def _failures(tests: Sequence[TestDone], flaky: frozenset[str]) -> list[Cause]:
     causes = []
     for test in tests:
         if test.outcome not in ("failed", "error") or test.failure is None:
@@ -67,9 +77,11 @@ def _failures(tests: Sequence[TestDone]) -> list[Cause]:
         subject = Subject(name=test.id, doing=f"running {test.id}", location=_defined(test))
         location = place(test.failure.frames, subject.location)
         what = "fails" if test.outcome == "failed" else "cannot be set up or torn down"
+        if test.id in flaky:
+            what += ", and passes when it is run again"
         causes.append(
             Cause(
-                rule=run002_test_fails.RULE,
+                rule=run023_flaky_test.RULE if test.id in flaky else run002_test_fails.RULE,
                 subject=subject,
                 key=(test.failure.type, location),
                 message=f"{test.id} {what}: {raised_text(test.failure)}",
@@ -140,14 +152,14 @@ def _nothing_proven(
     if failure is not None:
         cause = _not_run(whole, f"pytest ended with {raised_text(failure)}", "Correct what the traceback shows.")
         return [_with(cause, traceback_evidence(failure))]
-    if not tests and _selected(unit) == 0 and (end is None or end.exit_code in (0, 5)):
+    if not tests and selected(unit) == 0 and (end is None or end.exit_code in (0, 5)):
         return [_none_collected(unit, names, whole)]
     if end is None or end.exit_code not in (0, 1, 5):
         how = _PYTEST_ENDS.get(end.exit_code, f"ended with exit code {end.exit_code}") if end else "gave no result"
         cause = _not_run(whole, f"pytest {how}.", f"Run `pytest {names}` and correct what it says.")
         return [_with(cause, _output(report))]
-    if len({test.id for test in tests}) < _selected(unit):
-        message = f"Only {len(tests)} of {_selected(unit)} collected tests ran: something stopped pytest."
+    if len({test.id for test in tests}) < selected(unit):
+        message = f"Only {len(tests)} of {selected(unit)} collected tests ran: something stopped pytest."
         return [_with(_not_run(whole, message, "Remove pytest.exit(), -x or --maxfail."), _output(report))]
     if not any(test.outcome == "passed" for test in tests):
         return [_all_skipped(tests, whole)]
@@ -228,10 +240,6 @@ def _output(report: ProbeReport) -> Evidence:
     return Evidence(kind="command", summary="the last lines that pytest printed", data=data)
 
 
-def _selected(unit: UnitReport) -> int:
-    return next((item.selected for item in unit.items if isinstance(item, Collected)), 0)
-
-
 def _defined(test: TestDone) -> Location:
     return Location(path=test.path or test.id.partition("::")[0], line=max(1, test.line))
 
@@ -250,7 +258,7 @@ def _defined_in(node: str, root: Path) -> Location:
 
 def _evidence(unit: UnitReport, tests: Sequence[TestDone], problems: Sequence[CollectProblem]) -> str:
     counts = Counter(test.outcome for test in tests)
-    parts = [f"{_selected(unit)} collected", f"{counts['passed']} passed", f"{counts['failed']} failed"]
+    parts = [f"{selected(unit)} collected", f"{counts['passed']} passed", f"{counts['failed']} failed"]
     parts += [f"{counts[name]} {label}" for name, label in _ALSO.items() if counts[name]]
     if errors := sum(not problem.skipped for problem in problems):
         parts.append(f"{errors} not collectable")
@@ -258,39 +266,3 @@ def _evidence(unit: UnitReport, tests: Sequence[TestDone], problems: Sequence[Co
 
 
 _ALSO: dict[Outcome, str] = {"error": "with errors", "skipped": "skipped", "xfailed": "expected to fail"}
-
-
-def _facts(unit: UnitReport, tests: Sequence[TestDone], problems: Sequence[CollectProblem]) -> Json:
-    counts = Counter(test.outcome for test in tests)
-    slowest = sorted(tests, key=lambda test: (-test.duration_s, test.id))[:_SLOWEST]
-    skips: list[Json] = [
-        {"id": test.id, "reason": ("expected to fail: " if test.outcome == "xfailed" else "") + first_line(test.reason)}
-        for test in tests
-        if test.outcome in ("skipped", "xfailed")
-    ]
-    skips += [{"id": problem.id, "reason": first_line(problem.message)} for problem in problems if problem.skipped]
-    failures: list[Json] = [
-        {"id": test.id, "message": first_line(test.reason)} for test in tests if test.outcome in ("failed", "error")
-    ]
-    failures += [{"id": item.id, "message": first_line(item.message)} for item in problems if not item.skipped]
-    return {
-        "collected": _selected(unit),
-        "passed": counts["passed"],
-        "failed": counts["failed"],
-        "skipped": counts["skipped"] + counts["xfailed"],
-        "errors": counts["error"] + sum(not problem.skipped for problem in problems),
-        "duration_s": round(unit.result.duration_s, 3),
-        "slowest": [{"id": test.id, "duration_s": round(test.duration_s, 4)} for test in slowest],
-        "failures": failures,
-        "skips": skips,
-    }
-
-
-def _limitations(unit: UnitReport, tests: Sequence[TestDone]) -> tuple[str, ...]:
-    said = []
-    left_out = next((item.deselected for item in unit.items if isinstance(item, Collected)), 0)
-    if left_out:
-        said.append(f"{left_out} tests were left out by the project's own pytest options (-m, -k or --deselect)")
-    if skipped := sum(test.outcome == "skipped" for test in tests):
-        said.append(f"{skipped} of {len(tests)} tests were skipped; what they check was not checked here")
-    return tuple(said)
