@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import io
 import os
@@ -17,6 +16,7 @@ import click
 from verifier import __version__
 from verifier.errors import ConfigError, ExitCode, MachineError, OutputError, UsageError, VerifierError
 from verifier.model.isolation import DEFAULT_SANDBOX, LEVELS, SANDBOXES
+from verifier.streams import complain, say
 
 # Commands and options that the contract names and a later version brings. They are refused by name, so that
 # `verify fix` is never taken for a task called "fix".
@@ -192,14 +192,14 @@ def run_command(script: str, arguments: tuple[str, ...], steps: int | None, modu
 def tasks_command(config_file: Path | None) -> None:
     from verifier.commands import list_tasks  # noqa: PLC0415
 
-    click.echo(list_tasks(config_file))
+    say(list_tasks(config_file))
 
 
 @cli.command("stages", help="List the stages, their gates and where they come from.")
 def stages_command() -> None:
     from verifier.commands import list_stages  # noqa: PLC0415
 
-    click.echo(list_stages())
+    say(list_stages())
 
 
 @cli.command("rules", help="List every rule: code, severity, name, stage.")
@@ -208,7 +208,7 @@ def rules_command(form: str) -> None:
     from verifier.plugins import load_plugins  # noqa: PLC0415
     from verifier.rule_texts import list_of_rules  # noqa: PLC0415
 
-    click.echo(list_of_rules(load_plugins(), form))
+    say(list_of_rules(load_plugins(), form))
 
 
 @cli.command("explain", help="Show one rule: what is wrong, why, what is right.")
@@ -218,7 +218,7 @@ def explain_command(rule: str) -> None:
     from verifier.rule_texts import explain, find_rule  # noqa: PLC0415
 
     plugins = load_plugins()
-    click.echo(explain(plugins, find_rule(plugins, rule)))
+    say(explain(plugins, find_rule(plugins, rule)))
 
 
 @cli.command("init", help="Write a first configuration from what the repository contains.")
@@ -226,7 +226,7 @@ def explain_command(rule: str) -> None:
 def init_command(dry_run: bool) -> None:
     from verifier.commands import init  # noqa: PLC0415
 
-    click.echo(init(dry_run=dry_run))
+    say(init(dry_run=dry_run))
 
 
 @cli.command("doctor", help="Say what this machine can and cannot verify, and why.")
@@ -236,7 +236,7 @@ def doctor_command(config_file: Path | None, python: Path | None) -> None:
     from verifier.commands import doctor  # noqa: PLC0415
 
     text, code = doctor(config_file, python)
-    click.echo(text)
+    say(text)
     sys.exit(code)
 
 
@@ -250,29 +250,24 @@ def main() -> int:
         cli.main(standalone_mode=False)
     except ConfigError as error:
         for problem in error.problems:
-            _complain(f"verify: {problem}")
+            complain(f"verify: {problem}")
         return ExitCode.USAGE
     except VerifierError as error:
-        _complain(f"verify: {error}")
+        complain(f"verify: {error}")
         return ExitCode.INTERNAL if isinstance(error, (MachineError, OutputError)) else ExitCode.USAGE
     except click.ClickException as error:
-        _complain(f"verify: {error.format_message()}")
+        complain(f"verify: {error.format_message()}")
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt):
-        _complain("verify: interrupted")
+        complain("verify: interrupted")
         return ExitCode.INTERRUPTED
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else ExitCode.PASS
     except Exception:
-        _complain(traceback.format_exc().rstrip())
-        _complain("verify: the verifier itself failed; nothing is proven")
+        complain(traceback.format_exc().rstrip())
+        complain("verify: the verifier itself failed; nothing is proven")
         return ExitCode.INTERNAL
     return ExitCode.PASS
-
-
-def _complain(text: str) -> None:
-    with contextlib.suppress(OSError):  # standard error is closed or full: the exit code still says it
-        click.echo(text, err=True)
 
 
 def entry() -> NoReturn:

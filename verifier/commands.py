@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import re
@@ -11,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import click
 
 from verifier.app import Selection, select_stages, verify
 from verifier.chosen_rules import choose_rules
@@ -23,9 +20,10 @@ from verifier.model.report import Renderer, RunReport, Verdict
 from verifier.model.stage import RunOptions
 from verifier.model.task import Config, Program, Task
 from verifier.nearest import suggestion
-from verifier.output import DEFAULT_FORMATS, default_folder, parse_formats, print_document, say, write_report
+from verifier.output import DEFAULT_FORMATS, default_folder, parse_formats, print_document, write_report
 from verifier.plugins import Plugins, load_plugins
 from verifier.selection import MARKERS, check_root, check_sources, is_absent, script_sources, task_sources
+from verifier.streams import complain, say
 from verifier.terminal import Terminal, internal_failures, make_terminal, passing_on, summary, watching
 
 if TYPE_CHECKING:
@@ -111,7 +109,8 @@ def _delivered(runner: _Runner, report: RunReport, formats: Sequence[Renderer], 
         folder = _folder(options.output, runner.config.root, report.task, several=several)
         written = write_report(report, formats, folder, ours=options.output is None)
     if not terminal.quiet:
-        say(summary(report, terminal, written), err=to_stdout, colour=terminal.colour)
+        tell = complain if to_stdout else say
+        tell(summary(report, terminal, written), colour=terminal.colour)
     return _exit_code(report)
 
 
@@ -205,7 +204,7 @@ def init(*, dry_run: bool) -> str:
     root = find_root(Path.cwd(), markers=MARKERS) or Path.cwd()
     first = first_config.propose(root, plugins)
     if dry_run:
-        click.echo(f"verify: would write {first.path}", err=True)
+        complain(f"verify: would write {first.path}")
         return first.added.rstrip("\n")
     first_config.write(first, plugins)
     return first_config.described(first)
@@ -322,8 +321,7 @@ def _terminal(options: Options) -> Terminal:
 def _exit_code(report: RunReport) -> int:
     failures = internal_failures(report)
     for sentence in failures:
-        with contextlib.suppress(OSError):  # standard error is closed or full: the exit code still says it
-            click.echo(f"verify: {sentence}", err=True)
+        complain(f"verify: {sentence}")
     if failures:
         return ExitCode.INTERNAL
     return ExitCode.PASS if report.verdict is Verdict.PASS else ExitCode.BLOCK

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-import click
-
 from verifier.errors import OutputError, UsageError
 from verifier.nearest import suggestion
+from verifier.streams import standard_output
 from verifier.writing.checksums import LIST, as_list, is_below
 from verifier.writing.single_files import replace_files
 from verifier.writing.whole_folder import replace_folder
@@ -77,30 +75,10 @@ def print_document(report: RunReport, renderer: Renderer) -> None:
         BrokenPipeError: its reader has closed it.
     """
     data = renderer.render(report).encode("utf-8", "backslashreplace")
-    with _standard_output():
+    with standard_output():
         sys.stdout.flush()
         sys.stdout.buffer.write(data if data.endswith(b"\n") else data + b"\n")
         sys.stdout.buffer.flush()
-
-
-def say(text: str, *, err: bool = False, colour: bool | None = None) -> None:
-    """Write text for people to standard output or, with `err`, to standard error.
-
-    Raises:
-        OutputError, BrokenPipeError: as `print_document`.
-    """
-    with _standard_output():
-        click.echo(text, err=err, color=colour)
-
-
-@contextlib.contextmanager
-def _standard_output() -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:
-        raise  # whoever read it has seen enough, as `head` does; the command line says so for every command
-    except OSError as error:
-        raise OutputError(f"standard output cannot be written: {error.strerror or error}") from error
 
 
 def _checked(name: str) -> str:

@@ -18,6 +18,7 @@ from verifier.app import Observer
 from verifier.model.finding import Severity
 from verifier.model.report import RunReport, Verdict
 from verifier.model.stage import StageStatus
+from verifier.streams import complain
 
 if TYPE_CHECKING:
     from verifier.model.stage import Reported, Stage, StageResult
@@ -105,8 +106,7 @@ def _plain(task: str, *, verbose: bool) -> Observer:
     begin = time.monotonic()
 
     def say(line: str) -> None:
-        with suppress(OSError):  # nobody reads it, or its disk is full: no reason to end the run
-            click.echo(f"verify: {task}: {line}", err=True)
+        complain(f"verify: {task}: {line}")
 
     def finished(result: StageResult) -> None:
         say(f"{result.name}: {result.status} after {time.monotonic() - begin:.1f} s")

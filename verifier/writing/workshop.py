@@ -64,12 +64,15 @@ def is_folder(path: Path) -> bool:
 
 
 def sync(folder: Path) -> None:
-    """Have the disk remember the names in a folder."""
+    """Have the disk remember the names in a folder, where the file system can."""
     if sys.platform == "win32":
         return  # folders cannot be opened there
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+            raise
     finally:
         os.close(handle)
 

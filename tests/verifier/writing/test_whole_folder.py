@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from verifier.errors import OutputError
-from verifier.writing import workshop
+from verifier.writing import whole_folder, workshop
 from verifier.writing.checksums import LIST, as_list
 from verifier.writing.whole_folder import replace_folder
 
@@ -80,6 +81,16 @@ def test_a_folder_that_holds_anything_else_is_left_alone(tmp_path: Path, kind: s
     before = found(tmp_path)
     assert not replace_folder(report("second"), folder)
     assert found(tmp_path) == before
+
+
+def test_a_folder_that_cannot_be_moved_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(one: Path, other: Path) -> bool:
+        raise OSError(errno.EXDEV, "Invalid cross-device link", str(one), None, str(other))
+
+    replace_folder(report("first"), tmp_path / "T")
+    monkeypatch.setattr(whole_folder, "exchange", refuse)  # a layer of a container, say
+    assert not replace_folder(report("second"), tmp_path / "T")
+    assert found(tmp_path) == {f"T/{name}": data for name, data in report("first").items()}
 
 
 def test_a_file_of_that_name_is_not_replaced(tmp_path: Path) -> None:
