@@ -24,6 +24,7 @@ def install() -> None:
         original = getattr(owner, name)
         setattr(owner, name, functools.wraps(original)(make(original)))
     vars(torch)["Generator"] = _generator_class()
+    torch._C._jit_override_can_fuse_on_gpu(False)  # TorchScript would compile for a GPU
 
 
 def _bytes_of(storage: torch.UntypedStorage) -> torch.Tensor:

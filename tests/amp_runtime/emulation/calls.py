@@ -179,6 +179,9 @@ CALLS: dict[str, Callable[[Make], Any]] = {
 _UNARY = "acos asin cosh erfinv exp expm1 log log10 log1p log2 reciprocal rsqrt sinh tan"
 CALLS |= {f"aten::{name}": _unary(name) for name in _UNARY.split()}
 
+if hasattr(torch.ops.aten, "linalg_matrix_sqrth"):  # since PyTorch 2.14
+    CALLS["aten::linalg_matrix_sqrth"] = lambda t: torch.ops.aten.linalg_matrix_sqrth(t(3, 3))
+
 
 def outcomes(device: str, low: torch.dtype) -> dict[str, str]:
     """Make every call in every variant under autocast and return dtype, or the first words of what was raised."""
