@@ -16,8 +16,8 @@ def emulate(device_type: str = "cuda") -> None:
     Afterwards `torch.cuda.is_available()` is True and tensors live on `cuda:0`, in the host's memory, computed by the
     CPU. What PyTorch does above its kernels is what it does for CUDA: autocast's table and cache, autograd, GradScaler,
     composite operators. Tensors on the CPU under `torch.autocast("cpu")` meet CUDA's table as well, with the dtype that
-    the program asks for. Call it before project code is imported: names bound earlier are not replaced. A second call
-    does nothing.
+    the program asks for. Call it before project code is imported, for names bound earlier are not replaced, and after
+    a fork, not before: autograd's threads do not survive one. A second call does nothing.
 
     Raises:
         ValueError: a device type other than `"cuda"`.

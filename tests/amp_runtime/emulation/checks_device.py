@@ -333,3 +333,12 @@ def check_transforms_of_functions_work():
     x = torch.arange(1.0, 4.0, device="cuda")
     assert torch.func.grad(lambda a: (a**3).sum())(x).tolist() == [3.0, 12.0, 27.0]
     assert torch.func.vmap(lambda a: a * a)(x).tolist() == [1.0, 4.0, 9.0]
+
+
+def check_operators_of_other_libraries_run_their_cpu_kernel():
+    library = torch.library.Library("emulation_checks", "FRAGMENT")
+    library.define("doubled(Tensor x) -> Tensor")
+    library.impl("doubled", lambda x: x * 2, "CPU")
+    doubled = torch.ops.emulation_checks.doubled(torch.ones(2, device="cuda"))
+    assert doubled.is_cuda
+    assert doubled.tolist() == [2.0, 2.0]
