@@ -64,6 +64,7 @@ class WorkloadUnit:
     Args:
         on_cpu: no accelerator is to be seen.
         faults: an overflow and a batch with a NaN are planted, so that losses need not be finite.
+        emulate: a CUDA device is emulated on the CPU.
     """
 
     factory: str
@@ -72,6 +73,7 @@ class WorkloadUnit:
     seed: int
     on_cpu: bool = False
     faults: bool = False
+    emulate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,7 @@ class ScriptUnit:
         folder: where it is started. Relative paths, of both, are below the root.
         mode: which of its runs this is; empty where it has only one.
         steps: after how many training steps it is ended; None: it runs to its own end.
+        emulate: a CUDA device is emulated on the CPU.
     """
 
     target: str
@@ -93,6 +96,7 @@ class ScriptUnit:
     module: bool = False
     mode: Literal["", "fp32", "amp"] = ""
     steps: int | None = None
+    emulate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -364,6 +368,14 @@ class ScriptEnd:
     devices: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emulated:
+    """A CUDA device is emulated; `limits` says what that cannot show. `problem`: why it could not be."""
+
+    limits: tuple[str, ...]
+    problem: str = ""
+
+
 Item = (
     Imported
     | Collected
@@ -382,5 +394,6 @@ Item = (
     | SanitizerReport
     | UpdatesCompared
     | ScriptEnd
+    | Emulated
 )
 ITEMS: dict[str, type] = {kind.__name__: kind for kind in typing.get_args(Item)}

@@ -176,15 +176,18 @@ def check_command(paths: tuple[Path, ...], **options: Any) -> None:
     context_settings={"allow_interspersed_args": False},
 )
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="End it cleanly after N training steps.")
+@click.option("--emulate", type=click.Choice(["cuda"]), help="Emulate that device on the CPU.")
 @click.option("-m", "--module", is_flag=True, help="SCRIPT is the name of a module, as with `python -m`.")
 @_common
 @click.argument("script", metavar="SCRIPT")
 @click.argument("arguments", nargs=-1, metavar="[ARGS]...", type=click.UNPROCESSED)
-def run_command(script: str, arguments: tuple[str, ...], steps: int | None, module: bool, **options: Any) -> None:
+def run_command(
+    script: str, arguments: tuple[str, ...], steps: int | None, emulate: str | None, module: bool, **options: Any
+) -> None:
     from verifier.commands import Options, run_script  # noqa: PLC0415
 
-    options_given = Options(**options, command=_command_line())
-    sys.exit(run_script(script, arguments, steps=steps, module=module, options=options_given))
+    given = Options(**options, command=_command_line())
+    sys.exit(run_script(script, arguments, steps=steps, emulate=emulate == "cuda", module=module, options=given))
 
 
 @cli.command("tasks", help="List the tasks of the configuration.")

@@ -144,7 +144,9 @@ def run_check(paths: Sequence[Path], *, options: Options) -> int:
     return _exit_code(report)
 
 
-def run_script(script: str, arguments: tuple[str, ...], *, steps: int | None, module: bool, options: Options) -> int:
+def run_script(
+    script: str, arguments: tuple[str, ...], *, steps: int | None, emulate: bool, module: bool, options: Options
+) -> int:
     """Run a training script under the sanitizer, and return the exit code."""
     plugins = load_plugins()
     target = Path(script)
@@ -161,6 +163,7 @@ def run_script(script: str, arguments: tuple[str, ...], *, steps: int | None, mo
         folder=Path.cwd(),
         module=module,
         steps=steps,
+        emulate=emulate,
     )
     sources = script_sources(config, start)
     task = Task(

@@ -295,6 +295,10 @@ def _order(finding: Finding) -> tuple[object, ...]:
 
 def _place(context: StageContext) -> Location:
     """Return a place for what belongs to no line: the configuration, else the first file."""
+    program = context.task.program
+    if program is not None:
+        named = [file.path for file in context.sources if str(file.absolute) == program.target]
+        return Location(path=named[0] if named else program.shown)
     if context.config.path is not None:
         return Location(path=context.config.path.name)
     return Location(path=context.sources.files[0].path if context.sources.files else ".")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ..emulation.state import is_emulating
 from .casts import Casts
 from .frames import Frames
 from .gradients import Gradients
@@ -260,7 +261,7 @@ class Run:
         tensor = None if found is None else found._scale
         if tensor is None:
             return None if found is None else float(found._init_scale)
-        return float(tensor) if tensor.device.type == "cpu" else None
+        return float(tensor) if self.reads(tensor) else None
 
     def raised(self, error: BaseException, *, in_backward: bool = False) -> None:
         """Tell of an exception that passes by, once."""
@@ -278,6 +279,11 @@ class Run:
                 in_backward=in_backward,
             )
         )
+
+    @staticmethod
+    def reads(tensor: Any) -> bool:
+        """Whether reading the tensor waits for no device: it lies in the host's memory, as on an emulated device."""
+        return bool(tensor.device.type == "cpu") or is_emulating()
 
     def end_step(self, *, loss: float | None, skipped: bool) -> None:
         self.window.close()

@@ -77,7 +77,7 @@ class Steps:
     def _sum(self) -> float | None:
         total = 0.0
         for loss, scale in self.losses:
-            if scale is None or loss.device.type != "cpu" or loss.numel() != 1:
+            if scale is None or not self._run.reads(loss) or loss.numel() != 1:
                 return None
             total += float(loss) / scale
         return total if self.losses else None

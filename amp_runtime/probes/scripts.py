@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..wire import ScriptEnd
 from .child import Unit
+from .emulated import emulate_cuda
 from .failure import safe_text
 from .imports import forget
 from .watched import watched
@@ -37,6 +38,8 @@ def units(request: Request, startup: frozenset[str]) -> Iterable[Unit]:
 
 
 def _run(script: ScriptUnit, request: Request, startup: frozenset[str], reporter: Reporter) -> None:
+    if script.emulate and not emulate_cuda(reporter):
+        return
     reporter.phase("loading the script")
     folder = os.path.join(request.root, script.folder)
     os.chdir(folder)

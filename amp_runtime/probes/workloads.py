@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..wire import Evaluated, Made, Rejected, Stepped, WorkloadUnit
 from .child import Unit
+from .emulated import emulate_cuda
 from .factories import device_of, find_factory, precision_of, seed_generators
 from .failure import safe_text
 from .observe import Watch
@@ -44,6 +45,8 @@ def units(request: Request, startup: frozenset[str]) -> Iterable[Unit]:
 def _train(workload: WorkloadUnit, root: str, startup: frozenset[str], reporter: Reporter) -> None:
     if workload.on_cpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # read when CUDA is first used, which is after this fork
+    if workload.emulate and not emulate_cuda(reporter):
+        return
     with watched(root, reporter, faults=workload.faults):
         _train_watched(workload, root, startup, reporter)
 

@@ -29,6 +29,10 @@ _OPEN_FILES = 65536
 _THREADS_EACH = 8
 
 _PASSED = frozenset({"PATH", "USER", "LOGNAME", "SHELL", "CI", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"})
+# What a launcher such as torchrun tells a worker; without it a script written for one cannot be run by itself.
+_OF_A_LAUNCHER = frozenset(
+    {"RANK", "LOCAL_RANK", "GROUP_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
+)
 _PASSED_FAMILIES = (
     "CUDA_", "NVIDIA_", "CUBLAS_", "CUDNN_", "NCCL_", "HIP_", "ROCR_", "HSA_", "OMP_", "MKL_", "KMP_", "GOMP_",
     "OPENBLAS_", "BLIS_", "VECLIB_", "NUMEXPR_", "TORCH_", "PYTORCH_", "TORCHINDUCTOR_", "GLOO_", "XLA_", "TRITON_",
@@ -91,7 +95,7 @@ def clean_environment(parent: Mapping[str, str], scratch: Path, asked: Sequence[
     kept = {
         name: value
         for name, value in parent.items()
-        if (name in _PASSED or name.startswith(_PASSED_FAMILIES)) and not _SECRET.search(name)
+        if (name in _PASSED or name in _OF_A_LAUNCHER or name.startswith(_PASSED_FAMILIES)) and not _SECRET.search(name)
     }
     kept |= {name: parent[name] for name in asked if name in parent and not is_reserved(name)}
     return (

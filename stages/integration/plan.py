@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -63,8 +64,10 @@ def plan(context: StageContext) -> Plan:
 
 
 def nothing_but_torch(context: StageContext) -> Plan:
-    """Return the plan for a program that is run by itself."""
-    return Plan(modules=(), paths=project_paths(context), not_imported=(), uses_torch=True)
+    """Return the plan for a program that is run by itself: it finds what it finds under Python, and the project."""
+    given = [os.path.abspath(folder) for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]  # noqa: PTH100
+    paths = tuple(dict.fromkeys((*given, *project_paths(context))))
+    return Plan(modules=(), paths=paths, not_imported=(), uses_torch=True)
 
 
 def project_paths(context: StageContext) -> tuple[str, ...]:

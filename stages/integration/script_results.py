@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from amp_runtime.wire import SanitizerReport, ScriptEnd
+from amp_runtime.wire import Emulated, SanitizerReport, ScriptEnd
 from stages.integration.alarms import Watching, is_own
 from stages.integration.causes import Cause, Subject, origin_of, place, raised_text, traceback_evidence
 from stages.integration.endings import cause_of_probe, causes_of_ending
@@ -21,7 +21,7 @@ from stages.integration.rules import (
     run021_sanitizer_replaced,
 )
 from stages.integration.training_runs import IMPACT, NONFINITE
-from verifier.api import Gate, GateStatus, Location
+from verifier.api import Gate, GateStatus, Location, StageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,9 @@ _ONE_PROCESS = (
     "Only the process that was started is watched: where the training runs in processes that it starts "
     "(torch.multiprocessing.spawn, a launcher), start one worker by itself."
 )
+_NO_CUDA = ("not compiled with CUDA", "Found no NVIDIA driver", "No CUDA GPUs are available")
 _MODES = {"": "", "amp": " under AMP", "fp32": " in FP32"}
+_EMULATED = " on an emulated CUDA device"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,24 +64,38 @@ class ScriptRun:
 
 def script_name(script: ScriptUnit) -> str:
     """Return what a reader calls the run: the script as it was named, and its mode."""
-    return f"{script.shown}{_MODES[script.mode]}"
+    return f"{script.shown}{_MODES[script.mode]}{_EMULATED if script.emulate else ''}"
 
 
 def read_scripts(
     scripts: Sequence[ScriptUnit], places: Sequence[Location], report: ProbeReport, limits: Limits
 ) -> list[ScriptRun]:
-    """Return what became of each script. `places`: where each of them is written."""
+    """Return what became of each script.
+
+    Args:
+        places: where each of them is written.
+
+    Raises:
+        StageError: a device was to be emulated, and cannot be here.
+    """
+    items = [item for unit in report.units.values() for item in unit.items if isinstance(item, Emulated)]
+    for item in items:
+        if item.problem:
+            raise StageError(f"CUDA cannot be emulated here: {item.problem}")
     return [
         _read(script, location, report.units.get(str(number)), report, limits)
         for number, (script, location) in enumerate(zip(scripts, places, strict=True))
     ]
 
 
-def judge_scripts(runs: Sequence[ScriptRun], report: ProbeReport, limits: Limits) -> Judged:
+def judge_scripts(runs: Sequence[ScriptRun], report: ProbeReport, allowed: Limits) -> Judged:
     causes = [cause for run in runs for cause in run.causes]
     never = [run for run in runs if run.unit is None]
     if never and not causes:
-        causes += filter(None, [cause_of_probe(report, never[0].subject, limits)])
+        causes += filter(None, [cause_of_probe(report, never[0].subject, allowed)])
+    emulated = [item for run in runs if run.unit for item in run.unit.items if isinstance(item, Emulated)]
+    limits = [f"under emulation: {line}" for item in emulated for line in item.limits]
+    problems = [problem for run in runs if run.report for problem in run.report.problems]
     return Judged(
         checks_run=len(runs) - len(never),
         causes=tuple(causes),
@@ -92,12 +108,14 @@ def judge_scripts(runs: Sequence[ScriptRun], report: ProbeReport, limits: Limits
             ),
         ),
         facts=_device(runs),
-        limitations=tuple(dict.fromkeys(problem for run in runs if run.report for problem in run.report.problems)),
+        limitations=tuple(dict.fromkeys([*problems, *limits])),
     )
 
 
 def _device(runs: Sequence[ScriptRun]) -> dict[str, Json]:
     devices = sorted({device for run in runs if run.end for device in run.end.devices})
+    if any(run.script.emulate for run in runs):
+        return {"device": "cpu, emulating cuda"}
     return {"device": ", ".join(devices)} if devices else {}
 
 
@@ -154,13 +172,17 @@ def _failed(run: ScriptRun) -> list[Cause]:
         if _is_told(run, place(failure.frames, subject.location)):
             return []
         message = f"{subject.name} raises {raised_text(failure)} ({run.unit.result.phase})."
-        cause = _cause(run019_script_fails.RULE, subject, message, remedy_for(failure, "Correct the line shown."))
+        remedy = remedy_for(failure, "Correct the line shown.")
+        if any(sign in failure.message for sign in _NO_CUDA):
+            remedy = "It needs CUDA, which is not here; `verify run --emulate cuda` runs it on the CPU as if it were."
+        cause = _cause(run019_script_fails.RULE, subject, message, remedy)
         location = place(failure.frames, subject.location)
         key = (failure.type, failure.message, location)
         evidence = (traceback_evidence(failure),)
         return [replace(cause, location=location, key=key, origin=origin_of(failure), evidence=evidence)]
     if run.end is not None and run.end.exit_code:
-        message = f"{subject.name} ended with exit code {run.end.exit_code} ({run.unit.result.phase})."
+        steps = run.report.watched.steps if run.report else 0
+        message = f"{subject.name} ended with exit code {run.end.exit_code}, after {steps} training steps."
         remedy = "Start it by hand as shown in the report, and read what it printed; wrong arguments end a script so."
         return [_cause(run019_script_fails.RULE, subject, message, remedy)]
     return []

@@ -30,6 +30,7 @@ def _of_program(program: Program, context: StageContext) -> tuple[ScriptUnit, Lo
         folder=_below(program.folder, context.root),
         module=program.module,
         steps=program.steps,
+        emulate=program.emulate,
     )
     if program.module:
         return unit, Location(path=context.sources.files[0].path if context.sources.files else ".")

@@ -87,7 +87,8 @@ def _line(run: Watching) -> str:
         skipped = run.report.watched.skipped_steps
         parts.append(f"loss scale {scales[0]:g} -> {scales[-1]:g}, {_count(skipped, 'step')} skipped")
     alarms = len(run.report.alarms)
-    parts.append(_count(alarms, "hazard") if alarms else "no hazard")
+    if alarms or steps:
+        parts.append(_count(alarms, "hazard") if alarms else "no hazard")
     return f"{run.name}: {', '.join(parts)}"
 
 

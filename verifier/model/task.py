@@ -35,6 +35,7 @@ class Program:
         shown: the script as the user wrote it.
         folder: where the user stands.
         steps: after how many training steps it is ended; None: it runs to its own end.
+        emulate: a CUDA device is emulated on the CPU.
     """
 
     target: str
@@ -43,6 +44,7 @@ class Program:
     folder: Path
     module: bool = False
     steps: int | None = None
+    emulate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

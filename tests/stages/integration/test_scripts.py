@@ -5,18 +5,20 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from amp_runtime.wire import ScriptUnit
+from amp_runtime.wire import Emulated, Failure, ScriptUnit, UnitResult
 from stages._probe.client import Work, run_probe
 from stages._probe.limits import Limits
+from stages._probe.records import UnitReport
 from stages.integration.execution import WATCHED
 from stages.integration.script_results import ScriptRun, judge_scripts, read_scripts
 from tests.stages.integration.projects import write
 from tests.stages.integration.training_scripts import SCALED, training
-from verifier.api import GateStatus, Location
+from verifier.api import GateStatus, Location, StageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,6 +73,11 @@ SCRIPTS = {
         if __name__ == "__main__":
             main()
     """,
+    "cuda.py": training()
+    .replace('GradScaler("cpu"', 'GradScaler("cuda"')
+    .replace('autocast("cpu"', 'autocast("cuda"')
+    .replace("Linear(8, 1)", "Linear(8, 1).cuda()")
+    .replace("randn(16, 8)", 'randn(16, 8, device="cuda")'),
     "pkg/__init__.py": "",
     "pkg/train.py": training(before="from . import part\nassert sys.argv[1:] == ['--lr', '1'] and part"),
     "pkg/part.py": "",
@@ -105,6 +112,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
             arguments=("--flag", "x y") if name == "endless.py" else (),
             folder="",
             steps=4 if name == "endless.py" else None,
+            emulate=name == "cuda.py",
         )
         for name in RUN
     ]
@@ -184,6 +192,40 @@ def test_a_program_is_ended_after_the_steps_asked_for_and_its_finally_blocks_run
 def test_imports_workers_and_modules_are_as_under_python_itself(ran: Ran, name: str) -> None:
     assert ran.rules(name) == []
     assert ran.runs[name].finished
+
+
+def test_a_script_for_cuda_runs_on_an_emulated_device_and_its_limits_are_said(ran: Ran) -> None:
+    run = ran.runs["cuda.py"]
+    assert run.finished
+    assert run.end is not None
+    assert run.report is not None
+    assert run.end.devices == ("cuda:0",)
+    assert run.report.watched.autocast == {"cuda float16": 5}
+    assert [(step.scale, step.loss is None) for step in run.report.timeline[:1]] == [(1024.0, False)]
+    judged = judge_scripts([run], object(), LIMITS)  # type: ignore[arg-type]
+    assert judged.facts == {"device": "cpu, emulating cuda"}
+    assert all(line.startswith("under emulation: ") for line in judged.limitations)
+    assert "TF32 does not happen" in " ".join(judged.limitations)
+    assert judged.gates[0].evidence == "cuda.py on an emulated CUDA device: 5 steps, ran to its end"
+
+
+def test_without_emulation_the_remedy_names_it() -> None:
+    failure = Failure(type="AssertionError", message="Torch not compiled with CUDA enabled")
+    result = UnitResult(unit="0", status="raised", phase="running", duration_s=1.0, failure=failure)
+    unit = UnitReport(result=result, items=())
+    script = ScriptUnit(target="a.py", shown="a.py", arguments=(), folder="")
+    report = SimpleNamespace(units={"0": unit})
+    (run,) = read_scripts([script], [Location(path="a.py")], report, LIMITS)  # type: ignore[arg-type]
+    assert "--emulate cuda" in run.causes[0].remediation
+
+
+def test_a_device_that_cannot_be_emulated_is_no_fault_of_the_script() -> None:
+    result = UnitResult(unit="0", status="ok", phase="emulating a CUDA device", duration_s=1.0)
+    unit = UnitReport(result=result, items=(Emulated(limits=(), problem="this torch is too old"),))
+    script = ScriptUnit(target="a.py", shown="a.py", arguments=(), folder="", emulate=True)
+    report = SimpleNamespace(units={"0": unit})
+    with pytest.raises(StageError, match="CUDA cannot be emulated here: this torch is too old"):
+        read_scripts([script], [Location(path="a.py")], report, LIMITS)  # type: ignore[arg-type]
 
 
 def test_one_bad_run_fails_the_gate(ran: Ran) -> None:
