@@ -25,7 +25,7 @@ FILES = [
     *sorted((ROOT / "amp_runtime" / "probes").glob("*.py")),
     *(place / "__init__.py" if place.is_dir() else place.with_suffix(".py") for place in PLACES),
 ]
-WITH_TORCH = "instrument."  # the sanitizer: in the child only, where torch was loaded before
+WITH_TORCH = ("instrument.", "emulation.")  # in the child only, where torch was loaded before
 OF_THE_PROJECT = {"pytest", "coverage"}  # imported in the child only, from the project's own environment
 
 
