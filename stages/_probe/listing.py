@@ -39,13 +39,18 @@ class Listing:
     Args:
         listed: what git tracks or would track, and the task's own files; None: there is no git, all belongs.
         folders: those that hold one of `listed`. code_folders: those of them that hold code.
-        excluded: says which paths the configuration excludes, where there is no git.
+        own: the task's own files, and the folders that hold them.
+        exclude: globs of what the configuration excludes, where there is no git.
     """
 
     listed: frozenset[str] | None
     folders: frozenset[str] = frozenset()
     code_folders: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()
     exclude: tuple[str, ...] = ()
+
+    def is_own(self, path: str) -> bool:
+        return path in self.own
 
     def takes_file(self, path: str) -> bool:
         name = path.rpartition("/")[2]
@@ -75,12 +80,14 @@ def list_project(root: Path, own: Iterable[str], exclude: Sequence[str] = ()) ->
         own: files that belong to it whatever git says, relative to the root.
         exclude: globs of what does not, where there is no git.
     """
-    known = _known_to_git(root)
+    known, wanted = _known_to_git(root), frozenset(own)
+    mine = wanted | _above(wanted)
     if known is None:
         folders = tuple(pattern.removesuffix("/**") for pattern in exclude if pattern.endswith("/**"))
-        return Listing(listed=None, exclude=(*exclude, *folders))
-    listed = known | frozenset(own)
-    return Listing(listed=listed, folders=_above(listed), code_folders=_above(path for path in listed if is_code(path)))
+        return Listing(listed=None, own=mine, exclude=(*exclude, *folders))
+    listed = known | wanted
+    code = _above(path for path in listed if is_code(path))
+    return Listing(listed=listed, own=mine, folders=_above(listed), code_folders=code)
 
 
 def _above(paths: Iterable[str]) -> frozenset[str]:

@@ -69,7 +69,7 @@ def working_copy(work: Work, scratch: Path) -> WorkCopy:
     """Copy the project into the scratch folder.
 
     Raises:
-        StageError: it is too large, or cannot be copied.
+        StageError: it cannot be copied.
     """
     listing = list_project(work.root, work.sources, work.exclude)
     return copy_project(work.root, scratch / INSIDE / "copy" / (work.root.name or "root"), listing, avoid=scratch)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 LARGE_FILE = 16 << 20  # bytes; a larger file is linked
 LARGE_FOLDER = 1000  # files; a larger folder without code is linked as a whole, and so is one of more than
 LARGE_FOLDER_BYTES = 64 << 20
-_MOST_FILES = 50_000
-_MOST_BYTES = 2 << 30
+MOST_FILES = 20_000  # that are copied of a project, and bytes; what is beyond is linked, but for the task's own files
+MOST_BYTES = 1 << 30
 _SURVEYED = 20_000  # entries of a folder that are looked at for code before it is taken for data
 _BLOCK = 1 << 20
 _SHARE_FROM = 1 << 16  # bytes from which the file system is asked to share blocks instead of copying them
@@ -75,7 +75,7 @@ def copy_project(root: Path, target: Path, listing: Listing, *, avoid: Path) -> 
         avoid: a folder that is left out wherever it lies: the one that holds the copy.
 
     Raises:
-        StageError: it is too large, or cannot be read or written.
+        StageError: the copy cannot be written.
     """
     copier = _Copier(root, listing, avoid, WorkCopy(root=target))
     try:
@@ -95,7 +95,7 @@ class _Copier:
     def folder(self, inside: str) -> None:
         """Copy what is in a folder of the project; `inside` is its path relative to the root, "" for the root."""
         try:
-            entries = sorted(os.scandir(os.path.join(self._root, inside)), key=lambda entry: entry.name)  # noqa: PTH118
+            entries = sorted(os.scandir(os.path.join(self._root, inside)), key=self._order)  # noqa: PTH118
         except OSError:
             self.made.unreadable.append(inside)
             return
@@ -110,8 +110,14 @@ class _Copier:
             elif entry.is_file(follow_symlinks=False) and self._listing.takes_file(path):
                 self._file(path, entry.path)
 
+    def _order(self, entry: os.DirEntry[str]) -> tuple[bool, str]:
+        """Take what leads to the task's own files first: it must not be what the copy has no more room for."""
+        path = os.path.relpath(entry.path, self._root)
+        return not self._listing.is_own(path), entry.name
+
     def _subfolder(self, path: str, source: str) -> None:
-        if not self._listing.holds_code(path) and _is_data(source):
+        data = not self._listing.holds_code(path) and _is_data(source)
+        if data or (self._is_full() and not self._listing.is_own(path)):
             self._link(path, source)
             return
         made = os.path.join(self._target, path)  # noqa: PTH118
@@ -122,6 +128,9 @@ class _Copier:
 
     def _file(self, path: str, source: str) -> None:
         target = os.path.join(self._target, path)  # noqa: PTH118
+        if self._is_full() and not self._listing.is_own(path):
+            self._link(path, source)
+            return
         try:
             size = _copy_file(source, target)
         except PermissionError:
@@ -136,11 +145,9 @@ class _Copier:
         self.made.bytes += size
         if path.endswith(".py"):
             self.made.stamps[path] = _stamp(os.lstat(target))
-        if self.made.files > _MOST_FILES or self.made.bytes > _MOST_BYTES:
-            raise StageError(
-                f"the project is too large to be copied for a run: more than {_MOST_FILES:,} files or "
-                f"{_MOST_BYTES >> 30} GiB below {self._root}; move data into folders without code, which are linked"
-            )
+
+    def _is_full(self) -> bool:
+        return self.made.files >= MOST_FILES or self.made.bytes >= MOST_BYTES
 
     def _link(self, path: str, source: str) -> None:
         os.symlink(source, os.path.join(self._target, path))  # noqa: PTH118, PTH211

@@ -83,6 +83,20 @@ def test_large_files_and_large_folders_without_code_are_linked(root: Path, monke
     assert not (copy.root / "few").is_symlink()
 
 
+@pytest.mark.parametrize("with_git", [True, False])
+def test_of_a_project_without_end_the_tasks_own_files_are_copied_first(
+    root: Path, monkeypatch: pytest.MonkeyPatch, with_git: bool
+) -> None:
+    monkeypatch.setattr(workcopy, "MOST_FILES", 3)
+    write(root, *(f"a{number}/x.py" for number in range(5)), "last/pkg/mine.py", "last/pkg/other.py", "z.py")
+    if with_git:
+        repository(root, ".")
+    copy = copied(root, "last/pkg/mine.py", "z.py")
+    assert copy.stamps.keys() == {"last/pkg/mine.py", "last/pkg/other.py", "z.py"}
+    assert copy.linked == ["a0", "a1", "a2", "a3", "a4"]
+    assert (copy.root / "a4/x.py").is_file()
+
+
 def test_links_stay_within_the_copy_or_point_where_they_did(root: Path, tmp_path: Path) -> None:
     write(root, "pkg/a.py")
     write(tmp_path, "outside/b.txt")
