@@ -98,12 +98,17 @@ class GradTaken(Event):
 
 @dataclass(slots=True, kw_only=True)
 class Unscaling(Event):
-    """`scaler.unscale_(optimizer)` is about to run, called by the program or by `scaler.step`."""
+    """`scaler.unscale_(optimizer)` is about to run, called by the program or by `scaler.step`.
+
+    Args:
+        healthy: the gradients are all as they should be: scaled by this scaler since its last update.
+    """
 
     scaler: Any
     optimizer: Any
     explicit: bool
     gradients: list[Gradient]
+    healthy: bool
 
 
 @dataclass(slots=True, kw_only=True)
@@ -138,12 +143,18 @@ class GradientsEdited(Event):
 
 @dataclass(slots=True, kw_only=True)
 class ScalerStepping(Event):
-    """`scaler.step(optimizer, ...)` of an enabled scaler is called. `unscaled`: unscale_ was called for it before."""
+    """`scaler.step(optimizer, ...)` of an enabled scaler is called.
+
+    Args:
+        unscaled: unscale_ was called for it before.
+        mixed: one of the gradients is MIXED.
+    """
 
     scaler: Any
     optimizer: Any
     gradients: list[Gradient]
     unscaled: bool
+    mixed: bool
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
 

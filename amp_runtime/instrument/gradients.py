@@ -25,34 +25,50 @@ UNSCALED_TWICE = "it was unscaled twice"
 _NOWHERE = ("", 0)
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The backward that gradients come from, and who scaled its loss. One for all that were reached in the same ways.
+
+    Args:
+        scaler: by `id`; 0 where nobody has.
+        scale: the factor, where it is known without waiting for the device.
+        update: how many updates that scaler had had.
+    """
+
+    scaler: int = 0
+    scale: float | None = None
+    update: int = 0
+    place: tuple[str, int] = _NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """One unscale: for which optimizer, by `id`, where, and after how many updates of the scaler."""
+
+    optimizer: int = 0
+    place: tuple[str, int] = _NOWHERE
+    update: int = 0
+
+
 @dataclass(slots=True)
 class Gradient:
     """One parameter's gradient.
 
     Args:
-        scaler: who scaled it, by `id`; 0 where nobody has.
-        scale: the factor, where it is known without waiting for the device.
-        update: how many updates that scaler had had when the gradient was made.
         stamp: identity and version counter of `.grad` when it was last looked at.
-        reason: for MIXED, how it came to be.
-        place: of the backward that made it, or that made it MIXED.
-        unscaled_by: the optimizer, by `id`, for which it was unscaled, `unscaled_at` which place and after how many
-            updates of the scaler.
+        reason: for MIXED, how it came to be, and `mixed_at` where.
+        division: of an UNSCALED one.
         edited: the program writes it by itself, in a way that was not understood.
         used: an optimizer was stepped with it, or left out by its scaler; what it holds is spent.
     """
 
     parameter: weakref.ref[Any]
     state: str = CLEAN
-    scaler: int = 0
-    scale: float | None = None
-    update: int = 0
     stamp: tuple[int, int] = (0, -1)
+    origin: Origin = Origin()
+    division: Division = Division()
     reason: str = ""
-    place: tuple[str, int] = _NOWHERE
-    unscaled_by: int = 0
-    unscaled_at: tuple[str, int] = _NOWHERE
-    unscaled_update: int = 0
+    mixed_at: tuple[str, int] = _NOWHERE
     edited: bool = False
     used: bool = False
 
@@ -60,6 +76,23 @@ class Gradient:
     def key(self) -> int:
         """The parameter by its `id`."""
         return id(self.parameter())
+
+    @property
+    def scaler(self) -> int:
+        return self.origin.scaler
+
+    @property
+    def scale(self) -> float | None:
+        return self.origin.scale
+
+    @property
+    def update(self) -> int:
+        return self.origin.update
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Of the backward that made it, or that made it MIXED."""
+        return self.mixed_at if self.state == MIXED else self.origin.place
 
     def stamp_now(self) -> tuple[int, int]:
         parameter = self.parameter()
@@ -71,13 +104,12 @@ class Gradient:
         self.stamp = self.stamp_now()
 
     def clear(self) -> None:
-        self.state, self.scaler, self.scale, self.update, self.reason = CLEAN, 0, None, 0, ""
-        self.stamp, self.unscaled_by, self.used = (0, -1), 0, False
+        self.state, self.stamp, self.used = CLEAN, (0, -1), False
 
     def mix(self, reason: str, place: tuple[str, int]) -> None:
         """Note that no single division makes it right any more. The first reason stays."""
         if self.state != MIXED:
-            self.state, self.reason, self.place = MIXED, reason, place
+            self.state, self.reason, self.mixed_at = MIXED, reason, place
 
     def tensor(self) -> Any:
         parameter = self.parameter()
@@ -148,6 +180,22 @@ class Gradients:
             elif gradient.state != CLEAN:  # else it was zeroed in place, or is written before any backward
                 found.append(gradient)
         return found
+
+
+def healthy(gradients: Iterable[Gradient], scaler: int, updates: int) -> bool:
+    """Whether all gradients that are there were scaled by this scaler since its last update, and by nothing else."""
+    right: Origin | None = None
+    for gradient in gradients:
+        if gradient.state == CLEAN:
+            continue
+        if gradient.state != SCALED:
+            return False
+        origin = gradient.origin
+        if origin is not right:
+            if origin.scaler != scaler or origin.update != updates:
+                return False
+            right = origin
+    return True
 
 
 def _still(gradients: list[Gradient], groups: list[dict[str, Any]]) -> bool:

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 
 def _clipping(event: Clipping, run: Run) -> Findings:
-    there = [one for one in event.gradients if one.tensor() is not None]
-    scaled = [one for one in there if one.state == SCALED and not one.used]
-    if not there or not run.scalers:
+    if not event.gradients or not run.scalers:
         return None
-    if not scaled or len(scaled) == len(there):
+    scaled = [one for one in event.gradients if one.state == SCALED and not one.used]
+    if not scaled:
+        return NOTHING
+    there = [one for one in event.gradients if one.tensor() is not None]
+    if len(scaled) == len(there):
         return NOTHING  # all of them: AMP103
     scale = scaled[0].scale
     limit = float(event.limit)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 
 def _unscaling(event: Unscaling, run: Run) -> Findings:
+    if event.healthy:
+        return NOTHING
     there = [one for one in event.gradients if one.tensor() is not None and one.state != CLEAN]
     if not there:
         return None

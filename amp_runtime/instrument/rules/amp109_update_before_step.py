@@ -29,11 +29,13 @@ def _refused(event: ScalerRefused, run: Run) -> Findings:
 
 
 def _unscaling(event: Unscaling, run: Run) -> Findings:
+    if event.healthy:
+        return NOTHING
     seen = run.scalers[id(event.scaler)]
     twice = [
         one
         for one in event.gradients
-        if one.state == UNSCALED and one.unscaled_by == id(event.optimizer) and not one.used
+        if one.state == UNSCALED and one.division.optimizer == id(event.optimizer) and not one.used
     ]
     if not twice:
         return NOTHING

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def _stepping(event: ScalerStepping, run: Run) -> Findings:
     if not event.unscaled:
         return None
-    late = _late(event.gradients)
+    late = _late(event.gradients) if event.mixed else []
     return [_found(late, event.gradients)] if late else NOTHING
 
 
@@ -41,9 +41,9 @@ def _found(late: list[Gradient], gradients: Sequence[Gradient]) -> Found:
     first = late[0]
     message = (
         f"The backward at {line(first.place)} adds gradients that carry the loss scale{of_scale(first.scale)} to"
-        f" {share(late, gradients)} that were unscaled at {line(first.unscaled_at)} already."
+        f" {share(late, gradients)} that were unscaled at {line(first.division.place)} already."
     )
-    return Found(message=message, values=scale_value(first.scale), place=first.unscaled_at)
+    return Found(message=message, values=scale_value(first.scale), place=first.division.place)
 
 
 CHECK = Check(

@@ -14,22 +14,24 @@ if TYPE_CHECKING:
 
 
 def _unscaling(event: Unscaling, run: Run) -> Findings:
+    if event.healthy:
+        return NOTHING
     seen = run.scalers[id(event.scaler)]
     again = [
         one
         for one in event.gradients
-        if one.state == MIXED and one.reason == ONTO_UNSCALED and one.unscaled_update != seen.updates
+        if one.state == MIXED and one.reason == ONTO_UNSCALED and one.division.update != seen.updates
     ]
     if not again:
         return NOTHING
     first = again[0]
     scale = run.scale_of(id(event.scaler))
     message = (
-        f"{share(again, event.gradients).capitalize()} were unscaled at {line(first.unscaled_at)} and the scaler was"
+        f"{share(again, event.gradients).capitalize()} were unscaled at {line(first.division.place)} and the scaler was"
         f" updated before the step: what earlier micro-batches gave is divided by the loss scale{of_scale(scale)} once"
         " more."
     )
-    return [Found(message=message, values=scale_value(scale), place=first.unscaled_at)]
+    return [Found(message=message, values=scale_value(scale), place=first.division.place)]
 
 
 CHECK = Check(

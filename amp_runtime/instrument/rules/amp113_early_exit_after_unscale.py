@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def _stepping(event: ScalerStepping, run: Run) -> Findings:
     """Remember optimizers that were unscaled and stepped with no backward in between, as it should be."""
-    if event.unscaled and not any(one.state == MIXED and one.reason == ONTO_UNSCALED for one in event.gradients):
+    if event.unscaled and not event.mixed:
         run.memory("AMP113")[id(event.optimizer)] = True
         return NOTHING
     return None

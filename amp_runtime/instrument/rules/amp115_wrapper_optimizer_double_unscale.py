@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 
 
 def _unscaling(event: Unscaling, run: Run) -> Findings:
-    twice = [one for one in event.gradients if one.state == UNSCALED and one.unscaled_by != id(event.optimizer)]
+    if event.healthy:
+        return NOTHING
+    twice = [one for one in event.gradients if one.state == UNSCALED and one.division.optimizer != id(event.optimizer)]
     if not twice:
         return NOTHING
     scale = run.scale_of(id(event.scaler))
     message = (
         f"{kind(event.optimizer)} is another object than the one whose gradients were unscaled at"
-        f" {line(twice[0].unscaled_at)}, so {share(twice, event.gradients)} are divided by the loss"
+        f" {line(twice[0].division.place)}, so {share(twice, event.gradients)} are divided by the loss"
         f" scale{of_scale(scale)} a second time."
     )
     return [Found(message=message, values=scale_value(scale))]

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 
 def _unscaling(event: Unscaling, run: Run) -> Findings:
+    if event.healthy:
+        return NOTHING
     mine = id(event.scaler)
     made = [one for one in event.gradients if one.scaler and not one.used]
     if not made:

@@ -21,6 +21,7 @@ from ..gradients import (
     UNKNOWN,
     UNSCALED,
     Gradient,
+    Origin,
 )
 
 if TYPE_CHECKING:
@@ -178,10 +179,9 @@ def _note(
         gradient.stamp, gradient.used = (identity, version), False
         arrival = arrivals.get(ways)
         if arrival is None:
-            arrival = arrivals[ways] = _Arrival(run, ways)
+            arrival = arrivals[ways] = _Arrival(run, ways, place)
         if before == CLEAN:
-            gradient.state, gradient.place = arrival.state, place
-            gradient.scaler, gradient.update, gradient.scale = arrival.scaler, arrival.update, arrival.scale
+            gradient.state, gradient.origin = arrival.state, arrival.origin
         if before != CLEAN or arrival.mixed:
             _add(gradient, before, arrival, place)
         changed.append((gradient, before))
@@ -197,34 +197,36 @@ def catch_up(run: Run, gradients: Iterable[Gradient], place: tuple[str, int]) ->
 class _Arrival:
     """What comes to the parameters that are reached in the same ways."""
 
-    __slots__ = ("mixed", "scale", "scaler", "state", "update")
+    __slots__ = ("mixed", "origin", "state")
 
-    def __init__(self, run: Run, ways: frozenset[tuple[int, ...]]) -> None:
+    def __init__(self, run: Run, ways: frozenset[tuple[int, ...]], place: tuple[str, int]) -> None:
         self.mixed = ""
         if any(len(way) > 1 for way in ways):
             self.mixed = TWICE
         elif len(ways) > 1:
             self.mixed = PARTLY if () in ways else OTHER_SCALER
-        self.scaler = next((way[0] for way in sorted(ways) if way), 0)
-        seen = run.scalers.get(self.scaler)
-        self.update = seen.updates if seen is not None else 0
-        self.scale = run.scale_of(self.scaler)
-        self.state = SCALED if self.scaler else PLAIN
+        scaler = next((way[0] for way in sorted(ways) if way), 0)
+        seen = run.scalers.get(scaler)
+        updates = seen.updates if seen is not None else 0
+        self.origin = Origin(scaler, run.scale_of(scaler), updates, place)
+        self.state = SCALED if scaler else PLAIN
 
 
 def _add(gradient: Gradient, before: str, arrival: _Arrival, place: tuple[str, int]) -> None:
     """Let a gradient arrive on one that is there, or one that is wrong by itself."""
+    new, old = arrival.origin, gradient.origin
     if arrival.mixed:
         gradient.mix(arrival.mixed, place)
-    elif before == PLAIN and arrival.scaler:
-        gradient.mix(PLAIN_ADDED, gradient.place)  # the place of the unscaled one
-    elif before == UNSCALED and arrival.scaler:
+    elif before == PLAIN and new.scaler:
+        gradient.mix(PLAIN_ADDED, old.place)  # of the unscaled one
+    elif before == UNSCALED and new.scaler:
         gradient.mix(ONTO_UNSCALED, place)
     elif before == SCALED:
-        if not arrival.scaler:
+        if not new.scaler:
             gradient.mix(PLAIN_ADDED, place)
-        elif arrival.scaler != gradient.scaler:
+        elif new.scaler != old.scaler:
             gradient.mix(OTHER_SCALER, place)
-        elif arrival.update != gradient.update:
+        elif new.update != old.update:
             gradient.mix(SCALE_CHANGED, place)
-    gradient.scaler = gradient.scaler or arrival.scaler
+    if not old.scaler:
+        gradient.origin = new

@@ -19,7 +19,7 @@ from ..events import (
     Unscaled,
     Unscaling,
 )
-from ..gradients import MIXED, ONTO_UNSCALED, SCALED, UNKNOWN, UNSCALED, UNSCALED_TWICE
+from ..gradients import MIXED, ONTO_UNSCALED, SCALED, UNKNOWN, UNSCALED, UNSCALED_TWICE, Division, healthy
 from ..run import ScalerSeen
 from .backward import catch_up
 
@@ -171,7 +171,13 @@ def _unscaling(
         run.window.edits(gradients, "unscale", place)
     run.emit(
         Unscaling(
-            place=place, step=run.step, scaler=scaler, optimizer=optimizer, explicit=explicit, gradients=gradients
+            place=place,
+            step=run.step,
+            scaler=scaler,
+            optimizer=optimizer,
+            explicit=explicit,
+            gradients=gradients,
+            healthy=healthy(gradients, id(scaler), seen.updates),
         )
     )
 
@@ -181,6 +187,7 @@ def _unscaled(
 ) -> None:
     """Write down that the gradients of an optimizer were unscaled."""
     seen.unscaled_at[id(optimizer)] = place
+    division = Division(id(optimizer), place, seen.updates)
     for gradient in gradients:
         if gradient.state == UNSCALED:
             gradient.mix(UNSCALED_TWICE, place)
@@ -188,8 +195,7 @@ def _unscaled(
             gradient.reason = UNSCALED_TWICE
         elif gradient.state in (SCALED, UNKNOWN):
             gradient.state = UNSCALED
-        gradient.unscaled_by, gradient.unscaled_at = id(optimizer), place
-        gradient.unscaled_update = seen.updates
+        gradient.division = division
         if run.close:
             gradient.settle()
     run.emit(
@@ -216,6 +222,7 @@ def _step(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
                 optimizer=optimizer,
                 gradients=gradients,
                 unscaled=stage is OptState.UNSCALED,
+                mixed=MIXED in {one.state for one in gradients},
                 args=args,
                 kwargs=kwargs,
             )
@@ -231,8 +238,9 @@ def _step(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         if fused:
             _unscaled(run, seen, scaler, optimizer, gradients, place, explicit=False)
         skipped = found_inf(scaler, optimizer) if run.local.skipped is None else run.local.skipped
-        for gradient in gradients:
-            gradient.used = True
+        if skipped or not (gradients and gradients[-1].used):  # else the step itself has noted it
+            for gradient in gradients:
+                gradient.used = True
         seen.steps[id(optimizer)], seen.stepped_at[id(optimizer)] = skipped, place
         run.emit(ScalerStepped(place=place, step=run.step, scaler=scaler, optimizer=optimizer, skipped=skipped))
         run.steps.optimizer_stepped(optimizer, skipped=skipped, scaled=True)
