@@ -14,7 +14,7 @@ from verifier.discovery import matching, walk
 from verifier.errors import ConfigError, UsageError
 from verifier.model.finding import Severity
 from verifier.model.isolation import is_reserved
-from verifier.model.task import Config, Criterion, Task
+from verifier.model.task import Config, Criterion, Script, Task
 from verifier.nearest import suggestion
 from verifier.sources import read_regular
 from verifier.toml_places import line_of
@@ -28,11 +28,11 @@ _TASK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _FILE_NAMES = ("verifier.toml", "pyproject.toml")
 _CAGE_KEYS = ("pass-env", "allow-network")
 _TOP_KEYS = ("source-roots", "block-at", "exclude", "python", "per-file-ignores", "tasks", *_CAGE_KEYS)
-_TASK_KEYS = ("title", "files", "tests", "test-processes", "workloads", "acceptance", *_CAGE_KEYS)
+_TASK_KEYS = ("title", "files", "tests", "test-processes", "workloads", "scripts", "acceptance", *_CAGE_KEYS)
+_SCRIPT_KEYS = ("run", "amp", "fp32")
 _CRITERION_KEYS = ("text", "proven-by")
 # Named by the contract, built by a later version: refused, because accepting them would promise a check.
 _NOT_YET = {
-    "scripts": "running training scripts is not built in this version; declare `workloads`",
     "requirements": "no stage of this version measures performance, so nothing could prove it; remove it",
 }
 
@@ -282,10 +282,31 @@ def _task(
         tests=tests,
         test_processes=_test_processes(document, here, table),
         workloads=workloads,
+        scripts=_scripts(document, here, table, root),
         acceptance=_criteria(document, here, table, gates),
         pass_env=_pass_env(document, here, table),
         allow_network=_allow_network(document, here, table),
     )
+
+
+def _scripts(document: _Document, task: tuple[str, str], table: Mapping[str, Any], root: Path) -> tuple[Script, ...]:
+    value = table.get("scripts", [])
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        document.problem((*task, "scripts"), 'must be a list of tables: [{ run = ["train.py"], amp = ["--amp"] }]')
+        return ()
+    scripts = []
+    for index, item in enumerate(value):
+        here = (*task, "scripts", index)
+        document.unknown_keys(here, item, _SCRIPT_KEYS)
+        run, amp, fp32 = (document.strings((*here, key), item) for key in _SCRIPT_KEYS)
+        if not run:
+            document.problem((*here, "run"), "a script needs its file, and the arguments of every run")
+        elif not (root / run[0]).is_file():
+            document.problem((*here, "run"), f'there is no script "{run[0]}" below {root}')
+        if amp == fp32:
+            document.problem(here, "amp and fp32 add the same arguments, so nothing switches AMP on and off")
+        scripts.append(Script(run=run, amp=amp, fp32=fp32))
+    return tuple(scripts)
 
 
 def _test_processes(document: _Document, here: tuple[str, ...], table: Mapping[str, Any]) -> int:

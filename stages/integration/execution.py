@@ -222,6 +222,7 @@ class Execution:
         context.progress(f"running {names} under the sanitizer")
         limits = self._limits(deadline, deadline - time.monotonic())
         units = tuple(unit for unit, _place in runs)
+        todo = replace(todo, uses_torch=True)
         report = self._probe(todo, limits, probe="scripts", scripts=units, preload=WATCHED, output=context.output)
         self._require_torch(todo, report, "watching a training needs it")
         read = read_scripts(units, [location for _unit, location in runs], report, limits)
@@ -251,7 +252,7 @@ class Execution:
             paths=todo.paths,
             needs=needs,
             isolation=isolation_of(context),
-            sources=tuple(file.path for file in context.sources),
+            sources=(*(file.path for file in context.sources), *(script.run[0] for script in context.task.scripts)),
             exclude=context.config.exclude,
             **work,
         )

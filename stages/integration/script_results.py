@@ -16,6 +16,7 @@ from stages.integration.remedies import remedy_for
 from stages.integration.rules import (
     run004_timeout,
     run008_nonfinite_loss,
+    run016_amp_without_effect,
     run019_script_fails,
     run020_no_training_step,
     run021_sanitizer_replaced,
@@ -89,7 +90,7 @@ def read_scripts(
 
 
 def judge_scripts(runs: Sequence[ScriptRun], report: ProbeReport, allowed: Limits) -> Judged:
-    causes = [cause for run in runs for cause in run.causes]
+    causes = [cause for run in runs for cause in (*run.causes, *_switch(run))]
     never = [run for run in runs if run.unit is None]
     if never and not causes:
         causes += filter(None, [cause_of_probe(report, never[0].subject, allowed)])
@@ -215,6 +216,18 @@ def _nothing_shown(run: ScriptRun) -> list[Cause]:
         return []
     message = f"{subject.name}: the loss of training step {lost.step} is {lost.loss}, and the optimizer was stepped."
     return [_cause(run008_nonfinite_loss.RULE, subject, message, NONFINITE)]
+
+
+def _switch(run: ScriptRun) -> list[Cause]:
+    """Return what is wrong where the arguments that switch AMP on or off do not do so."""
+    if not run.finished or run.report is None or not run.script.mode:
+        return []
+    regions, amp = run.report.watched.autocast, run.script.mode == "amp"
+    if bool(regions) == amp:
+        return []
+    did = "enters no autocast region" if amp else f"enters autocast regions ({', '.join(regions)}) all the same"
+    remedy = "Correct `amp` and `fp32` of the script in the configuration, or pass the switch on to where autocast is."
+    return [_cause(run016_amp_without_effect.RULE, run.subject, f"{run.subject.name} {did}.", remedy)]
 
 
 def _replaced(run: ScriptRun) -> list[Cause]:

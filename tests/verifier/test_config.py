@@ -9,6 +9,7 @@ import pytest
 from verifier.config import load_config
 from verifier.errors import ConfigError, UsageError
 from verifier.model.finding import Severity
+from verifier.model.task import Script
 
 GATES = {"syntax": {"scope": "", "imports": ""}, "integration": {"tests": ""}}
 GOOD = """
@@ -96,12 +97,38 @@ proven-by = ["syntx:scope", "syntax:scop"]
         assert part in text
 
 
-@pytest.mark.parametrize("key", ["scripts", "requirements"])
-def test_what_no_stage_can_prove_yet_is_refused(tmp_path: Path, key: str) -> None:
-    value = "[]" if key == "scripts" else '{ speedup = ">=1.5" }'
-    (problem,) = _problems(tmp_path, f'[tool.verifier.tasks.T035]\nfiles = ["pkg/*.py"]\n{key} = {value}\n')
-    assert problem.startswith(f"pyproject.toml:3: tasks.T035.{key}: ")
+def test_what_no_stage_can_prove_yet_is_refused(tmp_path: Path) -> None:
+    text = '[tool.verifier.tasks.T035]\nfiles = ["pkg/*.py"]\nrequirements = { speedup = ">=1.5" }\n'
+    (problem,) = _problems(tmp_path, text)
+    assert problem.startswith("pyproject.toml:3: tasks.T035.requirements: ")
     assert "this version" in problem
+
+
+def _with_scripts(value: str) -> str:
+    return f'[tool.verifier.tasks.T035]\nfiles = ["pkg/*.py"]\nscripts = {value}\n'
+
+
+def test_scripts_are_read_with_what_switches_amp(tmp_path: Path) -> None:
+    text = _with_scripts('[{ run = ["pkg/a.py", "--steps", "9"], amp = ["--amp"], fp32 = [] }]')
+    task = load_config(_project(tmp_path, text), gates=GATES).tasks["T035"]
+    assert task.scripts == (Script(run=("pkg/a.py", "--steps", "9"), amp=("--amp",)),)
+
+
+@pytest.mark.parametrize(
+    ("value", "part"),
+    [
+        ('["pkg/a.py"]', "must be a list of tables"),
+        ('[{ amp = ["--amp"] }]', "a script needs its file"),
+        ('[{ run = ["gone.py"], amp = ["--amp"] }]', 'there is no script "gone.py"'),
+        ('[{ run = ["pkg/a.py"] }]', "nothing switches AMP on and off"),
+        ('[{ run = ["pkg/a.py"], amp = ["--amp"], bf16 = [] }]', "unknown key"),
+        ('[{ run = ["pkg/a.py", 3], amp = ["--amp"] }]', "must be a list of non-empty strings"),
+    ],
+)
+def test_a_script_that_cannot_be_run_is_said_with_its_line(tmp_path: Path, value: str, part: str) -> None:
+    problems = _problems(tmp_path, _with_scripts(value))
+    assert part in "\n".join(problems)
+    assert all(problem.startswith("pyproject.toml:3: tasks.T035.scripts") for problem in problems)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ class Task:
         tests: test files or folders, relative to the root.
         test_processes: between how many pytest processes the files of the tests may be dealt out.
         workloads: `module:factory`.
+        scripts: training scripts, each run in FP32 and under AMP.
         pass_env: environment variables that its code is given, besides those of the whole configuration.
         allow_network: whether its code may use the network; None: as the whole configuration says.
         program: what `verify run` was asked to run; then nothing else of the task is.
