@@ -76,6 +76,17 @@ def _like(real: torch.Tensor, shadow: torch.Tensor) -> torch.Tensor:
     return shadow if shadow.shape == real.shape else shadow.sum_to_size(real.shape)
 
 
+def _dropout(call: Call, a: Mapping[str, Any]) -> Any:
+    """Dropout that draws and applies its mask in one: with the mask that was really drawn."""
+    mask, probability = call.out[1], a["p"]
+    if a["train"] is False or probability == 0.0:
+        return a["input"].clone(), mask
+    scale = 0.0 if probability == 1.0 else 1.0 / (1.0 - probability)
+    return a["input"] * mask * scale, mask
+
+
+DRAWN: dict[str, Rule] = {"aten.native_dropout": _dropout}  # what they draw comes out of them
+
 RULES: dict[str, Rule] = {
     "aten.cudnn_batch_norm": _batch_norm,
     "aten.cudnn_batch_norm_backward": _batch_norm_backward,

@@ -14,7 +14,7 @@ import torch
 from .call import Call, is_float, is_half, tensors_in
 from .memory import Error, Memory, key_of
 from .operators import HALF
-from .shadow_rules import RULES, TAKEN
+from .shadow_rules import DRAWN, RULES, TAKEN
 
 if TYPE_CHECKING:
     from .readings import Readings
@@ -44,7 +44,8 @@ class Shadows:
         if call.operator.reshapes or self._outside(call):
             self._drop_written(call)
         elif not call.operator.views and self._concerns(call):
-            if not call.operator.aten or call.draws or call.operator.name in TAKEN:
+            drawn = call.draws and call.operator.name not in DRAWN
+            if not call.operator.aten or drawn or call.operator.name in TAKEN:
                 self._take(call)
             else:
                 self._run(call)
@@ -72,7 +73,8 @@ class Shadows:
         ) or any(is_half(tensor) for _, tensor in call.results)
 
     def _run(self, call: Call) -> None:
-        rule = RULES.get(call.operator.name, _same)
+        name = call.operator.name
+        rule = DRAWN.get(name) or RULES.get(name, _same)
         if call.operator.empty:
             return
         errors = self.errors(call)
