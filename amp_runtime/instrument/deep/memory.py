@@ -109,6 +109,10 @@ class Memory:
                 self.sweep()
         return found
 
+    def has_shadow(self, tensor: torch.Tensor) -> bool:
+        cell = self.find(tensor)
+        return cell is not None and cell.shadow is not None
+
     def shadow(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """Return the shadow of a tensor in its own shape and strides, or None."""
         cell = self.find(tensor)

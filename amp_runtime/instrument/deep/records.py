@@ -128,7 +128,9 @@ class GradientSeen:
         subnormal: nonzero but below the smallest normal number of `half`.
         overflowed: not finite, shadow finite.
         norm, fp32_norm: L2, of the finite elements, of the last backward pass.
-        relative_error: L2 norm of the difference over `fp32_norm`; NaN if that is zero. cosine: of the two.
+        relative_error: L2 norm of the difference over `fp32_norm`; NaN if that is zero. cosine: of the two. A gradient
+            that is zero by construction, as that of the bias of keys before a softmax, is rounding noise in FP32 too:
+            look at `fp32_norm` beside the other parameters' before making anything of these two, or of `subnormal`.
     """
 
     name: str

@@ -19,7 +19,7 @@ from .casts import Casts
 from .domains import check_domains
 from .facts import Facts
 from .gradients import Gradients
-from .guards import unseen
+from .guards import Unseen
 from .losses import Losses
 from .memory import Memory
 from .names import Names
@@ -90,7 +90,7 @@ class Session:
         if not self.open:
             return None
         try:
-            with self._lock, unseen():
+            with self._lock, Unseen():
                 return self._before(func, args, kwargs)
         except Exception as error:
             self._fail(error)
@@ -101,7 +101,7 @@ class Session:
         if not self.open:
             return
         try:
-            with self._lock, unseen():
+            with self._lock, Unseen():
                 self._after(call, out)
         except Exception as error:
             self._fail(error)
@@ -111,7 +111,7 @@ class Session:
         if not self.open:
             return
         try:
-            with self._lock, unseen():
+            with self._lock, Unseen():
                 work()
         except Exception as error:
             self._fail(error)

@@ -36,7 +36,7 @@ class Shadows:
         if self._outside(call) or not call.operator.written or call.operator.reshapes or not self._concerns(call):
             return
         for tensor in call.written():
-            if is_float(tensor) and self._memory.shadow(tensor) is None and not self._memory.stopped:
+            if is_float(tensor) and not self._memory.has_shadow(tensor) and not self._memory.stopped:
                 self._memory.keep(tensor, _flat(tensor))
 
     def after(self, call: Call) -> None:
@@ -67,10 +67,10 @@ class Shadows:
 
     def _concerns(self, call: Call) -> bool:
         """Whether FP32 would give other numbers: something is in half, or has a shadow."""
-        return any(
-            is_half(tensor) or (is_float(tensor) and self._memory.shadow(tensor) is not None)
-            for _, tensor in call.inputs
-        ) or any(is_half(tensor) for _, tensor in call.results)
+        for _, tensor in call.inputs:
+            if is_half(tensor) or (is_float(tensor) and self._memory.has_shadow(tensor)):
+                return True
+        return any(is_half(tensor) for _, tensor in call.results)
 
     def _run(self, call: Call) -> None:
         name = call.operator.name
@@ -112,15 +112,21 @@ class Shadows:
             self._take(call)
             return
         new = {id(tensor) for name, tensor in call.results if name == "result"}
-        ours = {key_of(tensor) for tensor in tensors_in(list(self._known_shadows(call)))}
+        ours = self._memory_in_use(call)
         for tensor, shadow in zip(real, shadows, strict=True):
             wanted = id(tensor) in new and shadow is not tensor and is_float(tensor) and is_float(shadow)
             if wanted and not self._memory.stopped:
                 self._memory.keep(tensor, _fitted(tensor, shadow.clone() if key_of(shadow) in ours else shadow))
 
-    def _known_shadows(self, call: Call) -> list[torch.Tensor]:
-        found = (self._memory.shadow(tensor) for _, tensor in call.inputs if is_float(tensor))
-        return [shadow for shadow in found if shadow is not None] + [tensor for _, tensor in call.inputs]
+    def _memory_in_use(self, call: Call) -> set[int]:
+        """Return the memory of the operands and of their shadows, which no new shadow may share."""
+        found = set()
+        for _, tensor in call.inputs:
+            found.add(key_of(tensor))
+            cell = self._memory.find(tensor) if is_float(tensor) else None
+            if cell is not None and cell.shadow is not None:
+                found.add(key_of(cell.shadow))
+        return found
 
     def _compare(self, call: Call, operands: list[Error | None]) -> None:
         place = call.place
