@@ -87,14 +87,14 @@ _PASS = """
 import sys, time
 import stages.logic.run as run
 from verifier.cli import main
+kind, tree, out = sys.argv[1:]
 doubtful, spent = run.doubtful, []
 def timed(*arguments):
     begin = time.process_time()
-    found = list(doubtful(*arguments)) if sys.argv[1] == "with" else []
+    found = list(doubtful(*arguments)) if kind == "with" else []
     spent.append(time.process_time() - begin)
     return iter(found)
 run.doubtful = timed
-tree, out = sys.argv[2:4]
 sys.argv[1:] = ["check", tree, "--stage", "logic", "--jobs", "1", "--output", out, "--format", "json", "-q"]
 begin = time.process_time()
 try:
