@@ -23,12 +23,14 @@ class Provenance:
         leaves: leaf (by id) -> its gradient, and for every way to it the scalers it crosses, as sorted tuples of
             their ids: `()` is a way without a scale.
         complete: the whole graph was walked.
+        compiled: a part of it was made by torch.compile.
         twice: where what was scaled already was scaled once more.
     """
 
     leaves: dict[int, tuple[Gradient, frozenset[tuple[int, ...]]]] = field(default_factory=dict)
     complete: bool = True
     ways: frozenset[tuple[int, ...]] = frozenset()  # every kind of way there is
+    compiled: bool = False
     twice: tuple[str, int] | None = None
 
 
@@ -91,9 +93,10 @@ class ScaleNodes:
                 if after is not None and (after, way) not in seen:
                     seen.add((after, way))
                     todo.append((after, way))
+        compiled = any(type(node).__name__ == "CompiledFunctionBackward" for node, _way in seen)
         found = {key: (gradient_of(leaf), frozenset(ways)) for key, (leaf, ways) in leaves.items()}
         ways = frozenset(way for _leaf, kinds_of_way in found.values() for way in kinds_of_way)
-        return Provenance(leaves=found, complete=not todo, ways=ways, twice=twice)
+        return Provenance(leaves=found, complete=not todo, ways=ways, compiled=compiled, twice=twice)
 
     def near(self, root: Any) -> tuple[int, ...]:
         """Return the way from a root as far as it does not branch, which is where programs scale.

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from .gradients import Gradient
     from .run import Run
 
-_OPTIMIZERS = f"{Path(torch.optim.__file__).parent}{os.sep}"
+_TORCH = Path(torch.__file__).parent
+_OPTIMIZERS = f"{_TORCH / 'optim'}{os.sep}"
+# inside these torch puts back the dispatch state of their beginning when they end: no place to take a mode away
+_RESTORING = tuple(
+    f"{_TORCH / part}"
+    for part in ("_dynamo", "_functorch", "_compile.py", "autograd/function.py", "utils/checkpoint.py")
+)
 
 
 class Window:
@@ -30,28 +36,37 @@ class Window:
         self._resting: Look | None = None  # could not be left yet, as a mode of the program lies on it
         self.look: Look | None = None
         self.asked = False  # the program has asked for a loss scale meanwhile
+        self.compiles = False  # compiled code steps back before a mode, and then computes other bits: none is entered
 
     def open(self, gradients: list[Gradient]) -> None:
         """Follow what the program does with those of these gradients that are scaled."""
         self.asked = False
         scaled = [one for one in gradients if one.state == SCALED]
-        if scaled and self._run.close and Look.possible() and not _in_optimizer():
-            self.look = Look(self._run, (one.tensor() for one in scaled), scaled[0].scale)
-            self.look.enter()
+        if not scaled or not self._run.close or not Look.possible() or self.compiles or _within(_OPTIMIZERS):
+            return  # the gradients of a closure are read by the optimizer
+        self.look = Look(self._run, (one.tensor() for one in scaled), scaled[0].scale)
+        self.look.enter()
 
     def close(self, *, clipped: bool = False) -> None:
         """Look no more, and tell what was seen. `clipped`: a clip follows, which is told by itself."""
-        if self._resting is not None and self._resting.leave():
-            self._resting = None
         look, self.look = self.look, None
+        if (look or self._resting) is None:
+            return
+        self._leave(look)
         if look is None:
             return
-        if not look.leave():
-            self._resting = look
         place = self._run.place()
         for event in look.events(clipped=clipped, asked=self.asked):
             event.place = place
             self._run.emit(event)
+
+    def _leave(self, look: Look | None) -> None:
+        """Take the mode away as soon as that can be done."""
+        self._resting = look or self._resting
+        if look is not None:
+            look.live = False
+        if self._resting is not None and not _within(*_RESTORING) and self._resting.leave():
+            self._resting = None
 
     def edits(
         self, gradients: list[Gradient], before: Literal["unscale", "clip", "step"], place: tuple[str, int]
@@ -66,11 +81,11 @@ class Window:
             self._run.emit(GradientsEdited(place=place, step=self._run.step, gradients=edited, before=before))
 
 
-def _in_optimizer() -> bool:
-    """Whether a closure runs, whose gradients the optimizer reads itself."""
+def _within(*folders: str) -> bool:
+    """Whether code of one of these is being run."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if frame.f_code.co_filename.startswith(_OPTIMIZERS):
+        if frame.f_code.co_filename.startswith(folders):
             return True
         frame = frame.f_back
     return False

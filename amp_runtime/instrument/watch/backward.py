@@ -71,6 +71,7 @@ def _backward(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
             local.way = None
         changed = _note(run, provenance, place)
         run.emit(BackwardDone(place=place, step=run.step, roots=roots, provenance=provenance, changed=changed))
+        run.window.compiles = run.window.compiles or provenance.compiled
         if run.close:
             run.window.open([gradient for gradient, _before in changed])
         else:

@@ -18,8 +18,17 @@ if TYPE_CHECKING:
 
 
 def install(run: Run, patches: Patches) -> None:
+    patches.wrap(torch, "compile", lambda original: _compiled(run, original))
     patches.wrap(torch.Tensor, "register_hook", lambda original: _registered(run, original))
     patches.wrap(torch.Tensor, "register_post_accumulate_grad_hook", lambda original: _registered(run, original))
+
+
+def _compiled(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
+    def compiled(*args: Any, **kwargs: Any) -> Any:
+        run.window.compiles = True
+        return original(*args, **kwargs)
+
+    return compiled
 
 
 def _registered(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -37,7 +46,7 @@ def _watched(run: Run, hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def watched(tensor: Any) -> Any:
         provenance = run.local.provenance
         scaler = next((way[0] for way in provenance.ways if way), 0) if provenance is not None else 0
-        if not scaler or not run.close or run.muted or not Look.possible():
+        if not scaler or not run.close or run.muted or run.window.compiles or not Look.possible():
             return hook(tensor)
         gradient = tensor.grad if tensor.is_leaf and tensor.requires_grad else tensor
         look = Look(run, [gradient], run.scale_of(scaler))

@@ -292,3 +292,33 @@ def test_a_mode_of_the_program_is_left_alone() -> None:
 
     assert codes(train) == []
     assert not torch.utils._python_dispatch._get_current_dispatch_mode_stack()
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("before", [False, True])
+def test_a_compiled_program_stays_compiled(inside: bool, before: bool) -> None:
+    made = program()
+
+    def forward(inputs: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", dtype=torch.float16, enabled=inside):
+            return made.model(inputs)
+
+    torch._dynamo.reset()
+    compiled = torch.compile(forward, backend="aot_eager") if before else None
+    seen = []
+
+    def train() -> None:
+        run = compiled or torch.compile(forward, backend="aot_eager")
+        for _ in range(2):
+            made.optimizer.zero_grad()
+            for _micro in range(2):
+                with torch.autocast("cpu", dtype=torch.float16, enabled=not inside):
+                    out = run(made.inputs)
+                seen.append(type(out.grad_fn).__name__)
+                made.scaler.scale(out.float().pow(2).mean()).backward()
+            made.scaler.step(made.optimizer)
+            made.scaler.update()
+
+    assert not [code for code in codes(train) if code.startswith("AMP1")]
+    assert set(seen) == {"CompiledFunctionBackward"}
+    torch._dynamo.reset()
