@@ -28,8 +28,8 @@ def claim_device() -> None:
     Raises:
         UnsupportedBuildError: this build does not show what it takes.
     """
-    if not hasattr(torch, "accelerator"):
-        raise UnsupportedBuildError(f"CUDA cannot be emulated with PyTorch {torch.__version__}: use 2.6 or newer")
+    if not hasattr(torch._C, "_ensureCUDADeviceGuardSet"):
+        raise UnsupportedBuildError(f"CUDA cannot be emulated with PyTorch {torch.__version__}: use 2.13 or newer")
     include = Path(torch.__file__).parent / "include"
     guard = _ensure_guard()
     answer_one(guard, include / "c10/core/impl/DeviceGuardImplInterface.h", ("getDevice", "exchangeDevice"))

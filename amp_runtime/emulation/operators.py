@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from torch._ops import OpOverload
+
+
+# Asked for since PyTorch 2.8 or so; before, kernels made in C++ are replaced without asking.
+_REPLACE = {"allow_override": True} if "allow_override" in signature(torch.library.Library.impl).parameters else {}
 
 
 def all_operators() -> Iterator[OpOverload]:
@@ -77,4 +82,4 @@ def implement(opened: torch.library.Library, operator: OpOverload, kernel: Calla
     """Register a kernel, in the place of another if need be, without PyTorch's warning that one is replaced."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        opened.impl(name_of(operator), kernel, key, allow_override=True)  # type: ignore[no-untyped-call]
+        opened.impl(name_of(operator), kernel, key, **_REPLACE)  # type: ignore[no-untyped-call]
