@@ -156,9 +156,11 @@ class Frames:
 
 
 def package(path: str) -> str:
-    """Return the top-level package of a file below site-packages, or ""."""
+    """Return the top-level package of a file below site-packages, or "". Lightning holds two, told apart."""
     for marker in ("/site-packages/", "/dist-packages/"):
         _before, found, after = path.rpartition(marker)
         if found:
-            return after.partition("/")[0].removesuffix(".py")
+            first, _slash, rest = after.partition("/")
+            second = rest.partition("/")[0]
+            return f"{first}.{second}" if first == "lightning" and second else first.removesuffix(".py")
     return ""

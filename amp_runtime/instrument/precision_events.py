@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .events import Event
 
 if TYPE_CHECKING:
+    from .gradients import Gradient
     from .graph import Graph
     from .records import Frame
     from .run import Region
@@ -127,6 +128,14 @@ class EvaluationSeen(Event):
 
     module: Any
     enabled: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class GradientRead(Event):
+    """A hook of Lightning that runs between backward and step has read the gradient of a parameter."""
+
+    gradient: Gradient
+    hook: str
 
 
 @dataclass(slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from .watch import (
     clipping,
     contexts,
     hooks,
+    lightning_hooks,
     losses,
     modules,
     optimizers,
@@ -59,6 +60,7 @@ _PARTS = (
     modules,
     losses,
     threads,
+    lightning_hooks,
 )
 
 

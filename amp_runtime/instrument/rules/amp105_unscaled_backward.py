@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..events import ScalerRefused, Unscaling
+from ..frameworks import framework
 from ..gradients import CLEAN, PLAIN
 from ..phrases import line, of_scale, scale_value
 from ..run import NOTHING, Check, Found
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
 
 
 def _unscaling(event: Unscaling, run: Run) -> Findings:
+    return NOTHING if framework(run, id(event.scaler)) else unscaling(event, run)  # AMP504, AMP507
+
+
+def unscaling(event: Unscaling, run: Run) -> Findings:
+    """Return what is to be said where a scaler is about to unscale."""
     if event.healthy:
         return NOTHING
     there = [one for one in event.gradients if one.tensor() is not None and one.state != CLEAN]
@@ -30,6 +36,11 @@ def _unscaling(event: Unscaling, run: Run) -> Findings:
 
 
 def _refused(event: ScalerRefused, run: Run) -> Findings:
+    return NOTHING if framework(run, id(event.scaler)) else refused(event, run)
+
+
+def refused(event: ScalerRefused, run: Run) -> Findings:
+    """Return what is to be said where a scaler raises because it has never scaled."""
     if "_scale is None" not in str(event.error):
         return None
     plain = [one for one in event.gradients or run.gradients.all() if one.state == PLAIN]

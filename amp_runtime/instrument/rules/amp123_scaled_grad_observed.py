@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 def _touched(event: GradientsTouched, run: Run) -> Findings:
     if event.how != "observed":
         return NOTHING
+    if event.at in run.memory("AMP508"):
+        return NOTHING  # AMP508
     message = (
         f"{event.operator} of gradients that carry the loss scale{of_scale(event.scale)} is taken here: the number is"
         f" that many times too large, and jumps with the scale."

@@ -12,10 +12,12 @@ from .autocast import ASKED, nesting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
     from ..patches import Patches
     from ..run import Run
 
+_OURS = __name__.partition(".watch.")[0] + "."
 _SWITCHES = ("set_autocast_enabled", "set_autocast_cpu_enabled")
 
 
@@ -85,8 +87,7 @@ def _applied(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
 def _switched(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     def switched(*args: Any) -> Any:
         result = original(*args)
-        caller = sys._getframe(2).f_globals.get("__name__", "")  # 1 is the patch
-        if run.muted or caller.startswith("torch."):  # a context does it, or torch takes care of its own
+        if run.muted or _caller().startswith("torch."):  # a context does it, or torch takes care of its own
             return result
         device = next((one for one in args if isinstance(one, str)), "cuda")
         if original.__name__ == "set_autocast_cpu_enabled":
@@ -104,6 +105,14 @@ def _switched(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return switched
+
+
+def _caller() -> str:
+    """Return the module that called a patched function, past every patch of ours."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith(_OURS):
+        frame = frame.f_back
+    return "" if frame is None else str(frame.f_globals.get("__name__", ""))
 
 
 def _default(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:

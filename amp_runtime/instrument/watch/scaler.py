@@ -107,11 +107,17 @@ def know(run: Run, scaler: Any, place: tuple[str, int] = ("", 0)) -> ScalerSeen:
     return seen
 
 
+def _belongs(run: Run, seen: ScalerSeen) -> None:
+    """Note the package that uses a scaler, if it is none of the program's."""
+    if not seen.via:
+        seen.via = run.frames.via()
+
+
 def _scale(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     def scale(scaler: Any, outputs: Any) -> Any:
         if not scaler.is_enabled() or not _outermost(run, scaler, "scale"):
             return original(scaler, outputs)
-        know(run, scaler)
+        _belongs(run, know(run, scaler))
         results = original(scaler, outputs)
         place = run.place()
         before = tuple(one for one in _flat(outputs) if isinstance(one, torch.Tensor))
@@ -212,6 +218,7 @@ def _step(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
             run.local.skipped = found_inf(scaler, optimizer)  # before an overriding method updates the scaler
             return result
         seen, place = know(run, scaler), run.place()
+        _belongs(run, seen)
         gradients = run.gradients.of_optimizer(optimizer)
         stage = _stage(scaler, optimizer)
         run.emit(

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch.utils.checkpoint import checkpoint
 
+from amp_runtime.instrument.looks import Looks
 from tests.amp_runtime.instrument.rules.saying import only_alarm, silent
 from tests.amp_runtime.instrument.watching import Program, program
 
@@ -37,6 +38,21 @@ def test_the_global_switch() -> None:
     alarm = only_alarm(train, "AMP203", "True")
     assert "cpu" in alarm.message
     torch.clear_autocast_cache()
+
+
+def test_contexts_in_a_step_that_is_looked_into_are_no_switch() -> None:
+    made = program()
+
+    def train() -> None:
+        for _ in range(3):
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                hidden = made.model[0](made.inputs)
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                loss = made.model[2](hidden).float().mean()
+            loss.backward()
+            made.optimizer.step()
+
+    silent(train, looks=Looks(first=2))
 
 
 def test_turning_it_off_inside_a_context_is_no_switch() -> None:

@@ -159,7 +159,9 @@ def test_weights_perturbed_between_two_contexts_are_fine() -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_the_context_of_accelerate_around_the_loop() -> None:
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
 
+    AcceleratorState._reset_state(reset_partial_state=True)  # it is one for the process, whatever tests ran before
     made = program()
     accelerator = Accelerator(cpu=True, mixed_precision="bf16")
     model, optimizer = accelerator.prepare(made.model, made.optimizer)

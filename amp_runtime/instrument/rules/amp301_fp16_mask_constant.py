@@ -1,0 +1,36 @@
+"""AMP301: a float16 tensor is masked with a number that float16 cannot hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..measured import facts, found, named, record_of
+from ..precision_events import DeepStepSeen
+from ..run import NOTHING, Check
+
+if TYPE_CHECKING:
+    from ..run import Findings, Run
+
+
+def _seen(event: DeepStepSeen, run: Run) -> Findings:
+    record = record_of(event, run)
+    if record is None:
+        return None
+    rows = sum(one.values["rows"] for one in facts(record, "masked-row"))
+    then = f" {rows:g} rows without a finite score then come out as NaN." if rows else ""
+    return [
+        found(
+            one,
+            f"{named(one.site)} gets the constant {one.values['scalar']:g}, which is infinite in float16.{then}",
+            {**one.values, **({"rows": rows} if rows else {})},
+        )
+        for one in facts(record, "scalar-overflows")
+        if one.notes["dtype"] == "float16"
+    ] or NOTHING
+
+
+CHECK = Check(
+    code="AMP301",
+    remedy="Use torch.finfo(scores.dtype).min.",
+    hears={DeepStepSeen: _seen},
+)
