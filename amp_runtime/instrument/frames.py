@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import os
 import sys
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _OURS = (os.path.join(_HERE, ""), os.path.join(os.path.dirname(_HERE), "probes", ""))  # the latter starts programs
 _SUSPENDS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+_MANAGERS = (os.sep + "contextlib.py", "_pytest/fixtures.py")  # run a generator around a block, or around a test
 _LIMIT = 60  # frames of one stack that are looked at
 
 
@@ -83,7 +83,8 @@ class Frames:
     def generator(self) -> FrameType | None:
         """Return the nearest frame of the program if it is a generator or coroutine that others iterate over.
 
-        One that `contextlib` runs is a context manager: what it holds is open for the block of its `with`.
+        One that `contextlib` runs is a context manager: what it holds is open for the block of its `with`. So is a
+        fixture of pytest.
         """
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
@@ -94,7 +95,7 @@ class Frames:
                 caller = frame.f_back
                 if kind == 1 or not frame.f_code.co_flags & _SUSPENDS or caller is None:
                     return None
-                return None if caller.f_code.co_filename == contextlib.__file__ else frame
+                return None if caller.f_code.co_filename.endswith(_MANAGERS) else frame
             frame = frame.f_back
         return None
 

@@ -93,6 +93,7 @@ class Region:
     cache: bool = True
     via: str = ""  # the installed package that entered it; "": the program itself
     generator: Any = None  # the frame of the generator of the program that entered it
+    open: bool = True
 
 
 class Local(threading.local):

@@ -78,7 +78,9 @@ def _exit(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
             run.raised(args[1])
         regions = run.local.regions
         while regions:
-            if regions.pop().context is context:
+            left = regions.pop()
+            left.open = False
+            if left.context is context:
                 break
         run.emit(AutocastExited(place=run.place(), step=run.step, device=context.device, nesting=nesting()))
         return result

@@ -59,7 +59,7 @@ def _watched(run: Run, region: Region, place: tuple[str, int], work: Callable[..
 
 
 class _Products(TorchFunctionMode):
-    """Looks at this thread alone, until the first matrix product outside of autocast."""
+    """Looks at this thread alone, while the region is open, until the first matrix product outside of autocast."""
 
     def __init__(self, run: Run, region: Region, place: tuple[str, int]) -> None:
         super().__init__()
@@ -70,7 +70,8 @@ class _Products(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = getattr(func, "__name__", "")
-        if not self._told and name in _PRODUCTS and args and isinstance(args[0], torch.Tensor):
+        wanted = name in _PRODUCTS and self._region.open and not self._told
+        if wanted and args and isinstance(args[0], torch.Tensor):
             first = args[0]
             on_device = first.device.type == self._region.device
             if on_device and first.dtype is torch.float32 and not torch.is_autocast_enabled(first.device.type):

@@ -165,6 +165,18 @@ def test_threads_that_enter_it_or_compute_nothing_are_fine() -> None:
     silent(train)
 
 
+def test_a_worker_that_computes_after_the_region_is_fine() -> None:
+    made = program()
+
+    def train() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                pool.submit(made.inputs.sum).result()
+            pool.submit(made.model, made.inputs).result()
+
+    silent(train)
+
+
 class _Island(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -98,6 +98,9 @@ def loaded_in_half(workload: Any) -> None:
     _turns(workload)
     half = {name: value.half() for name, value in workload.model.state_dict().items()}
     workload.model.load_state_dict(half, assign=True)  # AMP413
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = workload.model(IMAGES).float().mean()
+    loss.backward()
 
 
 def of_the_old_class(workload: Any) -> None:

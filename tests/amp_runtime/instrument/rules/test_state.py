@@ -186,6 +186,20 @@ def test_loading_that_changes_the_type(dtype: torch.dtype) -> None:
     assert alarm.values == {"changed": 4.0, "parameters": 4.0}
 
 
+def test_loading_half_weights_that_are_not_trained_is_fine() -> None:
+    made, frozen = program(), program().model.requires_grad_(False)
+    half = {name: value.bfloat16() for name, value in frozen.state_dict().items()}
+
+    def train() -> None:
+        frozen.load_state_dict(half, assign=True)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = (made.model(made.inputs) + frozen(made.inputs)).float().mean()
+        loss.backward()
+        made.optimizer.step()
+
+    silent(train, "AMP413")
+
+
 def test_loading_that_keeps_the_type_is_fine() -> None:
     made = program()
     half = {name: value.half() for name, value in made.model.state_dict().items()}
@@ -193,6 +207,7 @@ def test_loading_that_keeps_the_type_is_fine() -> None:
     def train() -> None:
         made.model.load_state_dict(half)
         made.model.load_state_dict({name: value.float() for name, value in half.items()}, assign=True)
+        made.model(made.inputs).mean().backward()
 
     silent(train, "AMP413")
 
