@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ..measured import facts, found, named, record_of
-from ..precision_events import DeepStepSeen
-from ..run import NOTHING, Check
+from ..precision_events import DeepStepSeen, ProgramRaised
+from ..raising import first_line, says
+from ..run import NOTHING, Check, Found
 
 if TYPE_CHECKING:
     from ..run import Findings, Run
+
+_REFUSED = re.compile(r"value cannot be converted to type (?:c10|at)::Half without overflow")
 
 
 def _seen(event: DeepStepSeen, run: Run) -> Findings:
@@ -29,8 +33,15 @@ def _seen(event: DeepStepSeen, run: Run) -> Findings:
     ] or NOTHING
 
 
+def _raised(event: ProgramRaised, run: Run) -> Findings:
+    """Hear masked_fill, clamp and pad, which refuse such a constant."""
+    if not says(event, _REFUSED):
+        return None
+    return [Found(message=f"A constant goes into a float16 tensor that cannot hold it: {first_line(event.error)}.")]
+
+
 CHECK = Check(
     code="AMP301",
     remedy="Use torch.finfo(scores.dtype).min.",
-    hears={DeepStepSeen: _seen},
+    hears={DeepStepSeen: _seen, ProgramRaised: _raised},
 )

@@ -29,6 +29,26 @@ def test_a_numpy_array_of_bfloat16() -> None:
     only_alarm(train, "AMP215", ".numpy()")
 
 
+def test_a_half_tensor_in_a_region_that_is_off() -> None:
+    made = program()
+
+    def train() -> None:
+        with _autocast():
+            hidden = made.model[0](made.inputs)
+            with torch.autocast("cpu", enabled=False):
+                made.model[2](hidden)
+
+    alarm = only_alarm(train, "AMP213", "made.model[2]")
+    assert "BFloat16 and Float" in alarm.message
+
+
+def test_a_constant_that_masked_fill_refuses() -> None:
+    def train() -> None:
+        torch.zeros(3, dtype=torch.float16).masked_fill(torch.ones(3) > 0, -1e9)
+
+    only_alarm(train, "AMP301", "-1e9")
+
+
 def test_bce_under_autocast() -> None:
     made = program()
 
