@@ -66,7 +66,7 @@ class Frames:
             if kind is None:
                 kind = self._kinds[frame.f_code] = self._kind(name)
             if kind:
-                return package(name)
+                return package(name) if kind == 1 else ""
             frame = frame.f_back
         return ""
 
