@@ -122,9 +122,13 @@ class Session:
         seconds = time.perf_counter() - self._begun
         self.guarded(self._finish)
         self.open = False
-        record = self._record(seconds)
-        self._memory.clear()
-        return record
+        try:
+            return self._record(seconds)
+        except Exception as error:
+            self._fail(error)
+            return DeepStep(operators=self._count, seconds=seconds, problems=tuple(self._problems))
+        finally:
+            self._memory.clear()
 
     def _before(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call | None:
         call = self._wanted(func, args, kwargs)

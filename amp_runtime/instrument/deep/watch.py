@@ -60,9 +60,12 @@ class DeepWatch:
         self.settle()
         if reason := _refusal():
             return reason
-        self._session = session = Session(self._stacks, self._budget)
-        session.install()
-        self._mode = DeepMode(session)
+        try:
+            session = Session(self._stacks, self._budget)
+            session.install()
+        except Exception as error:  # of ours, and not for the program to meet
+            return f"watching failed to begin because of {type(error).__name__}: {error}"
+        self._session, self._mode = session, DeepMode(session)
         push(self._mode)
         return ""
 

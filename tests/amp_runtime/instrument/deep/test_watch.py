@@ -185,6 +185,26 @@ def test_a_failure_of_ours_after_an_operator_gives_its_result_all_the_same(monke
     assert "MemoryError: none left" in watch.stop().problems[0]
 
 
+def test_a_failure_of_ours_at_either_end_reaches_nobody(monkeypatch):
+    def fails(*_):
+        raise ZeroDivisionError("on purpose")
+
+    watch = DeepWatch()
+    with monkeypatch.context() as patch:
+        patch.setattr(session_module.Session, "_record", fails)
+        watch.start()
+        torch.ones(2).add(1)
+        record = watch.stop()
+    assert record.operators == 2
+    assert "ZeroDivisionError: on purpose" in record.problems[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(session_module.Session, "install", fails)
+        assert "ZeroDivisionError: on purpose" in watch.start()
+    assert not watch.watching
+    assert watch.start() == ""
+    assert watch.stop().problems == ()
+
+
 def test_an_operator_that_cannot_run_in_fp32_is_named_and_stands_for_itself(monkeypatch):
     from amp_runtime.instrument.deep import shadows
 
