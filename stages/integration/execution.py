@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -296,6 +297,9 @@ class Execution:
     def _limitations(self, todo: Plan) -> list[str]:
         said = [sentence for group in self.judged for sentence in group.limitations]
         said += todo.not_imported
+        absent = [name for name in isolation_of(self.context).pass_env if name not in os.environ]
+        if absent:
+            said.append(f"pass-env names {', '.join(absent)}, which is not set here")
         task = self.context.task
         if task.program is not None:
             return [*said, "only the process that was started was watched, and nothing was read of the code"]

@@ -203,9 +203,10 @@ def test_variables_that_the_configuration_names_are_handed_down(
     monkeypatch.setenv("HF_TOKEN", "given")
     monkeypatch.setenv("OTHER_TOKEN", "kept back")
     text = "import os\nassert os.environ['HF_TOKEN'] == 'given' and 'OTHER_TOKEN' not in os.environ\n"
-    outcome = integrate(tmp_path, {"a.py": text}, pass_env=("HF_TOKEN",))
+    outcome = integrate(tmp_path, {"a.py": text}, pass_env=("HF_TOKEN", "NOT_SET"))
     assert outcome.findings == ()
-    assert outcome.facts["isolation"]["environment"] == "allow-list, and HF_TOKEN"
+    assert outcome.facts["isolation"]["environment"] == "allow-list, and HF_TOKEN, NOT_SET"
+    assert "pass-env names NOT_SET, which is not set here" in outcome.facts["limitations"]
 
 
 @pytest.mark.skipif(landlock.abi() < 4, reason="this kernel's Landlock knows no network")
