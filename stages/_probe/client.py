@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from amp_runtime.wire import GO, to_json
 from stages._probe import bubblewrap
+from stages._probe.hiding import hidden
 from stages._probe.isolation import described
 from stages._probe.limits import clean_environment
 from stages._probe.processes import Tree
@@ -53,7 +54,7 @@ def run_probe(work: Work, limits: Limits, progress: Callable[[str], None] = lamb
     """
     if not hasattr(os, "fork"):
         raise StageError("running code needs Linux or macOS; on this platform only the static stages work")
-    with scratch() as folder, _held_out(folder) as held:
+    with hidden(), scratch() as folder, _held_out(folder) as held:
         copy = working_copy(work, folder)
         return _Run(work, limits, folder, copy, held, progress).to_the_end()
 
