@@ -13,15 +13,23 @@ from ..wire import Observed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    Quiet = Callable[[], AbstractContextManager[object]]
 
 _SAME = 1e-3  # relative: a float16 loss holds its gradient to three digits
 
 
 class Watch:
-    """Counts what happens between `step()` and its end. Changes no number that the workload computes."""
+    """Counts what happens between `step()` and its end. Changes no number that the workload computes.
 
-    def __init__(self, device: str) -> None:
+    Args:
+        quiet: a context in which the sanitizer does not take what happens for the workload's doing.
+    """
+
+    def __init__(self, device: str, quiet: Quiet = contextlib.nullcontext) -> None:
         self.finite = True
+        self._quiet = quiet
         self._device_type = device.partition(":")[0]
         self._steps = 0
         self._with_modules = 0
@@ -71,7 +79,8 @@ class Watch:
         def scale(scaler: Any, outputs: Any) -> Any:
             scaled = original(scaler, outputs)
             if scaler.is_enabled() and getattr(outputs, "requires_grad", False):
-                factor = float(scaler.get_scale())
+                with self._quiet():
+                    factor = float(scaler.get_scale())
                 self._calls["scaled"] += 1
                 if not self._scaled_in_step:
                     self._scales.append(factor)
@@ -84,7 +93,8 @@ class Watch:
 
     def _entered(self, gradient: Any, factor: float) -> None:
         """Note with which gradient backward came to the loss: that of a scaled loss is the scale itself."""
-        value = float(gradient.detach().float().max().item())
+        with self._quiet():
+            value = float(gradient.detach().float().max().item())
         self._calls["from_scale" if math.isclose(value, factor, rel_tol=_SAME) else "otherwise"] += 1
 
     def _counted(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:

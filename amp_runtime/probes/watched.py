@@ -63,6 +63,19 @@ class Progress:
         self._told_at = 0.0
         self._alarms = 0
 
+    @contextlib.contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Let what the harness itself does inside a step not be taken for the program's."""
+        if self.sanitizer is None:
+            yield
+            return
+        local = self.sanitizer.run.local
+        local.quiet += 1
+        try:
+            yield
+        finally:
+            local.quiet -= 1
+
     def step(self, step: int) -> None:
         if self.over or self.sanitizer is None:
             return

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ..wire import Request
     from .child import Reporter
+    from .watched import Progress
 
 
 def units(request: Request, startup: frozenset[str]) -> Iterable[Unit]:
@@ -47,11 +48,13 @@ def _train(workload: WorkloadUnit, root: str, startup: frozenset[str], reporter:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # read when CUDA is first used, which is after this fork
     if workload.emulate and not emulate_cuda(reporter):
         return
-    with watched(root, reporter, faults=workload.faults):
-        _train_watched(workload, root, startup, reporter)
+    with watched(root, reporter, faults=workload.faults) as progress:
+        _train_watched(workload, root, startup, progress, reporter)
 
 
-def _train_watched(workload: WorkloadUnit, root: str, startup: frozenset[str], reporter: Reporter) -> None:
+def _train_watched(
+    workload: WorkloadUnit, root: str, startup: frozenset[str], progress: Progress, reporter: Reporter
+) -> None:
     factory, path, line = find_factory(workload, root, startup, reporter)
     if not callable(factory):
         reporter.item(Rejected(message=_no_factory(workload.factory, factory), path=path, line=line))
@@ -66,7 +69,7 @@ def _train_watched(workload: WorkloadUnit, root: str, startup: frozenset[str], r
         message = f"{workload.factory}(...) returned {type(training).__name__}, which has no step() method"
         reporter.item(Rejected(message=message, path=path, line=line))
         return
-    watch = Watch(device)
+    watch = Watch(device, progress.quiet)
     with watch.installed():
         problem = _steps(step, workload, watch, reporter)
     reporter.item(watch.observed(training))

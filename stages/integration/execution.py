@@ -17,6 +17,8 @@ from stages._probe.work import Work
 from stages._source.testfiles import is_test_file
 from stages.integration.causes import findings_of
 from stages.integration.disturbed_runs import FAULT_STEPS, judge_disturbed
+from stages.integration.emulated_runs import STEPS as EMULATED_STEPS
+from stages.integration.emulated_runs import judge_emulated
 from stages.integration.endings import causes_of_rewriting
 from stages.integration.gates import requested
 from stages.integration.heard import heard
@@ -29,7 +31,7 @@ from stages.integration.script_units import scripts_of
 from stages.integration.second_try import passed_now, to_run_again
 from stages.integration.shares import judge_shares
 from stages.integration.timed_pairs import judge_pairs
-from stages.integration.training_results import judge_on_cpu, judge_training, used_accelerator
+from stages.integration.training_results import judge_on_cpu, judge_training, to_emulate, used_accelerator
 from stages.integration.update_results import judge_updates
 from stages.integration.watched_runs import Watched, judge_watched, watched_workloads
 from verifier.api import FOUND, Location, StageError, StageOutcome
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from amp_runtime.wire import Hello
     from stages._probe.records import Ending, ProbeReport
     from stages.integration.alarms import Watching
-    from verifier.api import Json, StageContext
+    from verifier.api import Finding, Json, StageContext
 
 STEPS = 40
 COMPARED_STEPS = 6
@@ -64,6 +66,7 @@ class Execution:
     context: StageContext
     judged: list[Judged] = field(default_factory=list)
     runs: list[Watching] = field(default_factory=list)
+    found: list[Finding] = field(default_factory=list)  # besides what has a cause
     facts: dict[str, Json] = field(default_factory=dict)
     endings: set[Ending] = field(default_factory=set)
     deadline: float = 0.0
@@ -84,11 +87,14 @@ class Execution:
         self.facts["limitations"] = [*self._limitations(todo)]
         return StageOutcome(
             checks_run=sum(group.checks_run for group in self.judged),
-            findings=(*findings_of(cause for group in self.judged for cause in group.causes), *watched.findings),
+            findings=(*self._caused(), *self.found, *watched.findings),
             gates=(*(gate for group in self.judged for gate in group.gates), *watched.gates),
             facts=self.facts,
             marks=watched.marks,
         )
+
+    def _caused(self) -> tuple[Finding, ...]:
+        return findings_of(cause for group in self.judged for cause in group.causes)
 
     def _declared(self, todo: Plan, deadline: float, limit_s: float) -> None:
         """Import, test and train: at the same time where that can change no result and the memory is enough for it."""
@@ -102,6 +108,7 @@ class Execution:
             self.context.progress("running everything once more, one after another, each with all of the memory")
             self.judged.clear()
             self.runs.clear()
+            self.found.clear()
         self._imports(todo, deadline, limit_s)
         if self.context.task.tests:
             limits = self._limits(deadline, min(_LONGEST_PHASE_S, limit_s / 2))
@@ -193,8 +200,22 @@ class Execution:
             numbered = dict(enumerate(trained))
             self.judged.append(judge_disturbed(numbered, report, limits, self._configuration()))
             self.runs += watched_workloads(numbered, report, self._configuration())
+            self._training_emulated(todo, to_emulate(units, report, broken), deadline, limit_s)
         if "cpu" in asked and used_accelerator(report):
             self._training_on_cpu(todo, units, deadline, limit_s)
+
+    def _training_emulated(self, todo: Plan, units: tuple[WorkloadUnit, ...], deadline: float, limit_s: float) -> None:
+        if not units:
+            return
+        self.context.progress(f"training {len(units)} workload(s) on an emulated CUDA device")
+        emulated = tuple(replace(unit, emulate=True, steps=EMULATED_STEPS) for unit in units)
+        limits = self._limits(deadline, min(_LONGEST_PHASE_S, limit_s / 2))
+        report = self._probe(todo, limits, probe="workloads", workloads=emulated, preload=WATCHED)
+        judged, found = judge_emulated(emulated, report, self._configuration(), self.context.rules)
+        self.judged.append(judged)
+        self.found += found
+        watched = watched_workloads(dict(enumerate(emulated)), report, self._configuration())
+        self.runs += [run for run in watched if run.report is not None and run.report.watched.steps]
 
     def _timing(self, todo: Plan, deadline: float, limit_s: float) -> None:
         """Time the workloads' steps in FP32 and under AMP against each other, if a criterion asks for it."""

@@ -12,6 +12,7 @@ IMPORTS = "imports"
 TESTS = "tests"
 SCRIPTS = "scripts"
 SANITIZER = "sanitizer"
+CUDA_POLICY = "cuda-policy"
 _ALWAYS: Mapping[str, str] = {
     IMPORTS: "every module of the task can be imported first in a fresh process",
     TESTS: "the declared tests are collected, run to the end and pass",
@@ -22,6 +23,7 @@ _ALWAYS: Mapping[str, str] = {
     "resume": "a run saved and resumed goes on as one that was never interrupted, bit for bit, loss scaler included",
     SCRIPTS: "every training script runs to its end, or to the step asked for, and takes training steps",
     SANITIZER: "no hazard of mixed precision happens in a real training step",
+    CUDA_POLICY: "every workload takes its first steps under CUDA's autocast too, emulated where there is no GPU",
 }
 # What not every project has to have. A task asks for one of these by naming it in an acceptance line.
 ON_REQUEST: Mapping[str, str] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stages._source.discovery import rules_in
-from stages.integration import rules
+from stages.integration import emulated_runs, rules
 from stages.integration.gates import GATES
 from stages.integration.heard import heard
 from verifier.api import Need, Stage, hookimpl
@@ -28,7 +28,7 @@ STAGE = Stage(
     runs_code=True,
     run=run,
     rules=rules_in(rules),
-    also_reports=heard(),
+    also_reports=(*heard(), emulated_runs.CODE),
     gates=GATES,
     needs=(Need(stage="syntax", must_pass=True),),
 )

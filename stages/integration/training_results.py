@@ -6,7 +6,7 @@ import typing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from amp_runtime.wire import Made, to_json
+from amp_runtime.wire import Made, Observed, to_json
 from stages.integration.agreement import MEASURE, Agreement, agreement, decrease
 from stages.integration.amp_gates import amp_gates, device_gate
 from stages.integration.causes import Cause, Subject
@@ -101,6 +101,17 @@ def used_accelerator(report: ProbeReport) -> bool:
     """Whether some workload chose another device than the CPU."""
     made = [item for unit in report.units.values() for item in unit.items if isinstance(item, Made)]
     return any(not item.device.startswith("cpu") for item in made)
+
+
+def to_emulate(units: Sequence[WorkloadUnit], report: ProbeReport, broken: frozenset[str]) -> tuple[WorkloadUnit, ...]:
+    """Return the AMP runs that were made where PyTorch sees no CUDA device, of workloads that train."""
+    found = []
+    for number, unit in enumerate(units):
+        ran = report.units.get(str(number))
+        seen = next((item for item in ran.items if isinstance(item, Observed)), None) if ran else None
+        if unit.amp and unit.factory not in broken and seen is not None and not seen.cuda:
+            found.append(unit)
+    return tuple(found)
 
 
 def judge_on_cpu(

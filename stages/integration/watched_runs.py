@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 FAULTS = ", with planted faults"
+EMULATED = ", on an emulated CUDA device"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,8 @@ def watched_workloads(
         made = next((item for item in ran.items if isinstance(item, Made)), None)
         start = Location(path=made.path, line=max(1, made.line)) if made and made.path else configuration
         reports = [item for item in ran.items if isinstance(item, SanitizerReport)]
-        name = f"{unit.factory} {'under AMP' if unit.amp else 'in FP32'}{FAULTS if unit.faults else ''}"
+        how = FAULTS if unit.faults else EMULATED if unit.emulate else ""
+        name = f"{unit.factory} {'under AMP' if unit.amp else 'in FP32'}{how}"
         runs.append(Watching(name=name, start=start, amp=unit.amp, report=reports[-1] if reports else None))
     return runs
 

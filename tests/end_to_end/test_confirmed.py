@@ -65,4 +65,5 @@ def test_a_finding_of_stage_2_is_confirmed_by_stage_3_and_not_reported_twice(tmp
         "work:toy in FP32",
         "work:toy under AMP",
         "work:toy under AMP, with planted faults",
+        "work:toy under AMP, on an emulated CUDA device",
     ]

@@ -203,7 +203,15 @@ def test_a_real_loop_passes_every_gate_that_a_cpu_can_decide(tmp_path: Path) -> 
     statuses = {gate.name: gate.status.value for gate in outcome.gates}
     assert statuses.pop("cuda") == "DEFERRED"
     assert set(statuses.values()) == {"PASS"}
-    assert set(statuses) == {"imports", "fp32-path", "amp-path", "amp-agreement", "sanitizer", *ON_REQUEST} - {"cuda"}
+    assert set(statuses) == {
+        "imports",
+        "fp32-path",
+        "amp-path",
+        "amp-agreement",
+        "sanitizer",
+        "cuda-policy",
+        *ON_REQUEST,
+    } - {"cuda"}
     (timed,) = outcome.facts["step_times"]
     assert timed["low"] <= timed["ratio"] <= timed["high"]
     assert (timed["samples"], sum(timed["amp_led"])) == (8, 4)

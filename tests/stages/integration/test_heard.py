@@ -9,7 +9,8 @@ from verifier.api import load_plugins
 
 
 def test_it_hears_exactly_what_the_sanitizer_checks() -> None:
-    assert STAGE.also_reports == heard() == tuple(check.code for check in all_checks())
+    assert heard() == tuple(check.code for check in all_checks())
+    assert STAGE.also_reports == (*heard(), "AMP901")  # the latter is judged by how an emulated run ends
 
 
 def test_every_check_is_the_run_time_half_of_the_rule_of_its_name() -> None:

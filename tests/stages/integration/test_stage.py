@@ -30,7 +30,7 @@ def test_it_is_stage_3_needs_syntax_and_declares_its_gates() -> None:
     assert STAGE.needs == (Need(stage="syntax", must_pass=True),)
     assert list(STAGE.gates) == [
         *("imports", "tests", "fp32-path", "amp-path", "amp-agreement", "amp-updates", "resume"),
-        *("scripts", "sanitizer"),
+        *("scripts", "sanitizer", "cuda-policy"),
         *("autocast", "grad-scaler", "scaled-gradients", "loss-scale-log", "amp-accuracy", "step-times", "cpu", "cuda"),
     ]
     assert {rule.code[:3] for rule in STAGE.rules} == {"RUN"}
