@@ -208,6 +208,7 @@ def test_a_real_loop_passes_every_gate_that_a_cpu_can_decide(tmp_path: Path) -> 
         "fp32-path",
         "amp-path",
         "amp-agreement",
+        "amp-updates",
         "sanitizer",
         "cuda-policy",
         *ON_REQUEST,
