@@ -14,11 +14,12 @@ from pathlib import Path
 
 import torch
 
-from .method_table import UnsupportedBuildError, answer_one
+from .method_table import ONE, UnsupportedBuildError, redirect
 
 _CUDA = 1  # c10::DeviceType::CUDA, fixed by the format of saved programs
 _REGISTRY = "_ZN3c104impl26device_guard_impl_registryE"  # c10::impl::device_guard_impl_registry
 _HOOKS = "_ZN2at6detail12getCUDAHooksEv"  # at::detail::getCUDAHooks()
+_ALLOCATOR = "_ZN3c1015GetCPUAllocatorEv"  # c10::GetCPUAllocator()
 _METHODS = 256  # more than the guard has; every one of them answers 0
 
 
@@ -32,9 +33,11 @@ def claim_device() -> None:
         raise UnsupportedBuildError(f"CUDA cannot be emulated with PyTorch {torch.__version__}: use 2.13 or newer")
     include = Path(torch.__file__).parent / "include"
     guard = _ensure_guard()
-    answer_one(guard, include / "c10/core/impl/DeviceGuardImplInterface.h", ("getDevice", "exchangeDevice"))
-    hooks = include / "ATen/detail/AcceleratorHooksInterface.h"
-    answer_one(_hooks(), hooks, ("isBuilt", "isAvailable", "hasPrimaryContext"))
+    current = dict.fromkeys(("getDevice", "exchangeDevice"), ONE)
+    redirect(guard, include / "c10/core/impl/DeviceGuardImplInterface.h", current)
+    present = dict.fromkeys(("isBuilt", "isAvailable", "hasPrimaryContext", "init"), ONE)
+    pinned = {"getPinnedMemoryAllocator": _symbol("c10", _ALLOCATOR)}  # all memory is the host's
+    redirect(_hooks(), include / "ATen/detail/AcceleratorHooksInterface.h", present | pinned)
     found = torch.accelerator.current_accelerator()
     if found is None or found.type != "cuda":
         raise UnsupportedBuildError(f"CUDA cannot be emulated: PyTorch {torch.__version__} sees {found} as accelerator")

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
 _BEFORE, _METHODS = 2, 256  # words that lie before the first method, and more methods than any class has
@@ -26,16 +26,24 @@ class UnsupportedBuildError(RuntimeError):
     """The installed PyTorch lacks a part that emulation is built on."""
 
 
-def answer_one(address: int, header: Path, names: Sequence[str]) -> None:
-    """Let the methods `names` of the object at `address` return 1.
+# Returns 1 while Python runs, and is the one function of Python that needs no lock in any thread. That is true as a
+# bool, device number 0 of CUDA as a `c10::Device` (two bytes, type and index), and nothing as void.
+ONE = ctypes.cast(ctypes.pythonapi.Py_IsInitialized, ctypes.c_void_p).value or 0
 
-    That is true as a bool, and as a `c10::Device`, two bytes of type and index, it is CUDA (1) number 0.
+
+def redirect(address: int, header: Path, functions: Mapping[str, int]) -> None:
+    """Let methods of the object at `address` be other functions, given by their addresses.
+
+    Args:
+        address: of an object of a class with virtual methods.
+        header: declares the class, before any other.
+        functions: by name of the method; they are called with its arguments, the object first.
 
     Raises:
         UnsupportedBuildError: the header is not there or declares no such methods.
     """
     slots = _slots(header)
-    missing = [name for name in names if name not in slots]
+    missing = [name for name in functions if name not in slots]
     if missing:
         raise UnsupportedBuildError(f"CUDA cannot be emulated: {header} declares no {', '.join(missing)}")
     table = ctypes.c_void_p.from_address(address)
@@ -44,10 +52,8 @@ def answer_one(address: int, header: Path, names: Sequence[str]) -> None:
     # Never freed: PyTorch reads it until the process has ended, when Python's own objects are gone.
     copied = _Words.from_address(_allocate(ctypes.sizeof(_Words)))
     ctypes.memmove(copied, table.value - before, ctypes.sizeof(_Words))
-    # Returns 1 while Python runs, and is the one function of Python that needs no lock in any thread.
-    one = ctypes.cast(ctypes.pythonapi.Py_IsInitialized, ctypes.c_void_p).value
-    for name in names:
-        copied[_BEFORE + slots.index(name)] = one
+    for name, function in functions.items():
+        copied[_BEFORE + slots.index(name)] = function
     table.value = ctypes.addressof(copied) + before
 
 

@@ -342,3 +342,9 @@ def check_operators_of_other_libraries_run_their_cpu_kernel():
     doubled = torch.ops.emulation_checks.doubled(torch.ones(2, device="cuda"))
     assert doubled.is_cuda
     assert doubled.tolist() == [2.0, 2.0]
+
+
+def check_pinned_memory_can_be_asked_for():
+    pinned = torch.empty(2, pin_memory=True).fill_(3.0)
+    assert pinned.cuda(non_blocking=True).tolist() == [3.0, 3.0]
+    assert torch.tensor([1.0], pin_memory=True).pin_memory().tolist() == [1.0]

@@ -22,7 +22,7 @@ def test_methods_are_numbered_in_the_order_of_their_declaration(tmp_path):
 
 def test_the_headers_of_the_wheel_declare_what_is_looked_for():
     hooks = _slots(INCLUDE / "ATen/detail/AcceleratorHooksInterface.h")
-    assert {"isBuilt", "isAvailable", "hasPrimaryContext"} <= set(hooks)
+    assert {"isBuilt", "isAvailable", "hasPrimaryContext", "init", "getPinnedMemoryAllocator"} <= set(hooks)
     guard = _slots(INCLUDE / "c10/core/impl/DeviceGuardImplInterface.h")
     assert {"getDevice", "exchangeDevice"} <= set(guard)
 
