@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from amp_runtime.wire import Paired
-from stages.integration.causes import Cause, Subject, origin_of, place, raised_text, traceback_evidence
-from stages.integration.endings import causes_of_ending
+from stages.integration.causes import Cause, Subject
 from stages.integration.gates import GATES
 from stages.integration.judged import Judged
-from stages.integration.rules import run011_workload_broken
+from stages.integration.unit_causes import causes_of_unit
 from verifier.api import Gate, GateStatus, Location
 
 if TYPE_CHECKING:
@@ -52,22 +51,8 @@ def _causes(
 ) -> list[Cause]:
     doing = f"timing {workload.factory} in FP32 and under AMP"
     subject = Subject(name=f"{workload.factory} in pairs", doing=doing, location=configuration)
-    causes = causes_of_ending(unit.result, subject, report, limits)
-    failure = unit.result.failure
-    if failure is None:
-        return causes
-    location = place(failure.frames, subject.location)
-    cause = Cause(
-        rule=run011_workload_broken.RULE,
-        subject=subject,
-        key=(failure.type, failure.message, location),
-        message=f"{workload.factory} raises {raised_text(failure)} during {unit.result.phase}.",
-        location=location,
-        remediation="Correct the line shown; both workloads, FP32 and AMP, live in one process while they are timed.",
-        evidence=(traceback_evidence(failure),),
-        origin=origin_of(failure),
-    )
-    return [*causes, cause]
+    remediation = "Correct the line shown; both workloads, FP32 and AMP, live in one process while they are timed."
+    return causes_of_unit(workload.factory, subject, unit, report, limits, remediation)
 
 
 def _evidence(workload: WorkloadUnit, found: Paired) -> str:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from amp_runtime.wire import Resumed, UpdatesCompared, to_json
 from stages.integration.causes import Cause, Subject
-from stages.integration.endings import causes_of_ending
 from stages.integration.gates import GATES
 from stages.integration.judged import Judged
 from stages.integration.rules import run010_amp_diverges_from_fp32, run024_resume_differs
 from stages.integration.training_runs import training_cause
+from stages.integration.unit_causes import causes_of_unit
 from verifier.api import Evidence, Gate, GateStatus
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ _FIX = (
     "Look at how the loss is scaled and its gradients are unscaled before this optimizer; for single tensors, at the "
     "layer's arithmetic in low precision."
 )
+_REPEAT = "Correct the line shown; the workload is built and trained several times in one process to be compared."
 _RESUME_FIX = "Save and load what is named with the rest: {wrong}."
 
 
@@ -50,10 +51,12 @@ def judge_updates(
     for number, workload in enumerate(workloads):
         unit = report.units.get(f"updates {number}")
         subject = _subject(workload, configuration)
-        if unit is None or not _take(workload.factory, unit, updates, resumed):
+        before = len(updates)
+        ended = unit is not None and _take(workload.factory, unit, updates, resumed)
+        if not ended or (workload.factory in known and len(updates) == before):
             silent.append(workload.factory)
-        if unit is not None:
-            causes += causes_of_ending(unit.result, subject, report, limits)
+        if unit is not None and workload.factory not in known:
+            causes += causes_of_unit(workload.factory, subject, unit, report, limits, _REPEAT)
     for name, seen in updates:
         if seen.steps and not seen.holds and name not in known:
             causes.append(_differs(name, seen, configuration))

@@ -41,8 +41,9 @@ def toy(*, amp, seed):
 def test_a_workload_that_learns_in_both_passes_with_its_curves_in_the_facts(tmp_path: Path) -> None:
     outcome = train(tmp_path, WORKLOAD)
     assert outcome.findings == ()
-    assert {gate.status for gate in outcome.gates} == {GateStatus.PASS}
-    assert [gate.name for gate in outcome.gates] == ["imports", "fp32-path", "amp-path", "amp-agreement"]
+    deferred = {gate.name for gate in outcome.gates if gate.status is not GateStatus.PASS}
+    assert deferred == {"amp-updates"}  # it steps no optimizer of torch, so there are none to compare
+    assert [gate.name for gate in outcome.gates] == ["imports", "fp32-path", "amp-path", "amp-agreement", "amp-updates"]
     (fact,) = outcome.facts["workloads"]
     assert (fact["name"], fact["steps"], fact["device"]) == ("work:toy", 40, "cpu")
     assert fact["fp32"]["precision"] == "fp32"
