@@ -197,6 +197,9 @@ def _no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
 
 
+BASIC = ("imports", "fp32-path", "amp-path", "amp-agreement", "amp-updates", "sanitizer")
+
+
 def test_a_real_loop_passes_every_gate_that_a_cpu_can_decide(tmp_path: Path) -> None:
     outcome = ask(tmp_path, LOOP)
     assert outcome.findings == ()
