@@ -68,11 +68,15 @@ def verifier_stages():
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """A report as a reader finds it: the number of the run that wrote it, its verdict, and what the stage says."""
+    """A report as a reader finds it: the number of the run that wrote it, its verdict, and what the stage says.
+
+    `code` is the exit code that belongs to it: 3 where the stage says that the verifier itself could not work.
+    """
 
     run: int
     verdict: str
     evidence: str
+    code: int
 
 
 class Tiny:
@@ -147,4 +151,5 @@ def read_report(files: dict[str, bytes]) -> Seen:
     report = json.loads(files["report.json"])
     (stage,) = report["stages"]
     evidence = stage["gates"][0]["evidence"] if stage["gates"] else stage.get("reason", "")
-    return Seen(run=int(run[0]), verdict=report["verdict"], evidence=evidence)
+    code = 3 if stage.get("internal") else {"PASS": 0, "BLOCK": 1}[report["verdict"]]
+    return Seen(run=int(run[0]), verdict=report["verdict"], evidence=evidence, code=code)
