@@ -46,7 +46,7 @@ def convolutions(size: int) -> Callable[[], None]:
 
     def step() -> None:
         optimizer.zero_grad()
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast("cpu", dtype=torch.float16):
             loss = nn.functional.cross_entropy(model(inputs).float(), targets)
         scaler.scale(loss).backward()
         scaler.unscale_(optimizer)

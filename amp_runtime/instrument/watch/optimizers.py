@@ -93,8 +93,8 @@ def _zero_grad(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
             known = (run.gradients.known(parameter) for parameter in owner.parameters())
             gradients = [gradient for gradient in known if gradient is not None]
         pending = [(gradient, CLEAN if gradient.used else gradient.state) for gradient in gradients]
-        for gradient in gradients:
-            gradient.clear()
+        for gradient in gradients:  # as `clear` does, flat
+            gradient.state, gradient.stamp, gradient.used = CLEAN, (0, -1), False
         run.emit(GradsZeroed(place=run.place(), step=run.step, owner=owner, pending=pending))
 
     return zero_grad
