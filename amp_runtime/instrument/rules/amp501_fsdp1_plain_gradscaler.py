@@ -24,9 +24,10 @@ def ranks() -> int:
 
 
 def _stepping(event: ScalerStepping, run: Run) -> Findings:
-    parameters = [one for group in event.optimizer.param_groups for one in group["params"]]
-    sharded = sum(map(is_sharded, parameters))
-    if not sharded or ranks() == 1:
+    if ranks() == 1:
+        return None
+    sharded = sum(is_sharded(one) for group in event.optimizer.param_groups for one in group["params"])
+    if not sharded:
         return None
     if any(owner.__name__ == "ShardedGradScaler" for owner in type(event.scaler).__mro__):
         return NOTHING

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 
 def _clipping(event: Clipping, run: Run) -> Findings:
-    parameters = [one for gradient in event.gradients if (one := gradient.parameter()) is not None]
-    sharded = sum(map(is_sharded, parameters))
-    if not sharded or ranks() == 1:
+    if ranks() == 1:
+        return None
+    sharded = sum(is_sharded(one) for gradient in event.gradients if (one := gradient.parameter()) is not None)
+    if not sharded:
         return None
     if _by_fsdp():
         return NOTHING
