@@ -39,12 +39,18 @@ class Look(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._factor: float | None = None
         self._thread = 0
         self.live = True
-        for tensor in gradients:
+        self._waiting = list(gradients)  # until the program does anything at all: most do not
+
+    def _begin(self) -> None:
+        for tensor in self._waiting:
             if (key := _storage(tensor)) and len(self._carriers) < _FOLLOWED:
                 self._carriers[key] = Carrier(alive=[weakref.ref(tensor)])
                 self._gradients[key] = ""
+        self._waiting.clear()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if self._waiting and self.live:
+            self._begin()
         result = func(*args, **(kwargs or {}))
         if self.live and not self._run.muted:
             self._run.local.quiet += 1
@@ -56,6 +62,7 @@ class Look(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def state(self, tensor: Any) -> str:
         """Return "followed" where all that was written into a gradient is understood, else "unknown"."""
+        self._begin()
         key = _storage(tensor)
         if key in self._gradients:
             return self._gradients[key] or "followed"
@@ -73,6 +80,7 @@ class Look(TorchDispatchMode):  # type: ignore[no-untyped-call]
             asked: the program has asked for the scale meanwhile, and so may have divided what it read.
         """
         self.live = False
+        self._waiting.clear()
         if not clipped and not asked and not any(how == "clipped" for how, _place in self._touched):
             for place, carrier in self._read.items():
                 if place not in self._excused:
@@ -101,6 +109,7 @@ class Look(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def judge_result(self, tensor: Any) -> None:
         """Look at what a gradient hook has returned."""
+        self._begin()
         carrier = self._carriers.get(_storage(tensor))
         if carrier is not None and _alive(carrier):
             self._judge(carrier)
@@ -198,6 +207,7 @@ class Look(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def reads(self, tensor: Any, operator: str) -> None:
         """Note that the program takes a gradient out of torch."""
+        self._begin()
         carrier = self._of(tensor)
         if carrier is not None and carrier.power and not carrier.finite and not carrier.reduced:
             self.note_reading(replace(carrier, place=self._run.place(), operator=operator))
