@@ -243,7 +243,13 @@ def test_accelerate_trains_in_float32_on_a_cpu(tmp_path: Path) -> None:
             accelerator.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
 
-    report = said(train)
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)  # it is one for the whole process
+    try:
+        report = said(train)
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
     assert [alarm for alarm in report.alarms if alarm.code.startswith("AMP1")] == []
     assert report.watched.steps == 3
 
