@@ -28,7 +28,7 @@ def test_killing_any_process_at_any_moment_leaves_a_whole_report_and_nothing_run
 @pytest.mark.timeout(3 * 3600)
 def test_a_thousand_kills(tmp_path: Path) -> None:
     seen = killed(tmp_path, 1000, seed=1000).seen
-    assert seen["parent while writing: old report"] > 10
-    assert seen["parent while writing: new report"] > 10
+    assert seen["parent while writing: old report"] > 0
+    assert seen["parent while writing: new report"] > 0
     for victim in ("keeper", "supervisor", "child"):
         assert seen[f"{victim}: BLOCK"] > seen[f"{victim}: PASS"]
