@@ -37,9 +37,10 @@ def watched(
         yield progress
         return
     from ..instrument.faults import Plan  # noqa: PLC0415 - these need torch
+    from ..instrument.looks import Looks  # noqa: PLC0415
     from ..instrument.sanitizer import Sanitizer  # noqa: PLC0415
 
-    sanitizer = Sanitizer(roots=(root,), faults=Plan() if faults else None)
+    sanitizer = Sanitizer(roots=(root,), faults=Plan() if faults else None, looks=Looks())
     progress.sanitizer = sanitizer
     sanitizer.run.after_step.append(progress.step)
     sanitizer.start()
