@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CONFIG = """
 [tool.verifier.tasks.T035]
-files = ["amp_runtime/**/*.py"]
+files = ["amp_runtime/*.py", "amp_runtime/step/*.py", "amp_runtime/workloads/*.py", "amp_runtime/trackers/*.py"]
 tests = ["tests"]
 workloads = ["amp_runtime.workloads:digits_fp16"]
 """

@@ -23,7 +23,10 @@ _SWITCHES = ("set_autocast_enabled", "set_autocast_cpu_enabled")
 
 def install(run: Run, patches: Patches) -> None:
     base = torch.amp.autocast_mode.autocast
-    for owner in (base, torch.cuda.amp.autocast_mode.autocast, torch.cpu.amp.autocast_mode.autocast):
+    # Not by their old names: programs use those, we do not. They are loaded with torch and derive from `base`.
+    for owner in (base, *base.__subclasses__()):
+        if "__init__" not in vars(owner):
+            continue
         patches.wrap(owner, "__init__", lambda original: _made(run, original))
     patches.wrap(base, "__call__", lambda original: _applied(run, original))
     for name in _SWITCHES:
