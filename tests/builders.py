@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,7 @@ from verifier.api import (
     Location,
     Related,
     Reported,
+    RuleInfo,
     RunOptions,
     RunReport,
     Severity,
@@ -31,6 +33,7 @@ from verifier.api import (
     Task,
     Verdict,
 )
+from verifier.plugins import load_plugins
 from verifier.selection import source_file
 
 _PLACE = re.compile(r"(?P<path>.*?)(?::(?P<line>[0-9]+))?(?::(?P<column>[0-9]+))?", re.DOTALL)
@@ -123,7 +126,14 @@ def stage_context(
         options=options or RunOptions(),
         stash=Stash(),
         progress=lambda _line: None,
+        rules=_every_rule(),
     )
+
+
+@functools.cache
+def _every_rule() -> Mapping[str, RuleInfo]:
+    """Return the rules of all plugins: a stage that runs code reports some that another one declares."""
+    return load_plugins().rules
 
 
 def run_stage(stage: Stage, root: Path, paths: Iterable[str], **context: Any) -> StageOutcome:
