@@ -2,6 +2,7 @@
 
 from verifier.children import has_ended
 from verifier.errors import MachineError, StageError, VerifierError
+from verifier.git import ask_git
 from verifier.globs import compile_glob
 from verifier.hookspecs import hookimpl
 from verifier.marks import FOUND
@@ -100,6 +101,7 @@ __all__ = [
     "Task",
     "Verdict",
     "VerifierError",
+    "ask_git",
     "compile_glob",
     "has_ended",
     "hookimpl",

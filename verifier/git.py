@@ -23,14 +23,23 @@ def commit_and_dirty(root: Path) -> tuple[str | None, bool | None]:
     Raises:
         MachineError: no process can be started to ask git, or the end of it cannot be seen.
     """
-    git = shutil.which("git")
-    answer = None if git is None else _answer([git, *_SAFE, "-C", str(root), *_QUESTION])
+    answer = ask_git(root, *_QUESTION)
     if answer is None:
         return None, None
     fields = answer.decode("utf-8", "surrogateescape").split("\0")
     oid = next((field.removeprefix("# branch.oid ") for field in fields if field.startswith("# branch.oid ")), None)
     dirty = any(field and not field.startswith("# ") for field in fields)
     return (None if oid in (None, "(initial)") else oid), dirty
+
+
+def ask_git(root: Path, *question: str) -> bytes | None:
+    """Return what git answers about the tree at `root`; None where there is no git, or it ends badly or too late.
+
+    Raises:
+        MachineError: no process can be started to ask it, or the end of it cannot be seen.
+    """
+    git = shutil.which("git")
+    return None if git is None else _answer([git, *_SAFE, "-C", str(root), *question])
 
 
 def _answer(command: list[str]) -> bytes | None:

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from verifier.api import compile_glob
+from verifier.api import ask_git, compile_glob
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-# A hostile repository's configuration may name programs to run; these keep git from running any.
-_SAFE = (
-    *("--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"),
-    *("-c", "safe.directory=*"),  # a container's checkout often belongs to another user
-)
-_LIMIT_S = 60
 _CODE = (".py", ".pyi", ".so", ".pyd", ".ipynb")
 _NEVER = frozenset({"__pycache__", "node_modules", ".git"})
 _ENVIRONMENT = ("pyvenv.cfg", "conda-meta")  # what marks an environment of packages
@@ -98,14 +90,6 @@ def _above(paths: Iterable[str]) -> frozenset[str]:
 
 
 def _known_to_git(root: Path) -> frozenset[str] | None:
-    git = shutil.which("git")
-    if git is None:
-        return None
-    command = [git, *_SAFE, "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=_LIMIT_S, check=False, stdin=subprocess.DEVNULL)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    if done.returncode != 0:
-        return None
-    return frozenset(os.fsdecode(name) for name in done.stdout.split(b"\0") if name)
+    anybodys = ("-c", "safe.directory=*")  # a container's checkout often belongs to another user
+    answer = ask_git(root, *anybodys, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    return None if answer is None else frozenset(os.fsdecode(name) for name in answer.split(b"\0") if name)
