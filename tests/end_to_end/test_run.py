@@ -56,6 +56,34 @@ def test_a_sound_training_passes_and_quiet_says_nothing(project: Path) -> None:
     }
 
 
+RECURRENT = """
+import torch
+
+model = torch.nn.GRU(8, 8, batch_first=True).cuda()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+scaler = torch.amp.GradScaler("cuda", init_scale=256.0)
+inputs = torch.randn(4, 12, 8).cuda()
+for _ in range(4):
+    optimizer.zero_grad()
+    with torch.autocast("cuda"):
+        loss = model(inputs)[0].float().square().mean()
+    scaler.scale(loss).backward()
+    scaler.step(optimizer)
+    scaler.update()
+    print(loss.item())
+"""
+
+
+def test_an_emulated_device_is_not_judged_by_what_it_costs(project: Path) -> None:
+    """It casts the weights of a recurrent cell at each time step; cuDNN casts them once."""
+    (project / "train.py").write_text(RECURRENT)
+    done = run(project, "-q", "--emulate", "cuda", "--format", "json", "--output", "-", "train.py")
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["verdict"]) == (0, "PASS"), done.stderr
+    assert report["stages"][0]["findings"] == []
+    assert report["stages"][0]["facts"]["sanitizer"][0]["steps"] == 4
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
