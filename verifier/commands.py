@@ -252,9 +252,8 @@ def _project_config(config_file: Path | None, plugins: Plugins) -> Config:
 
 def _load(root: Path, config_file: Path | None, plugins: Plugins) -> Config:
     gates = {stage.name: stage.gates for stage in plugins.stages}
-    codes = {*plugins.rules, *(code[:3] for code in plugins.rules)}
-    essential = {code for code in codes if all(plugins.rules[one].essential for one in plugins.rules_of(code))}
-    return load_config(root, file=config_file, gates=gates, codes=codes, essential=essential)
+    essential = {code for code, rule in plugins.rules.items() if rule.essential}
+    return load_config(root, file=config_file, gates=gates, codes=plugins.rules, essential=essential)
 
 
 def _wanted(config: Config, names: Sequence[str], *, every: bool) -> tuple[Task, ...]:

@@ -87,7 +87,7 @@ def load_config(
         root: the project; also the folder of the configuration file unless `file` is given.
         file: `--config`; its folder is then the root.
         gates: stage name -> gate names, which `proven-by` may name.
-        codes: every rule code and family, which `per-file-ignores` may name.
+        codes: every rule code; `per-file-ignores` may name them and their families.
         essential: those of them that may not be ignored.
 
     Raises:
@@ -220,6 +220,9 @@ def _per_file_ignores(
     if not isinstance(value, dict):
         document.problem(("per-file-ignores",), "must be a table of glob = [codes]")
         return {}
+    families = {code[:3] for code in codes}
+    essential |= {family for family in families if essential >= {code for code in codes if code[:3] == family}}
+    known = codes | families
     ignores = {}
     for pattern in value:
         ignores[pattern] = document.strings(("per-file-ignores", pattern), value)
@@ -227,8 +230,8 @@ def _per_file_ignores(
             if code in essential:
                 sentence = f"{code} says what could not be judged; leave such files out with `exclude`"
                 document.problem(("per-file-ignores", pattern), sentence)
-            elif code not in codes:
-                sentence = f"{code!r} is no rule or family{suggestion(code, codes)}"
+            elif code not in known:
+                sentence = f"{code!r} is no rule or family{suggestion(code, known)}"
                 document.problem(("per-file-ignores", pattern), sentence)
     return ignores
 

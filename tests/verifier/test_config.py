@@ -41,12 +41,12 @@ def _project(root: Path, text: str, name: str = "pyproject.toml") -> Path:
 
 def _problems(root: Path, text: str) -> tuple[str, ...]:
     with pytest.raises(ConfigError) as caught:
-        load_config(_project(root, text), gates=GATES, codes={"SCP", "SCP001"})
+        load_config(_project(root, text), gates=GATES, codes={"SCP001"})
     return caught.value.problems
 
 
 def test_every_key_of_the_contract_is_read(tmp_path: Path) -> None:
-    config = load_config(_project(tmp_path, GOOD), gates=GATES, codes={"SCP"})
+    config = load_config(_project(tmp_path, GOOD), gates=GATES, codes={"SCP001"})
     task = config.tasks["T035"]
     assert config.block_at is Severity.MEDIUM
     assert (config.source_roots, config.exclude) == ((".", "src"), ("build/**",))
@@ -57,7 +57,7 @@ def test_every_key_of_the_contract_is_read(tmp_path: Path) -> None:
 
 def test_verifier_toml_has_the_same_tables_without_the_prefix(tmp_path: Path) -> None:
     text = GOOD.replace("tool.verifier.", "").replace("[tool.verifier]\n", "")
-    config = load_config(_project(tmp_path, text, "verifier.toml"), gates=GATES, codes={"SCP"})
+    config = load_config(_project(tmp_path, text, "verifier.toml"), gates=GATES, codes={"SCP001"})
     assert list(config.tasks) == ["T035"]
 
 
@@ -173,18 +173,26 @@ def test_an_essential_rule_cannot_be_ignored(tmp_path: Path) -> None:
         load_config(_project(tmp_path, text), gates=GATES, codes={"SYN001"}, essential={"SYN001"})
 
 
+def test_a_family_is_known_by_its_codes_and_essential_when_all_of_them_are(tmp_path: Path) -> None:
+    config = load_config(_project(tmp_path, GOOD), gates=GATES, codes={"SCP001", "SYN001"}, essential={"SYN001"})
+    assert list(config.per_file_ignores.values()) == [("SCP",)]
+    text = GOOD.replace('["SCP"]', '["SYN"]')
+    with pytest.raises(ConfigError, match="SYN says what could not be judged"):
+        load_config(_project(tmp_path / "whole", text), gates=GATES, codes={"SCP001", "SYN001"}, essential={"SYN001"})
+
+
 def test_what_the_cage_lets_through_is_configured_for_all_and_for_a_task(tmp_path: Path) -> None:
     cage = 'pass-env = ["HF_TOKEN"]\nallow-network = true\n'
     text = GOOD.replace("[tool.verifier]\n", f"[tool.verifier]\n{cage}").replace(
         'title = "Mixed precision"', 'title = "M"\npass-env = ["WANDB_MODE"]\nallow-network = false'
     )
-    config = load_config(_project(tmp_path, text), gates=GATES, codes={"SCP"})
+    config = load_config(_project(tmp_path, text), gates=GATES, codes={"SCP001"})
     assert (config.pass_env, config.allow_network) == (("HF_TOKEN",), True)
     assert (config.tasks["T035"].pass_env, config.tasks["T035"].allow_network) == (("WANDB_MODE",), False)
 
 
 def test_the_network_is_denied_and_nothing_handed_down_unless_said(tmp_path: Path) -> None:
-    config = load_config(_project(tmp_path, GOOD), gates=GATES, codes={"SCP"})
+    config = load_config(_project(tmp_path, GOOD), gates=GATES, codes={"SCP001"})
     assert (config.pass_env, config.allow_network) == ((), False)
     assert (config.tasks["T035"].pass_env, config.tasks["T035"].allow_network) == ((), None)
 
