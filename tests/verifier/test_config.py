@@ -33,7 +33,7 @@ proven-by = ["syntax:scope", "integration:tests"]
 
 def _project(root: Path, text: str, name: str = "pyproject.toml") -> Path:
     for folder in ("src", "pkg", "tests"):
-        (root / folder).mkdir()
+        (root / folder).mkdir(parents=True)
     (root / "pkg/a.py").write_text("x = 1\n")
     (root / name).write_text(text)
     return root
