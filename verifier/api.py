@@ -1,6 +1,7 @@
 """Everything a plugin may import from the core. Re-exports only."""
 
 from verifier.children import has_ended
+from verifier.edits import Edit, SourceText, UneditableError
 from verifier.errors import MachineError, StageError, VerifierError
 from verifier.git import ask_git
 from verifier.globs import compile_glob
@@ -58,6 +59,7 @@ __all__ = [
     "Config",
     "Criterion",
     "Deferred",
+    "Edit",
     "Evidence",
     "Example",
     "FileRecord",
@@ -88,6 +90,7 @@ __all__ = [
     "Severity",
     "Source",
     "SourceFile",
+    "SourceText",
     "SourceTree",
     "Stage",
     "StageContext",
@@ -99,6 +102,7 @@ __all__ = [
     "State",
     "Suppressed",
     "Task",
+    "UneditableError",
     "Verdict",
     "VerifierError",
     "ask_git",
