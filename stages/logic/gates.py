@@ -21,6 +21,7 @@ GATES = {
     "parameters-and-state": "parameters and state that training keeps stay in full precision",
     "frameworks": "frameworks and wrappers are used through their own AMP methods",
     "compile-and-migration": "AMP is used as the current torch has it",
+    "soundness": "modules do what they say: modes, gradients, data and errors are handled as training needs it",
 }
 _CODES = {
     "scaler-protocol": "AMP1",
@@ -28,6 +29,7 @@ _CODES = {
     "low-precision-arithmetic": "AMP3",
     "parameters-and-state": "AMP4",
     "frameworks": "AMP5",
+    "soundness": "MOD",
 }
 _BY_PATHS = ("scaler-protocol", "autocast-scope", "frameworks")
 

@@ -19,6 +19,7 @@ from stages.logic.dtypes.program import read_dtypes
 from stages.logic.engine.engine import Engine
 from stages.logic.findings import finding_of, findings_of
 from stages.logic.gates import logic_gates
+from stages.logic.soundness import unsound
 from stages.logic.starts import defined_names, walk_all
 from stages.logic.texts import AMP_TEXT, STEPS_TEXT, TRAINING_TEXT
 from stages.logic.versions import TorchVersions
@@ -67,7 +68,8 @@ def _judge(context: StageContext) -> StageOutcome:
         dtypes = read_dtypes(project.whole(), modules)
         found += judged(known, watching.judges, dtypes.project, dtypes.units)
         doubting = Doubting(files=files, others=others, root=context.config.root, dtypes=dtypes, found=found)
-        return [*found, *doubtful(doubting, watching, known)]
+        found += doubtful(doubting, watching, known)
+        return [*found, *unsound(context.config.root, dtypes.project, files, watching, known)]
 
     context.progress("following paths")
     with Beside(read_alone, wanted=context.options.jobs > 1 and len(files) >= _SPREAD) as alone:
@@ -76,7 +78,9 @@ def _judge(context: StageContext) -> StageOutcome:
         found = [*findings_of(known, engine.visits), *alone.result()]
     found = [item for item in found if item.location.path in paths]
     return StageOutcome(
-        checks_run=len(files) * len(watching.inspections) + sum(len(seen) for seen in engine.visits.values()) + 1,
+        checks_run=len(files) * (len(watching.inspections) + len(watching.soundness))
+        + sum(len(seen) for seen in engine.visits.values())
+        + 1,
         findings=_each_once(found),
         gates=logic_gates(modules, engine, unread),
         facts=_counts(files, modules, engine) | _details(context, files, walked, engine, unread),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stages._source.program.origins import origins
+from stages._source.pythons import supported_pythons
 from stages.logic.engine.place import Place
 from stages.logic.versions import TorchVersions
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from stages._source.program.kinds import Kinds
     from stages._source.program.project import Module, Project
     from stages._source.program.scopes import Scope, Seen
+    from stages._source.pythons import Supported
     from stages.logic.versions import Versions
 
 
@@ -32,6 +34,12 @@ class View:
     def torch(self) -> Versions:
         """Return the versions of torch that the project says this file runs with."""
         return self.requirements.of(self.module.path)
+
+    @property
+    def python(self) -> Supported | None:
+        """Return the Pythons that the project says it supports; None where nothing says it."""
+        root = self.requirements.root
+        return None if root is None else supported_pythons(root, self.module.path)
 
     def calls(self) -> Iterator[Seen]:
         """Yield every call of the file in source order; `node` is an `ast.Call`."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stages.logic.problems import Problem
     from stages.logic.suspects import Spoken
     from stages.logic.view import View
+    from stages.logic.wanted import Wanted
 
     Check = Callable[[Event], Iterable[Problem]]
     Inspect = Callable[[View], Iterable[Problem]]
@@ -39,6 +40,8 @@ class Watchers:
             what a project has to speak of: a rule says `SUSPECTS = "float16"`, `"low"` or `"any"`.
         suspicions: (code, suspect), for rules that look at one file as `inspect` does, but at code that is not known to
             run in low precision: a function `suspect(view)`.
+        soundness: (code, wanted, look), for rules about modules that need not speak of AMP: a function `look(view)`,
+            asked about files whose text is as the rule's `WANTED` says.
     """
 
     checks: Mapping[type, Sequence[tuple[str, Check]]]
@@ -46,6 +49,7 @@ class Watchers:
     judges: Sequence[tuple[str, Judge]] = ()
     doubtful: Mapping[str, str] = field(default_factory=dict)
     suspicions: Sequence[tuple[str, Inspect]] = ()
+    soundness: Sequence[tuple[str, Wanted, Inspect]] = ()
 
     def suspecting(self, spoken: Spoken) -> list[tuple[str, Judge]]:
         """Return the judges to be asked about what may run in the low precision that a project speaks of."""
@@ -60,6 +64,7 @@ def watchers() -> Watchers:
     judges: list[tuple[str, Judge]] = []
     doubtful: dict[str, str] = {}
     suspicions: list[tuple[str, Inspect]] = []
+    soundness: list[tuple[str, Wanted, Inspect]] = []
     for info in pkgutil.iter_modules(rules.__path__):
         module = importlib.import_module(f"{rules.__name__}.{info.name}")
         for kind, check in getattr(module, "CHECKS", {}).items():
@@ -72,4 +77,6 @@ def watchers() -> Watchers:
             doubtful[module.RULE.code] = module.SUSPECTS
         if hasattr(module, "suspect"):
             suspicions.append((module.RULE.code, module.suspect))
-    return Watchers(dict(checks), inspections, judges, doubtful, suspicions)
+        if hasattr(module, "look"):
+            soundness.append((module.RULE.code, module.WANTED, module.look))
+    return Watchers(dict(checks), inspections, judges, doubtful, suspicions, soundness)

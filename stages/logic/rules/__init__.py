@@ -1,1 +1,1 @@
-"""One module for each AMP rule: its metadata, the examples that are its tests, and its check."""
+"""One module for each AMP and MOD rule: its metadata, the examples that are its tests, and its check."""

@@ -1,0 +1,38 @@
+"""Which files a rule about module soundness wants to read, by their text alone: most files it never has parsed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a text must have for a rule to read it.
+
+    Args:
+        every: all of these words, the rarest first.
+        some: one of these, where there are any.
+        never: none of these.
+        pattern: and this.
+        test: and what this says of the text; asked last.
+    """
+
+    every: tuple[bytes, ...] = ()
+    some: tuple[bytes, ...] = ()
+    never: tuple[bytes, ...] = ()
+    pattern: re.Pattern[bytes] | None = None
+    test: Callable[[bytes], bool] | None = None
+
+    def within(self, data: bytes) -> bool:
+        return (
+            all(word in data for word in self.every)
+            and (not self.some or any(word in data for word in self.some))
+            and not any(word in data for word in self.never)
+            and (self.pattern is None or self.pattern.search(data) is not None)
+            and (self.test is None or self.test(data))
+        )
