@@ -8,6 +8,7 @@ from verifier.globs import compile_glob
 from verifier.hookspecs import hookimpl
 from verifier.marks import FOUND
 from verifier.model.finding import Evidence, Finding, Json, Location, Related, Severity
+from verifier.model.fix import Fix, FixContext, Repair, Safety
 from verifier.model.isolation import LEVELS, SANDBOXES, is_reserved
 from verifier.model.machine import Ability, State
 from verifier.model.report import (
@@ -44,7 +45,7 @@ from verifier.notebooks.file import NotebookFile
 from verifier.notebooks.model import Cell, Notebook
 from verifier.plugins import Plugins, load_plugins
 from verifier.selection import rest_of_project, task_sources
-from verifier.sources import SourceFile, SourceTree, read_regular
+from verifier.sources import EditedFile, SourceFile, SourceTree, read_regular
 from verifier.toml_places import line_of
 
 __all__ = [
@@ -60,10 +61,13 @@ __all__ = [
     "Criterion",
     "Deferred",
     "Edit",
+    "EditedFile",
     "Evidence",
     "Example",
     "FileRecord",
     "Finding",
+    "Fix",
+    "FixContext",
     "Gate",
     "GateStatus",
     "Good",
@@ -81,11 +85,13 @@ __all__ = [
     "Proof",
     "Related",
     "Renderer",
+    "Repair",
     "Reported",
     "Rule",
     "RuleInfo",
     "RunOptions",
     "RunReport",
+    "Safety",
     "Script",
     "Severity",
     "Source",

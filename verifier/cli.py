@@ -19,8 +19,8 @@ from verifier.model.isolation import DEFAULT_SANDBOX, LEVELS, SANDBOXES
 from verifier.streams import complain, say
 
 # Commands and options that the contract names and a later version brings. They are refused by name, so that
-# `verify fix` is never taken for a task called "fix".
-_NOT_YET_COMMANDS = (*("fix", "analyze", "calibrate", "compare", "mutate", "check-report", "merge"),)
+# `verify compare` is never taken for a task called "compare".
+_NOT_YET_COMMANDS = (*("analyze", "calibrate", "compare", "mutate", "check-report", "merge"),)
 _NOT_YET_OPTIONS = (
     *("--changed-since", "--baseline", "--update-baseline", "--watch", "--no-cache"),
     *("--require-device", "--strict", "--save-baseline", "--executor", "--shard"),
@@ -32,6 +32,7 @@ verify T035 [T036 ...]   run every stage of these tasks and write their reports
 verify --all             every task of the configuration
 verify check PATH...     static stages on files or folders; needs no configuration
 verify run SCRIPT [...]  any training script, unmodified, under the AMP sanitizer
+verify fix PATH...|TASK  apply automatic fixes; --diff only shows them
 
 Tasks stand in pyproject.toml under [tool.verifier.tasks.NAME]. The exit code is the verdict:
 0 PASS, 1 BLOCK, 2 wrong use or configuration, 3 the verifier itself failed, 130 interrupted.
@@ -59,7 +60,7 @@ class _Group(click.Group):
             raise OutputError("standard output was closed before all of it was written") from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ["check", "run", "tasks", "stages", "rules", "explain", "init", "doctor"]
+        return ["check", "run", "fix", "tasks", "stages", "rules", "explain", "init", "doctor"]
 
 
 def _before_the_script(args: list[str]) -> list[str]:
@@ -188,6 +189,19 @@ def run_command(
 
     given = Options(**options, command=_command_line())
     sys.exit(run_script(script, arguments, steps=steps, emulate=emulate == "cuda", module=module, options=given))
+
+
+@cli.command("fix", help="Apply automatic fixes to files, folders or the files of a task, and judge what remains.")
+@click.argument("targets", nargs=-1, required=True, metavar="PATH...|TASK")
+@click.option("--unsafe", is_flag=True, help="Apply those too that may change what the program does.")
+@click.option("--diff", is_flag=True, help="Show what would be changed, and write nothing.")
+@_common
+def fix_command(targets: tuple[str, ...], unsafe: bool, diff: bool, **options: Any) -> None:
+    from verifier.commands import Options  # noqa: PLC0415
+    from verifier.fix_command import run_fix  # noqa: PLC0415
+
+    given = Options(**options, command=_command_line())
+    sys.exit(run_fix(targets, unsafe=unsafe, diff=diff, options=given))
 
 
 @cli.command("tasks", help="List the tasks of the configuration.")

@@ -76,7 +76,7 @@ class _Runner:
                 sources,
                 self.plugins,
                 self.selection,
-                _run_options(self.options, self.config),
+                run_options(self.options, self.config),
                 command=self.options.command,
                 observer=observer,
             )
@@ -85,14 +85,14 @@ class _Runner:
 def run_tasks(names: Sequence[str], *, every: bool, options: Options) -> int:
     """Run tasks by name, or every one, and return the exit code: the worst of all."""
     plugins = load_plugins()
-    config = _project_config(options.config_file, plugins)
+    config = project_config(options.config_file, plugins)
     tasks = _wanted(config, names, every=every)
-    selection = _selection(plugins, options)
+    selection = selection_of(plugins, options)
     formats = parse_formats(options.formats or DEFAULT_FORMATS, plugins.renderers)
     to_stdout = _to_stdout(options, formats)
     if to_stdout and len(tasks) > 1:
         raise UsageError("--output - takes one task; give a folder for several")
-    terminal = _terminal(options)
+    terminal = terminal_of(options)
     runner = _Runner(config=config, plugins=plugins, selection=selection, options=options, terminal=terminal)
     several = len(tasks) > 1
     return max(_delivered(runner, runner.run(task, task_sources(config, task)), formats, several) for task in tasks)
@@ -111,7 +111,7 @@ def _delivered(runner: _Runner, report: RunReport, formats: Sequence[Renderer], 
     if not terminal.quiet:
         tell = complain if to_stdout else say
         tell(summary(report, terminal, written), colour=terminal.colour)
-    return _exit_code(report)
+    return exit_code(report)
 
 
 def run_check(paths: Sequence[Path], *, options: Options) -> int:
@@ -120,28 +120,45 @@ def run_check(paths: Sequence[Path], *, options: Options) -> int:
     for path in paths:
         if is_absent(path):
             raise UsageError(f"{path}: there is no such file or folder")
-    config = _load(check_root(paths), options.config_file, plugins)
+    config = load_for(check_root(paths), options.config_file, plugins)
     sources = check_sources(config.root, paths, config.exclude)
     task = Task(
         name=CHECK_TASK,
         title=f"check of {', '.join(map(str, paths))}",
         files=tuple(file.path for file in sources),
     )
-    selection = _selection(plugins, options, static_only=True)
-    silent_default = not options.formats and options.output is None
-    wanted = options.formats or (("concise",) if silent_default else DEFAULT_FORMATS)
-    formats = parse_formats(wanted, plugins.renderers)
-    terminal = _terminal(options)
-    runner = _Runner(config=config, plugins=plugins, selection=selection, options=options, terminal=terminal)
+    selection = selection_of(plugins, options, static_only=True)
+    told = formats_of_check(plugins, options)
+    runner = _Runner(
+        config=config, plugins=plugins, selection=selection, options=options, terminal=terminal_of(options)
+    )
     report = runner.run(task, sources)
-    if silent_default or _to_stdout(options, formats):
+    deliver_check(report, config, told, options)
+    return exit_code(report)
+
+
+def formats_of_check(plugins: Plugins, options: Options) -> tuple[Renderer, ...]:
+    """Return the formats of a run without a task of its own: `concise` on standard output unless others are asked for.
+
+    Raises:
+        UsageError: a format is unknown, or several are to go to standard output.
+    """
+    wanted = options.formats or (("concise",) if options.output is None else DEFAULT_FORMATS)
+    formats = parse_formats(wanted, plugins.renderers)
+    _to_stdout(options, formats)
+    return formats
+
+
+def deliver_check(report: RunReport, config: Config, formats: Sequence[Renderer], options: Options) -> None:
+    """Print the report of a run without a task of its own, or write it where the options ask for that."""
+    if (not options.formats and options.output is None) or _to_stdout(options, formats):
         print_document(report, formats[0])
-    else:
-        folder = _folder(options.output, config.root, CHECK_TASK, several=False)
-        written = write_report(report, formats, folder, ours=options.output is None)
-        if not terminal.quiet:
-            say(summary(report, terminal, written), colour=terminal.colour)
-    return _exit_code(report)
+        return
+    folder = _folder(options.output, config.root, report.task, several=False)
+    written = write_report(report, formats, folder, ours=options.output is None)
+    terminal = terminal_of(options)
+    if not terminal.quiet:
+        say(summary(report, terminal, written), colour=terminal.colour)
 
 
 def run_script(
@@ -155,7 +172,7 @@ def run_script(
     if not module and not target.is_file():
         raise UsageError(f"{script}: it is no file; name the script that trains")
     start = Path.cwd() if module else target
-    config = _load(check_root([start]), options.config_file, plugins)
+    config = load_for(check_root([start]), options.config_file, plugins)
     program = Program(
         target=script if module else os.path.abspath(script),  # noqa: PTH100 - a link stays a link, as for Python
         shown=script,
@@ -178,7 +195,7 @@ def run_script(
         plugins=plugins,
         selection=_selection_of_run(plugins, options),
         options=options,
-        terminal=_terminal(options),
+        terminal=terminal_of(options),
         live=True,
     )
     _to_stdout(options, formats)  # refused before anything runs
@@ -218,14 +235,14 @@ def doctor(config_file: Path | None, python: Path | None) -> tuple[str, int]:
     from verifier.doctor import described, examine  # noqa: PLC0415 - only this command needs it
 
     def load(plugins: Plugins) -> Config:
-        return _load(find_root(Path.cwd()) or Path.cwd(), config_file, plugins)
+        return load_for(find_root(Path.cwd()) or Path.cwd(), config_file, plugins)
 
     examination = examine(load_plugins, load, python.absolute() if python else None)
     return described(examination), examination.exit_code
 
 
 def list_tasks(config_file: Path | None) -> str:
-    config = _project_config(config_file, load_plugins())
+    config = project_config(config_file, load_plugins())
     rows = [f"{task.name:12s} {task.title}" for task in config.tasks.values()]
     return "\n".join(rows) if rows else f"no tasks in {config.path or config.root}"
 
@@ -241,16 +258,16 @@ def list_stages() -> str:
     return "\n".join(lines)
 
 
-def _project_config(config_file: Path | None, plugins: Plugins) -> Config:
+def project_config(config_file: Path | None, plugins: Plugins) -> Config:
     root = find_root(Path.cwd())
     if config_file is None and root is None:
         raise UsageError(
             f"no pyproject.toml or verifier.toml in {Path.cwd()} or above; declare a task there, or use `verify check`"
         )
-    return _load(root or Path.cwd(), config_file, plugins)
+    return load_for(root or Path.cwd(), config_file, plugins)
 
 
-def _load(root: Path, config_file: Path | None, plugins: Plugins) -> Config:
+def load_for(root: Path, config_file: Path | None, plugins: Plugins) -> Config:
     gates = {stage.name: stage.gates for stage in plugins.stages}
     essential = {code for code, rule in plugins.rules.items() if rule.essential}
     return load_config(root, file=config_file, gates=gates, codes=plugins.rules, essential=essential)
@@ -270,7 +287,7 @@ def _wanted(config: Config, names: Sequence[str], *, every: bool) -> tuple[Task,
     return tuple(config.tasks[name] for name in (config.tasks if every else dict.fromkeys(names)))
 
 
-def _selection(plugins: Plugins, options: Options, *, static_only: bool = False) -> Selection:
+def selection_of(plugins: Plugins, options: Options, *, static_only: bool = False) -> Selection:
     selection = select_stages(plugins, options.stage, static_only=static_only)
     chosen = choose_rules(plugins, selection.stages, options.select, options.ignore)
     return dataclasses.replace(selection, rules=chosen)
@@ -290,7 +307,7 @@ def _folder(output: str | None, root: Path, task: str, *, several: bool) -> Path
     return Path(output) / task if several else Path(output)
 
 
-def _run_options(options: Options, config: Config) -> RunOptions:
+def run_options(options: Options, config: Config) -> RunOptions:
     python = options.python or (Path(config.python) if config.python else None)
     if python is not None and not python.is_file():
         raise UsageError(f"--python {python}: there is no such interpreter")
@@ -316,11 +333,11 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _terminal(options: Options) -> Terminal:
+def terminal_of(options: Options) -> Terminal:
     return make_terminal(options.color, progress=not options.no_progress, quiet=options.quiet, verbose=options.verbose)
 
 
-def _exit_code(report: RunReport) -> int:
+def exit_code(report: RunReport) -> int:
     failures = internal_failures(report)
     for sentence in failures:
         complain(f"verify: {sentence}")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import ast
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
+_BARE = re.compile(r"(?<!\r)\n")  # what is moved within a file brings its own ends along
 
 
 class UneditableError(Exception):
@@ -25,7 +26,7 @@ class UneditableError(Exception):
 class Edit:
     r"""Put `text` in the place of `start` up to `end`: characters of the decoded file, from 0.
 
-    `text` has "\n" between its lines, whatever the file has.
+    `text` has "\n" between its lines, whatever the file has; "\r\n", of text that is moved, stays.
     """
 
     start: int
@@ -130,7 +131,7 @@ class SourceText:
         for edit in sorted(edits, key=lambda item: (item.start, item.end)):
             if edit.start < done or (last is not None and edit.overlaps(last)):
                 raise UneditableError(f"two edits overlap at character {edit.start}")
-            parts += (self.text[done : edit.start], _LINE_END.sub(lambda _: self.newline, edit.text))
+            parts += (self.text[done : edit.start], _BARE.sub(self.newline, edit.text))
             done, last = edit.end, edit
         text = "".join((*parts, self.text[done:]))
         try:

@@ -10,6 +10,7 @@ import pluggy
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from verifier.model.fix import Fix
     from verifier.model.machine import Ability
     from verifier.model.report import Renderer, RunReport
     from verifier.model.rule import Rule
@@ -32,6 +33,12 @@ def verifier_stages() -> Iterable[Stage]:
 @hookspec
 def verifier_rules() -> Iterable[Rule]:
     """Return rules that join a stage which exists; each names it. Stages declare their own rules themselves."""
+    return ()
+
+
+@hookspec
+def verifier_fixes() -> Iterable[Fix]:
+    """Return fixes for findings of rules that exist, one a rule, whoever brings the rule."""
     return ()
 
 

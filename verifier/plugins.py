@@ -11,6 +11,7 @@ import pluggy
 
 from verifier import hookspecs
 from verifier.errors import PluginError
+from verifier.model.fix import Fix
 from verifier.model.report import Renderer
 from verifier.model.rule import Rule, RuleInfo
 from verifier.model.stage import Stage
@@ -33,6 +34,7 @@ class Plugins:
     manager: pluggy.PluginManager
     rule_origin: dict[str, str] = field(default_factory=dict)  # code -> "name version" of a distribution not ours
     stage_origin: dict[str, str] = field(default_factory=dict)  # name of the stage -> the same
+    fixes: dict[str, Fix] = field(default_factory=dict)  # by the code of their rule
 
     def rules_of(self, code: str) -> tuple[str, ...]:
         """Return the codes that a code or family stands for."""
@@ -113,6 +115,11 @@ def _collect(manager: pluggy.PluginManager, third_party: dict[str, str]) -> Plug
     pairs = sorted([*owned, *extra, *((rule, "") for rule in OWN_RULES)], key=lambda pair: pair[0].code)
     _unique("rule code", (rule.code for rule, _ in pairs))
     _unique("rule name", (rule.name for rule, _ in pairs))
+    fixes = [fix for fix, _ in _results(manager, "verifier_fixes", Fix)]
+    _unique("fix of", (fix.rule for fix in fixes))
+    for fix in fixes:
+        if fix.rule not in {rule.code for rule, _ in pairs}:
+            raise PluginError(f"there is a fix of {fix.rule}, a rule that no plugin brings")
     for stage in stages:
         _check_borrowed(stage, {rule.code: rule for rule, owner in pairs if owner != stage.name})
     return Plugins(
@@ -125,6 +132,7 @@ def _collect(manager: pluggy.PluginManager, third_party: dict[str, str]) -> Plug
         manager=manager,
         rule_origin={info.code: third_party[plugin] for info, plugin in owners if plugin in third_party},
         stage_origin={stage.name: third_party[plugin] for stage, plugin in brought if plugin in third_party},
+        fixes={fix.rule: fix for fix in sorted(fixes, key=lambda fix: fix.rule)},
     )
 
 

@@ -97,6 +97,17 @@ class SourceFile:
         return re.split(r"\r\n|\r|\n", text)
 
 
+class EditedFile(SourceFile):
+    """A file as it would be with other contents than those on disk."""
+
+    def __init__(self, file: SourceFile, data: bytes) -> None:
+        self.path = file.path
+        self.absolute = file.absolute
+        self.data = data
+        self.problem = None
+        self.is_python = file.is_python
+
+
 class UnlistedFolder(SourceFile):
     """A folder whose files could not be listed: it stands for all that may lie below it."""
 

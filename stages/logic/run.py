@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 from stages._source.compiling import collector_paused
 from stages._source.depth import deep
 from stages._source.discovery import rules_in
-from stages._source.parsing import parse
 from stages._source.program.kinds import Kinds
-from stages._source.program.project import Project
 from stages._source.testfiles import is_test_file
 from stages._source.workers import Beside
 from stages.logic import rules
@@ -19,19 +17,19 @@ from stages.logic.dtypes.program import read_dtypes
 from stages.logic.engine.engine import Engine
 from stages.logic.findings import finding_of, findings_of
 from stages.logic.gates import logic_gates
+from stages.logic.projects import project_of
 from stages.logic.soundness import unsound
 from stages.logic.starts import defined_names, walk_all
-from stages.logic.texts import AMP_TEXT, STEPS_TEXT, TRAINING_TEXT
+from stages.logic.texts import AMP_TEXT, STEPS_TEXT
 from stages.logic.versions import TorchVersions
 from stages.logic.view import View
 from stages.logic.watch import watchers
 from verifier.api import StageOutcome, rest_of_project
 
 if TYPE_CHECKING:
-    import ast
     from collections.abc import Iterable, Mapping, Sequence
 
-    from stages._source.program.project import Module
+    from stages._source.program.project import Module, Project
     from stages.logic.engine.state import Happened
     from stages.logic.starts import Walked
     from stages.logic.watch import Watchers
@@ -52,7 +50,7 @@ def run_logic(context: StageContext) -> StageOutcome:
 def _judge(context: StageContext) -> StageOutcome:
     files = [file for file in context.sources.python() if not file.path.endswith(".pyi")]
     others = [file for file in rest_of_project(context.config, context.sources) if not file.path.endswith(".pyi")]
-    project = _project([*files, *others])
+    project = project_of([*files, *others])
     wanted = [file for file in files if AMP_TEXT.within(file.data)]
     context.progress(f"reading {len(wanted)} files that speak of AMP")
     speaking = [(file, module) for file in wanted if (module := project.module(file.path)) is not None]
@@ -111,23 +109,6 @@ def _each_once(found: Iterable[Finding]) -> tuple[Finding, ...]:
     for item in sorted(found, key=lambda item: -item.severity):
         kept.setdefault((item.rule, item.location), item)
     return tuple(sorted(kept.values(), key=lambda item: (item.location, item.rule)))
-
-
-def _project(files: Sequence[SourceFile]) -> Project:
-    by_path = {file.path: file for file in files}
-
-    def read(path: str) -> tuple[ast.Module, Sequence[str]] | None:
-        tree = parse(by_path[path])
-        return None if tree is None else (tree, by_path[path].text_lines)
-
-    def worth(path: str) -> bool:
-        return path.endswith("__init__.py") or TRAINING_TEXT.within(by_path[path].data)
-
-    def names(path: str, name: str) -> bool:
-        data = by_path[path].data or b""
-        return name.encode() in data or b"import *" in data
-
-    return Project(by_path, read, worth, names)
 
 
 def _counts(files: Sequence[SourceFile], modules: Sequence[Module], engine: Engine) -> dict[str, Json]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stages._source.discovery import rules_in
-from stages.syntax import rules
+from stages._source.discovery import fixes_in, rules_in
+from stages.syntax import fixes, rules
 from stages.syntax.gates import GATES
 from stages.syntax.run import run_syntax
 from verifier.api import Stage, hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from verifier.api import Fix
 
 STAGE = Stage(
     number=1,
@@ -28,3 +30,8 @@ STAGE = Stage(
 @hookimpl
 def verifier_stages() -> Iterable[Stage]:
     return (STAGE,)
+
+
+@hookimpl
+def verifier_fixes() -> Iterable[Fix]:
+    return fixes_in(fixes, STAGE.rules)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING
 
-from stages.logic.deprecated import LAST_NAMES, is_deprecated, rewritten, today
-from stages.logic.guards import asked_before
+from stages.logic.deprecated_uses import deprecated_imports, deprecated_uses
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stages._source.program.scopes import Seen
     from stages.logic.view import View
 
 RULE = RuleInfo(
@@ -95,7 +92,9 @@ def inspect(view: View) -> Iterator[Problem]:
     before = view.torch.before
     if before is not None and before <= _SINCE:
         return
-    places = sorted(_imports(view) + _uses(view), key=lambda item: (item[0].lineno, item[0].col_offset))
+    places = sorted(
+        deprecated_imports(view) + deprecated_uses(view), key=lambda item: (item[0].lineno, item[0].col_offset)
+    )
     if not places:
         return
     names = sorted({name for _, name, _ in places})
@@ -107,54 +106,3 @@ def inspect(view: View) -> Iterator[Problem]:
         remedy=f"Write {places[0][2]}.",
         related=tuple((view.place(node), text) for node, _, text in places[1:]),
     )
-
-
-def _imports(view: View) -> list[tuple[ast.stmt | ast.expr, str, str]]:
-    found: list[tuple[ast.stmt | ast.expr, str, str]] = []
-    for scope in view.module.scopes.scopes.values():
-        for bindings in scope.bindings.values():
-            for binding in bindings:
-                node = binding.node
-                if binding.how != "import" or not is_deprecated(binding.origin):
-                    continue
-                if isinstance(node, ast.ImportFrom) and not asked_before(view, node):
-                    found.append((node, binding.origin, f"`{_import(binding.origin)}`"))
-    return found
-
-
-def _import(name: str) -> str:
-    package, _, last = today(name).rpartition(".")
-    return f"from {package} import {last}"
-
-
-def _uses(view: View) -> list[tuple[ast.stmt | ast.expr, str, str]]:
-    found: list[tuple[ast.stmt | ast.expr, str, str]] = []
-    aliases = _aliases(view)
-    for seen in view.module.scopes.loads:
-        node = seen.node
-        if isinstance(node, ast.Attribute) and not LAST_NAMES.fullmatch(node.attr):
-            continue
-        if isinstance(node, ast.Name) and node.id not in aliases:
-            continue
-        assert isinstance(node, ast.expr)
-        if (name := _deprecated(view, seen, node)) and not asked_before(view, node):
-            parent = view.parent(node)
-            call = parent if isinstance(parent, ast.Call) and parent.func is node else None
-            found.append((node, name, f"`{rewritten(call, name)}`"))
-    return found
-
-
-def _aliases(view: View) -> set[str]:
-    """Return the names under which the file imports something that may be deprecated."""
-    return {
-        name
-        for scope in view.module.scopes.scopes.values()
-        for name, bindings in scope.bindings.items()
-        if any(binding.how == "import" and is_deprecated(binding.origin) for binding in bindings)
-    }
-
-
-def _deprecated(view: View, seen: Seen, node: ast.expr) -> str | None:
-    """Return the old name; None where another version of torch brings another one."""
-    names = view.origins(node, seen.scope)
-    return next(iter(names)) if len(names) == 1 and all(map(is_deprecated, names)) else None

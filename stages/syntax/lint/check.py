@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Self
 from stages._source.notebooks import cells_of, is_left_out
 from stages._source.pythons import supported_pythons
 from stages.syntax.lint.binary import REMEDY, find_ruff
+from stages.syntax.lint.edited import as_on_disk
 from stages.syntax.lint.grouping import findings
 from stages.syntax.lint.process import Read, RuffError, read_all
 from stages.syntax.lint.refine import Refinement, name_in
 from stages.syntax.lint.selection import GROUPS, target_version
-from verifier.api import GateStatus, compile_glob, rest_of_project
+from verifier.api import EditedFile, GateStatus, compile_glob, rest_of_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from stages._source.records import FileScan
     from stages.syntax.lint.binary import Ruff
@@ -87,14 +89,20 @@ class Linting:
         ruff = find_ruff(self._context.root)
         if ruff is None:
             return _Answer(None)
-        threads = self._context.options.jobs
+        edited = {path: file for path in self._paths if isinstance(file := self._context.sources.get(path), EditedFile)}
         try:
-            read = read_all(
-                ruff, self._context.root, self._paths, target=self._target, threads=threads, stopped=self._stopped
-            )
+            read = self._read_below(ruff, self._context.root, [path for path in self._paths if path not in edited])
+            if edited:
+                with as_on_disk(list(edited.values())) as folder:
+                    beside = self._read_below(ruff, folder, list(edited))
+                read = Read([*read.found, *beside.found], read.unread | beside.unread)
         except RuffError as error:
             return _Answer(ruff, refused=str(error))
         return _Answer(ruff, read)
+
+    def _read_below(self, ruff: Ruff, root: Path, paths: Sequence[str]) -> Read:
+        threads = self._context.options.jobs
+        return read_all(ruff, root, paths, target=self._target, threads=threads, stopped=self._stopped)
 
     def outcome(self, found: Sequence[Finding], *, by_file: bool) -> Linted:
         """Return what lint came to.

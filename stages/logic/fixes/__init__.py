@@ -1,0 +1,1 @@
+"""One fix per file, called like the rule whose findings it mends."""
