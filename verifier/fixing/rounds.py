@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from verifier.model.rule import RuleInfo
     from verifier.model.task import Config
 
+_BREAKING = ("SYN", "IMP", "SCP")  # what a repair breaks, and not what another fault hid until now
 _ROUNDS = 40  # judgements of the tree; a round without trouble needs one
 _Counts = Counter[tuple[str, str]]
 
@@ -142,7 +143,8 @@ def _doubtful(before: RunReport, after: RunReport, chosen: Sequence[Proposal]) -
             continue
         here = {key[1]} & touched or touched
         grave = min(item.finding.severity for item in chosen if here & item.repair.edits.keys())
-        if mended[key] or severity[key] >= max(grave, Severity.LOW):
+        breaks = key[0].startswith(_BREAKING) and severity[key] >= Severity.MEDIUM
+        if mended[key] or breaks or severity[key] >= max(grave, Severity.LOW):
             found |= here
     return found
 

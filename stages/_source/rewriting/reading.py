@@ -53,6 +53,9 @@ class Reading:
     def imports(self) -> list[ast.Import | ast.ImportFrom]:
         return [node for node in ast.walk(self.tree) if isinstance(node, ast.Import | ast.ImportFrom)]
 
+    def functions(self) -> list[Function]:
+        return [node for node in ast.walk(self.tree) if isinstance(node, Function)]
+
     def code(self, node: ast.stmt | ast.expr | ast.keyword) -> str:
         return self.text.code(node)
 

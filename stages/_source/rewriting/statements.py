@@ -36,13 +36,17 @@ def lines_of(text: SourceText, statement: ast.stmt) -> tuple[int, int] | None:
     return start, end
 
 
-def before(text: SourceText, statement: ast.stmt, code: str) -> Edit | None:
-    """Return the edit that puts a line of code in front of a statement; None where there is no line for it."""
+def before(text: SourceText, statement: ast.stmt, code: str, *, apart: bool = False) -> Edit | None:
+    """Return the edit that puts a line of code in front of a statement; None where there is no line for it.
+
+    Args:
+        apart: leave a blank line between them.
+    """
     span = lines_of(text, statement)
     if span is None:
         return None
     indent = text.indent(first_line(statement))
-    return Edit(span[0], span[0], _indented(code, indent))
+    return Edit(span[0], span[0], _indented(code, indent) + "\n" * apart)
 
 
 def after(text: SourceText, statement: ast.stmt, code: str, *, like: ast.stmt | None = None) -> Edit | None:
@@ -69,7 +73,17 @@ def remove(reading: Reading, statement: ast.stmt) -> Edit | None:
     if len(reading.block(statement)) == 1:
         start, end = reading.text.span(statement)
         return Edit(start, end, "pass")
-    return Edit(*span, "")
+    return Edit(span[0], _with_blank_line(reading.text, *span), "")
+
+
+def _with_blank_line(text: SourceText, start: int, end: int) -> int:
+    """Return the end of a span of lines, one blank line more where blank ones stand on both sides of it."""
+    above = text.text[:start].rstrip(" \t\f")
+    rest = text.text[end:]
+    blank = rest[: len(rest) - len(rest.lstrip(" \t\r\n"))]
+    if above.endswith(("\n\n", "\r\n\r\n")) and blank.startswith(("\n", "\r\n")):
+        return end + (2 if blank.startswith("\r\n") else 1)
+    return end
 
 
 def swap(text: SourceText, first: ast.stmt, second: ast.stmt) -> tuple[Edit, ...] | None:

@@ -41,7 +41,14 @@ def proved(proposal: Proposal | None) -> tuple[Evidence, ...]:
     if proposal is None or not proposal.make_lazy:
         return ()
     made: list[Json] = [
-        {"path": item.path, "line": item.line, "statement": item.statement} for item in proposal.make_lazy
+        {
+            "path": item.path,
+            "line": item.line,
+            "statement": item.statement,
+            "functions": list(item.functions),
+            "annotated": item.annotated,
+        }
+        for item in proposal.make_lazy
     ]
     what = "this import" if len(made) == 1 else f"these {len(made)} imports"
     return (
