@@ -9,12 +9,20 @@ import pytest
 from tests.stages.fixing import codes, fixed, plugins, texts, write
 from verifier.api import Bad, Example
 
-# examples that no edit mends soundly: rule -> their places among the examples of the rule; docs/fixes.md says why
-DECLINED: dict[str, tuple[int, ...]] = {
-    "AMP103": (6,),
-    "IMP003": (1,),
+# examples that no edit mends soundly, or not whole: (rule, place among its examples) -> findings that are left
+LEFT = {
+    ("AMP103", 6): 1,  # a callback of another object clips, which does not know the scaler
+    ("AMP207", 2): 1,  # a decorator makes the region
+    ("AMP210", 1): 1,  # nobody can say what the context was made for
+    ("AMP216", 1): 1,  # the sigmoid is applied out of sight
+    ("AMP216", 2): 1,
+    ("AMP216", 3): 1,
+    ("AMP224", 1): 1,  # the decorator is a partial
+    ("AMP301", 2): 2,  # the number is a factor, or fills a tensor without a name
+    ("AMP301", 3): 1,  # the number is a default
+    ("IMP003", 1): 1,  # the package offers what it imports
+    ("LNT001", 0): 2,  # other errors than unused imports
 }
-PARTLY = {"LNT001": 2}  # findings that are left, of errors other than unused imports
 CASES = [
     pytest.param(code, number, example, id=f"{code}-{number}")
     for code in plugins().fixes
@@ -28,11 +36,9 @@ def test_a_bad_example_is_mended_or_left_as_it_is(code: str, number: int, exampl
     before = write(tmp_path, example.files)
     in_stage_1 = plugins().rule_stage[code] == "syntax"
     first = fixed(tmp_path, before, only=code, lint=in_stage_1)
-    if number in DECLINED.get(code, ()):
-        assert texts(first.sources) == texts(before)
-        return
-    assert codes(first.report).count(code) == PARTLY.get(code, 0)
-    assert {item.finding.rule for item in first.applied} == {code}
+    assert codes(first.report).count(code) == LEFT.get((code, number), 0)
+    assert {item.finding.rule for item in first.applied} <= {code}
+    assert bool(first.applied) is (texts(first.sources) != texts(before))
     for path, text in texts(first.sources).items():
         compile(text, path, "exec")
     again = fixed(tmp_path, first.sources, only=code, lint=in_stage_1)

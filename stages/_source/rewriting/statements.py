@@ -142,6 +142,20 @@ def dedent(text: SourceText, statements: Sequence[ast.stmt], indent: str) -> tup
     return tuple(edits)
 
 
+def indent(text: SourceText, statements: Sequence[ast.stmt], unit: str = "    ") -> tuple[Edit, ...] | None:
+    """Return the edits that indent statements which follow each other by one unit more; lines inside strings stay.
+
+    Where the statements are indented by tabs, the unit is a tab.
+    """
+    if any(lines_of(text, item) is None for item in statements):
+        return None
+    first, last = first_line(statements[0]), statements[-1].end_lineno or 0
+    unit = "\t" if "\t" in text.indent(first) else unit
+    inside = _inside_strings(text)
+    lines = [number for number in range(first, last + 1) if number not in inside and text.line(number).strip()]
+    return tuple(Edit(text.line_starts[number - 1], text.line_starts[number - 1], unit) for number in lines)
+
+
 def _inside_strings(text: SourceText) -> set[int]:
     """Return the lines that begin inside a string."""
     lines: set[int] = set()
