@@ -42,6 +42,7 @@ def rule_page(plugins: Plugins, rule: RuleInfo) -> str:
         stage=stage,
         own=stage == _OWN,
         seen=plugins.seen(rule),
+        fix=plugins.fixes.get(rule.code),
         groups=[(title, shown) for title, shown in examples if shown],
         excuse=f"...  # verify: allow[{rule.code}] why it may stay",
     )

@@ -67,7 +67,8 @@ class SourceText:
         mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""
         body = data[len(mark) :]
         try:
-            encoding = "utf-8" if mark else tokenize.detect_encoding(io.BytesIO(data).readline)[0]
+            lines = io.BytesIO(data.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+            encoding = "utf-8" if mark else tokenize.detect_encoding(lines.readline)[0]
             text = body.decode(encoding)
             same = text.encode(encoding) == body
         except (SyntaxError, LookupError, ValueError) as error:

@@ -42,6 +42,9 @@ def explain(plugins: Plugins, rule: RuleInfo) -> str:
     lines += ["", "Why", *_wrapped(rule.why, "  ")]
     for example in rule.examples:
         lines += ["", type(example).__name__, *_code(example)]
+    if fix := plugins.fixes.get(rule.code):
+        lines += ["", f"Automatic fix ({fix.safety}): `verify fix`", *_wrapped(fix.summary, "  ")]
+        lines += _wrapped(f"Not where {fix.declines}.", "  ") if fix.declines else []
     return "\n".join([*lines, "", *_silencing(rule, own=stage is None)])
 
 
@@ -100,6 +103,7 @@ def _as_json(plugins: Plugins) -> str:
             "stage": plugins.rule_stage[code] or None,
             "mode": rule.mode,
             "essential": rule.essential,
+            "fix": plugins.fixes[code].safety if code in plugins.fixes else None,
             "plugin": plugins.rule_origin.get(code) or None,
             "summary": rule.summary,
             "why": rule.why,

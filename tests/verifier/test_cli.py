@@ -88,7 +88,7 @@ def test_quiet_says_nothing_but_the_exit_code(project: Path) -> None:
         (["T035", "--output", "-"], "--output - prints one document"),
         (["--all", "T035"], "--all runs every task"),
         (["--stage", "syntax"], "name a task, or use --all"),
-        (["fix", "pkg"], "`verify fix` is not built in this version"),
+        (["compare", "pkg"], "`verify compare` is not built in this version"),
         (["T035", "--baseline", "x"], "the option --baseline is not built in this version"),
         (["T035", "--nonsense"], "--nonsense"),
         (["check", "nowhere"], "nowhere: there is no such file or folder"),
