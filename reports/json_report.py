@@ -19,7 +19,12 @@ _UNSEEN = re.compile("[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206
 
 
 def render(report: RunReport) -> str:
-    text = json.dumps(plain(document(report)), indent=2, ensure_ascii=False, allow_nan=False)
+    return written(document(report))
+
+
+def written(value: Mapping[str, Any]) -> str:
+    """Return a document as text that any JSON reader accepts, in which nothing hides from who looks at it."""
+    text = json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
     return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n"
 
 
@@ -98,12 +103,13 @@ def _stage(stage: StageResult) -> dict[str, Any]:
             }
             for gate in stage.gates
         ],
-        "findings": [_finding(item) for item in stage.findings],
+        "findings": [finding_row(item) for item in stage.findings],
         "facts": dict(stage.facts),
     }
 
 
-def _finding(item: Reported) -> dict[str, Any]:
+def finding_row(item: Reported) -> dict[str, Any]:
+    """Return a finding as every document of ours writes it."""
     finding = item.finding
     return {
         "rule": finding.rule,
@@ -137,7 +143,7 @@ def _suppressed(entry: Suppressed) -> dict[str, Any]:
         "stage": entry.stage,
         "reason": entry.reason,
         "line": entry.line,
-        "finding": _finding(entry.finding),
+        "finding": finding_row(entry.finding),
     }
 
 

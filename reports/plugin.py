@@ -5,12 +5,12 @@ from __future__ import annotations
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from verifier.api import Ability, Renderer, State, hookimpl
+from verifier.api import Ability, AnalysisFormat, Renderer, State, hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from verifier.api import RunReport
+    from verifier.api import AnalysisReport, RunReport
 
 
 def _markdown(report: RunReport) -> str:
@@ -48,6 +48,28 @@ RENDERERS = (
     Renderer(name="json", filename="report.json", summary="the whole report, for tools", render=_json),
     Renderer(name="concise", filename="report.txt", summary="one line a finding", render=_concise),
 )
+
+
+def _analysis(report: AnalysisReport) -> str:
+    from reports import analysis  # noqa: PLC0415 - only when it is asked for
+
+    return analysis.markdown(report)
+
+
+def _analysis_json(report: AnalysisReport) -> str:
+    from reports import analysis_json  # noqa: PLC0415 - only when it is asked for
+
+    return analysis_json.render(report)
+
+
+@hookimpl
+def verifier_analysis_formats() -> tuple[AnalysisFormat, ...]:
+    return (
+        AnalysisFormat(
+            name="md", filename="analysis.md", summary="for people: eight sections a module", render=_analysis
+        ),
+        AnalysisFormat(name="json", filename="analysis.json", summary="the same, for tools", render=_analysis_json),
+    )
 
 
 @hookimpl

@@ -7,6 +7,14 @@ from verifier.git import ask_git
 from verifier.globs import compile_glob
 from verifier.hookspecs import hookimpl
 from verifier.marks import FOUND
+from verifier.model.analysis import (
+    ANALYSIS_SCHEMA,
+    VERDICT_RULE,
+    AnalysisFormat,
+    AnalysisReport,
+    ModuleAnalysis,
+    Soundness,
+)
 from verifier.model.finding import Evidence, Finding, Json, Location, Related, Severity
 from verifier.model.fix import Fix, FixContext, Repair, Safety
 from verifier.model.isolation import LEVELS, SANDBOXES, is_reserved
@@ -49,12 +57,16 @@ from verifier.sources import EditedFile, SourceFile, SourceTree, read_regular
 from verifier.toml_places import line_of
 
 __all__ = [
+    "ANALYSIS_SCHEMA",
     "FOUND",
     "LEVELS",
     "SANDBOXES",
     "SCHEMA",
+    "VERDICT_RULE",
     "Ability",
     "Acceptance",
+    "AnalysisFormat",
+    "AnalysisReport",
     "Bad",
     "Cell",
     "Config",
@@ -76,6 +88,7 @@ __all__ = [
     "Location",
     "MachineError",
     "Mark",
+    "ModuleAnalysis",
     "Need",
     "NotRun",
     "Notebook",
@@ -94,6 +107,7 @@ __all__ = [
     "Safety",
     "Script",
     "Severity",
+    "Soundness",
     "Source",
     "SourceFile",
     "SourceText",

@@ -20,7 +20,7 @@ from verifier.streams import complain, say
 
 # Commands and options that the contract names and a later version brings. They are refused by name, so that
 # `verify compare` is never taken for a task called "compare".
-_NOT_YET_COMMANDS = (*("analyze", "calibrate", "compare", "mutate", "check-report", "merge"),)
+_NOT_YET_COMMANDS = (*("calibrate", "compare", "mutate", "check-report", "merge"),)
 _NOT_YET_OPTIONS = (
     *("--changed-since", "--baseline", "--update-baseline", "--watch", "--no-cache"),
     *("--require-device", "--strict", "--save-baseline", "--executor", "--shard"),
@@ -31,6 +31,7 @@ _HELP = """The pre-merge gate for PyTorch mixed-precision (AMP) training code.
 verify T035 [T036 ...]   run every stage of these tasks and write their reports
 verify --all             every task of the configuration
 verify check PATH...     static stages on files or folders; needs no configuration
+verify analyze PATH...   a report on each module: contracts, findings, robustness, cost, verdict
 verify run SCRIPT [...]  any training script, unmodified, under the AMP sanitizer
 verify fix PATH...|TASK  apply automatic fixes; --diff only shows them
 
@@ -60,7 +61,7 @@ class _Group(click.Group):
             raise OutputError("standard output was closed before all of it was written") from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ["check", "run", "fix", "tasks", "stages", "rules", "explain", "init", "doctor"]
+        return ["check", "run", "fix", "analyze", "tasks", "stages", "rules", "explain", "init", "doctor"]
 
 
 def _before_the_script(args: list[str]) -> list[str]:
@@ -202,6 +203,19 @@ def fix_command(targets: tuple[str, ...], unsafe: bool, diff: bool, **options: A
 
     given = Options(**options, command=_command_line())
     sys.exit(run_fix(targets, unsafe=unsafe, diff=diff, options=given))
+
+
+@cli.command("analyze", help="Report on modules and packages in eight sections each. Exit code 0: all are sound.")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=_CHECKED)
+@click.option("--format", "formats", multiple=True, metavar="NAMES", help="md (the default), json.")
+@click.option("--output", metavar="DIR", help="Folder for the documents; without it one is printed.")
+@click.option("--config", "config_file", type=_PATH, help="Configuration file; its folder is the root.")
+@click.option("--python", "python", type=_PATH, help="Interpreter of the analyzed project.")
+@click.option("-q", "--quiet", is_flag=True, help="No summary.")
+def analyze_command(paths: tuple[Path, ...], **options: Any) -> None:
+    from verifier.analysis import AnalyzeOptions, run_analyze  # noqa: PLC0415
+
+    sys.exit(run_analyze(paths, AnalyzeOptions(**options, command=_command_line())))
 
 
 @cli.command("tasks", help="List the tasks of the configuration.")

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from verifier.model.analysis import AnalysisFormat
+    from verifier.model.finding import Json
     from verifier.model.fix import Fix
     from verifier.model.machine import Ability
     from verifier.model.report import Renderer, RunReport
     from verifier.model.rule import Rule
-    from verifier.model.stage import Stage, StageResult
+    from verifier.model.stage import Stage, StageContext, StageResult
     from verifier.model.task import Config
 
 PROJECT = "verifier"
@@ -58,6 +60,23 @@ def verifier_machine(config: Config, python: Path) -> Iterable[Ability]:
         config: of the project; without tasks where there is none.
         python: interpreter of the verified project.
     """
+    return ()
+
+
+@hookspec
+def verifier_module_facts(context: StageContext, facts: Mapping[str, Any]) -> Mapping[str, Mapping[str, Json]]:
+    """Return path -> section -> facts about single modules. Only `verify analyze` asks; nothing is run or imported.
+
+    Args:
+        context: of the run that was.
+        facts: what its stages established, by their names.
+    """
+    return {}
+
+
+@hookspec
+def verifier_analysis_formats() -> Iterable[AnalysisFormat]:
+    """Return the formats this plugin adds to `verify analyze`."""
     return ()
 
 

@@ -57,6 +57,16 @@ def write_report(report: RunReport, formats: Sequence[Renderer], folder: Path, *
     for renderer in formats:
         texts |= renderer.extras(report)
     texts |= {name: main[name] for name in sorted(main, key=lambda name: name == _LAST)}
+    write_texts(texts, folder, ours=ours)
+    return tuple(folder / name for name in main)
+
+
+def write_texts(texts: Mapping[str, str], folder: Path, *, ours: bool) -> None:
+    """Write documents by their names, as `write_report` says.
+
+    Raises:
+        OutputError: the folder or a file cannot be written.
+    """
     files = {_checked(name): text.encode("utf-8", "backslashreplace") for name, text in texts.items()}
     files[LIST] = as_list(files)
     try:
@@ -64,7 +74,6 @@ def write_report(report: RunReport, formats: Sequence[Renderer], folder: Path, *
             replace_files(files, folder, ours=ours)
     except OSError as error:
         raise OutputError(f"the report cannot be written to {folder}: {error.strerror or error}") from error
-    return tuple(folder / name for name in main)
 
 
 def print_document(report: RunReport, renderer: Renderer) -> None:

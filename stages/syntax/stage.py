@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stages._source.discovery import fixes_in, rules_in
 from stages.syntax import fixes, rules
@@ -11,9 +11,9 @@ from stages.syntax.run import run_syntax
 from verifier.api import Stage, hookimpl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from verifier.api import Fix
+    from verifier.api import Fix, Json, StageContext
 
 STAGE = Stage(
     number=1,
@@ -35,3 +35,10 @@ def verifier_stages() -> Iterable[Stage]:
 @hookimpl
 def verifier_fixes() -> Iterable[Fix]:
     return fixes_in(fixes, STAGE.rules)
+
+
+@hookimpl
+def verifier_module_facts(context: StageContext, facts: Mapping[str, Any]) -> Mapping[str, Mapping[str, Json]]:
+    from stages.syntax.modules.facts import module_facts  # noqa: PLC0415 - only `verify analyze` comes here
+
+    return module_facts(context, facts)

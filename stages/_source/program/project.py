@@ -85,6 +85,14 @@ class Project:
             self._modules[path] = None if found is None else self._scoped(path, *found)
         return self._modules[path]
 
+    def dotted(self, path: str) -> str:
+        """Return the name of a file from the root."""
+        return self._dotted[path]
+
+    def path_of(self, dotted: str) -> str | None:
+        """Return the file that `import dotted` loads, without reading it; None where it is none of the task."""
+        return self._paths.get(dotted)
+
     def named(self, dotted: str) -> Module | None:
         """Return the file that `import dotted` loads, or None where it is none of the task or does not parse."""
         path = self._paths.get(dotted)

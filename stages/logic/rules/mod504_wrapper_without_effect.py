@@ -119,10 +119,11 @@ def look(view: View) -> Iterator[Problem]:
             inner = _wrapped(node)
             built = inner and _built_and_dropped(inner[0], inner[1])
             if inner and built:
+                name = view.module.scopes.scopes[node].qualname.split(".")[0]
                 yield Problem(
                     place=view.place(inner[0]),
-                    symbol=node.name,
-                    message=f"`{node.name}` does nothing: its wrapper drops `{built}` and only calls the function",
+                    symbol=name,
+                    message=f"`{name}` does nothing: its wrapper drops `{built}` and only calls the function",
                     remedy="Use what is built, on the result or around the call, or take the decorator away.",
                 )
     for seen in view.calls():

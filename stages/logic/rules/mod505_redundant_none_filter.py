@@ -35,7 +35,8 @@ RULE = RuleInfo(
 
                 def arguments(self) -> dict:
                     given = {"mode": self.mode, "fullgraph": self.fullgraph}
-                    return {key: value for key, value in given.items() if value is not None}  # expect: MOD505
+                    given = {key: value for key, value in given.items() if value is not None}  # expect: MOD505
+                    return dict(**given)
         """),
         Good("""
             class Compiler:
@@ -71,7 +72,7 @@ def look(view: View) -> Iterator[Problem]:
             source = _source(generator)
             if source is None or not _is_none_filter(generator):
                 continue
-            display = _display(view, source, scope.parent)
+            display = _display(view, source, node, scope.parent)
             if display and all(_is_never_none(view, value, scope.parent) for value in display):
                 yield Problem(
                     place=view.place(node),
@@ -96,13 +97,15 @@ def _is_none_filter(generator: ast.comprehension) -> bool:
     return False
 
 
-def _display(view: View, source: ast.Name, scope: Scope) -> list[ast.expr] | None:
+def _display(view: View, source: ast.Name, filtered: ast.AST, scope: Scope) -> list[ast.expr] | None:
+    """Return what is in the display that a name was bound to, and nothing changed before it was filtered."""
     owner = scope.owner_of(source.id)
-    bindings = owner.bindings.get(source.id, []) if owner is not None else []
-    if owner is None or len(bindings) != 1 or owner is not scope:
+    bindings = [item for item in scope.bindings.get(source.id, []) if item.value is not filtered]
+    if owner is not scope or len(bindings) != 1:
         return None
     uses = [seen.node for seen in view.module.scopes.loads if isinstance(seen.node, ast.Name) and seen.scope is scope]
-    if any(node.id == source.id and _may_change(view, node) for node in uses):
+    before = (node for node in uses if node.id == source.id and node.lineno <= source.lineno)
+    if any(_may_change(view, node) for node in before):
         return None
     match bindings[0].value:
         case ast.Dict(keys=keys, values=values) if None not in keys:

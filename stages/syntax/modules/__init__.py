@@ -1,0 +1,1 @@
+"""What `verify analyze` establishes about single modules besides findings: facts for its sections, read from source."""
