@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -56,6 +57,8 @@ class FindingView:
     impact: Markup
     remediation: Markup
     fix: str
+    command: str  # that applies it
+    diff: Markup
     evidence: tuple[Markup, ...]
     blocks: tuple[Markup, ...]
 
@@ -95,6 +98,8 @@ def view(item: Judged, snippets: Mapping[tuple[str, int], str]) -> FindingView:
         impact=paragraphs(finding.impact),
         remediation=paragraphs(finding.remediation),
         fix=finding.fix or "",
+        command=f"verify fix {'--unsafe ' if finding.fix == 'unsafe' else ''}{shlex.quote(finding.location.path)}",
+        diff=fence(item.reported.diff, "diff") if item.reported.diff else Markup(""),
         evidence=tuple(_evidence(one) for one in evidence[:_EVIDENCE_LIMIT]),
         blocks=tuple(block for one in evidence[:_EVIDENCE_LIMIT] for block in _texts(one)),
     )

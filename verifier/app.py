@@ -15,6 +15,7 @@ from verifier import __version__
 from verifier.acceptance import deferred_gates, judge_acceptance
 from verifier.chosen_rules import EVERY_RULE, ChosenRules, as_facts
 from verifier.errors import UsageError
+from verifier.fixing.offered import with_fixes
 from verifier.git import commit_and_dirty
 from verifier.model.report import FileRecord, NotRun, RunReport, Source
 from verifier.model.stage import RunOptions, Stage, StageContext, StageResult, Stash
@@ -111,6 +112,7 @@ def verify(
         started=observer.started,
         finished=observer.finished,
     )
+    stages = with_fixes(result.stages, config, sources, plugins.fixes, plugins.rules)
     report = RunReport(
         task=task.name,
         title=task.title,
@@ -120,7 +122,7 @@ def verify(
         tool=_tool(plugins, config, selection.rules, result, command),
         source=Source(commit=commit, dirty=dirty, files=_records(sources)),
         environment=_environment(result.stages, options),
-        stages=result.stages,
+        stages=stages,
         acceptance=judge_acceptance(task.acceptance, result.stages),
         suppressed=result.suppressed,
         not_run=selection.left_out,

@@ -180,12 +180,16 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """A finding as the core judged it. The fingerprint holds no line number, so moved code keeps it."""
+    """A finding as the core judged it. The fingerprint holds no line number, so moved code keeps it.
+
+    `diff` is what its fix would change, for people's formats; empty where none is known.
+    """
 
     finding: Finding
     name: str  # of its rule
     blocking: bool
     fingerprint: str
+    diff: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,9 @@ import json
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from stages._source.rewriting.imports import modules_of
 from stages._source.rewriting.reading import reading
 from stages.syntax.lint.binary import environment, find_ruff
+from stages.syntax.lint.unused import UNUSED
 from verifier.api import Edit, Fix, Key, Repair
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from stages.syntax.lint.binary import Ruff
     from verifier.api import Finding, FixContext, Location
 
-_UNUSED = "F401"
 _RUFF: Key[Ruff] = Key("ruff, for fixes")
 _LIMIT_S = 20.0
 
@@ -26,10 +25,9 @@ _LIMIT_S = 20.0
 def _repair(finding: Finding, context: FixContext) -> Repair | None:
     places = [finding.location, *(one.location for one in finding.related)]
     told = finding.evidence[0].data.get("places") if finding.evidence else None
-    if finding.symbol != _UNUSED or told != len(places):
+    if finding.fix is None or told != len(places):
         return None  # of very many places only some are listed
     edits: dict[str, tuple[Edit, ...]] = {}
-    kept_loaded = True
     for path in sorted({place.path for place in places}):
         file, read = context.file(path), None
         if file is not None:
@@ -39,9 +37,8 @@ def _repair(finding: Finding, context: FixContext) -> Repair | None:
         if made is None or read is None:
             return None
         edits[path] = made
-        kept_loaded = kept_loaded and all(_is_outside(read, place, context) for place in here)
     count = f"{len(places)} unused import{'' if len(places) == 1 else 's'}"
-    return Repair(edits=edits, what=f"removes {count}", safety="safe" if kept_loaded else "unsafe")
+    return Repair(edits=edits, what=f"removes {count}", safety=finding.fix)
 
 
 def _edits(read: Reading, places: Sequence[Location], context: FixContext) -> tuple[Edit, ...] | None:
@@ -65,7 +62,7 @@ def _asked(read: Reading, context: FixContext) -> Iterator[dict[str, Any]]:
     context.stash.put(_RUFF, ruff)
     command = [
         str(ruff.path), "check", "--isolated", "--no-cache", "--exit-zero", "--quiet", "--output-format", "json-lines",
-        "--select", _UNUSED, "--stdin-filename", read.path, "-",
+        "--select", UNUSED, "--stdin-filename", read.path, "-",
     ]  # fmt: skip
     file = context.file(read.path)
     data = file.data if file is not None else None
@@ -86,16 +83,6 @@ def _edit(read: Reading, item: dict[str, Any]) -> Edit:
         read.text.line_starts[p["row"] - 1] + p["column"] - 1 for p in (item["location"], item["end_location"])
     )
     return Edit(start, end, item["content"] or "")
-
-
-def _is_outside(read: Reading, place: Location, context: FixContext) -> bool:
-    """Say whether an import loads a library, and nothing of the project, which may register what it holds."""
-    tops = {file.path.split("/")[0].removesuffix(".py") for file in context.sources}
-    tops |= {part for file in context.sources for part in file.path.split("/")[:-1]}
-    for statement in read.imports():
-        if statement.lineno <= place.line <= (statement.end_lineno or statement.lineno):
-            return not any(name.startswith(".") or name.split(".")[0] in tops for name in modules_of(statement))
-    return False
 
 
 FIX = Fix(

@@ -23,6 +23,7 @@ class Diagnostic:
     message: str
     name: str  # of ruff's rule
     repair: str = ""  # what ruff itself would do
+    mendable: bool = False  # and calls that safe
     cell: int = 0  # of a notebook, from 1, whatever its type; `line` is then one of the cell
 
 
@@ -51,5 +52,6 @@ def _diagnostic(path: str, entry: dict[str, Any]) -> Diagnostic:
         message=entry["message"],
         name=entry.get("name") or "",
         repair=fix.get("message") or "",
+        mendable=fix.get("applicability") == "safe",
         cell=entry.get("cell") or 0,
     )

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from stages.syntax.lint.unused import UNUSED, own_modules, removal
 from verifier.api import Evidence, Finding, Location, Related, Severity
 
 if TYPE_CHECKING:
@@ -22,14 +23,16 @@ def findings(errors: Iterable[Diagnostic], files: SourceTree, *, by_file: bool) 
     """Return LNT001 findings. An error under an `allow` comment stands alone, so that the comment silences just it."""
     lines: dict[str, list[str]] = {}
     groups: dict[tuple[str, ...], list[Diagnostic]] = {}
-    for error in sorted(errors):
+    errors = sorted(errors)
+    for error in errors:
         if error.path not in lines:
             file = files.get(error.path)
             lines[error.path] = file.text_lines if file is not None else []
         own = (error.path, str(error.line), str(error.column)) if _allowed(lines[error.path], error.line) else ()
         shared = (error.path,) if by_file else ()
         groups.setdefault((error.code, *(own or shared)), []).append(error)
-    return [_finding(group) for group in groups.values()]
+    project = own_modules(files) if any(error.code == UNUSED for error in errors) else frozenset()
+    return [_finding(group, project) for group in groups.values()]
 
 
 def _allowed(lines: Sequence[str], line: int) -> bool:
@@ -44,7 +47,7 @@ def _allowed(lines: Sequence[str], line: int) -> bool:
     return False
 
 
-def _finding(group: Sequence[Diagnostic]) -> Finding:
+def _finding(group: Sequence[Diagnostic], own: frozenset[str]) -> Finding:
     first, others = group[0], group[1:]
     paths = Counter(error.path for error in group)
     where = f"{len(group)} places" + (f" of {len(paths)} files" if len(paths) > 1 else "")
@@ -64,4 +67,5 @@ def _finding(group: Sequence[Diagnostic]) -> Finding:
         remediation=f"{first.repair.rstrip('.')}."
         if first.repair and not others
         else f"`ruff rule {first.code}` says how.",
+        fix=removal(group, own, PLACES + 1),
     )
