@@ -28,6 +28,7 @@ class Proposal:
     reported: Reported
     repair: Repair
     safety: Safety
+    reveals: tuple[str, ...] = ()
 
     @property
     def finding(self) -> Finding:
@@ -56,7 +57,7 @@ def propose(
         return None
     doubted = finding.severity < rules[finding.rule].severity
     safety: Safety = "unsafe" if doubted else repair.safety or fix.safety
-    return Proposal(reported=reported, repair=repair, safety=safety)
+    return Proposal(reported=reported, repair=repair, safety=safety, reveals=fix.reveals)
 
 
 def proposals(

@@ -142,7 +142,10 @@ def _doubtful(before: RunReport, after: RunReport, chosen: Sequence[Proposal]) -
         if count <= old[key] - mended[key]:
             continue
         here = {key[1]} & touched or touched
-        grave = min(item.finding.severity for item in chosen if here & item.repair.edits.keys())
+        there = [item for item in chosen if here & item.repair.edits.keys()]
+        if not mended[key] and all(key[0] in item.reveals for item in there):
+            continue
+        grave = min(item.finding.severity for item in there)
         breaks = key[0].startswith(_BREAKING) and severity[key] >= Severity.MEDIUM
         if mended[key] or breaks or severity[key] >= max(grave, Severity.LOW):
             found |= here

@@ -76,6 +76,8 @@ class Fix:
         repair: gives the edits for a finding, or None where it cannot be mended soundly. It is asked only for
             findings in Python files that parse, and must not write, run or import anything of the project.
         declines: when it gives None though the rule reports, in one sentence; "" where it never does.
+        reveals: codes of rules that see in the new text what was wrong in the old one already, and was not reported
+            there; findings of these do not speak against the fix.
         shown: whether a report shows its diff; not where working it out costs a process.
     """
 
@@ -84,4 +86,5 @@ class Fix:
     summary: str
     repair: Callable[[Finding, FixContext], Repair | None]
     declines: str = ""
+    reveals: tuple[str, ...] = ()
     shown: bool = True

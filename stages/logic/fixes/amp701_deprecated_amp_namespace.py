@@ -26,17 +26,20 @@ def _repair(finding: Finding, context: FixContext) -> Repair | None:
     renaming = Renaming(view, read)
     if not renaming.whole or taken_elsewhere(context, path, renaming.imported):
         return None
+    there = _is_there(view, renaming, context)
+    if there is False:
+        return None
     return Repair(
         edits={path: tuple(renaming.edits)},
         what=f"writes {', '.join(sorted(renaming.names))} with torch.amp",
-        safety="safe" if _is_there(view, renaming, context) else "unsafe",
+        safety="safe" if there else "unsafe",
     )
 
 
-def _is_there(view: View, renaming: Renaming, context: FixContext) -> bool:
-    """Say whether the torch that the file is to run with is known to have the new names."""
+def _is_there(view: View, renaming: Renaming, context: FixContext) -> bool | None:
+    """Say whether the torch that the file is to run with has the new names; None where nothing tells."""
     needed = max(_SINCE.get(name.rpartition(".")[2], _LATEST) for name in renaming.names)
-    return runs_with(view, needed, context) is True
+    return runs_with(view, needed, context)
 
 
 FIX = Fix(
@@ -45,7 +48,9 @@ FIX = Fix(
     summary="Writes the new names, the device first and every other argument by keyword, imports included.",
     repair=_repair,
     declines=(
-        "another file takes the old name from this one, the name is passed on as a value or subclassed, or arguments"
-        " are passed by `*`; unsafe where neither the project nor the installed torch says that the new names exist"
+        "another file takes the old name from this one, the name is passed on as a value or subclassed, arguments are"
+        " passed by `*`, or the project admits a torch without the new names; unsafe where neither the project nor the"
+        " installed torch says which one it is"
     ),
+    reveals=("AMP209",),  # a device that is fixed although another may be chosen: it was fixed by the old name as well
 )
