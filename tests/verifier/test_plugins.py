@@ -94,6 +94,27 @@ def test_the_same_rule_code_twice_is_refused(plugin) -> None:
         load_plugins([plugin("ext_good", GOOD), plugin("ext_twin", twin)])
 
 
+FIX = """
+from verifier.api import Fix, hookimpl
+
+@hookimpl
+def verifier_fixes():
+    return (Fix(rule="EXT001", safety="safe", summary="s", repair=lambda finding, context: None),)
+"""
+
+
+def test_a_plugin_brings_a_fix_for_the_rule_of_another(plugin) -> None:
+    plugins = load_plugins([plugin("ext_good", GOOD), plugin("ext_fix", FIX)])
+    assert plugins.fixes["EXT001"].safety == "safe"
+
+
+def test_two_fixes_of_a_rule_and_a_fix_of_no_rule_are_refused(plugin) -> None:
+    with pytest.raises(PluginError, match='two plugins bring the fix of "EXT001"'):
+        load_plugins([plugin("ext_good", GOOD), plugin("ext_fix", FIX), plugin("ext_other", FIX)])
+    with pytest.raises(PluginError, match="a fix of EXT009, a rule that no plugin brings"):
+        load_plugins([plugin("ext_good", GOOD), plugin("ext_fix", FIX.replace("EXT001", "EXT009"))])
+
+
 def test_no_plugins_at_all_is_an_error_never_an_empty_run() -> None:
     with pytest.raises(PluginError, match="reinstall"):
         load_plugins([])

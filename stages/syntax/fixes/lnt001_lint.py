@@ -37,8 +37,9 @@ def _repair(finding: Finding, context: FixContext) -> Repair | None:
         if made is None or read is None:
             return None
         edits[path] = made
+    commented = any(_loses_comment(context.text(path).text, edit) for path, made in edits.items() for edit in made)
     count = f"{len(places)} unused import{'' if len(places) == 1 else 's'}"
-    return Repair(edits=edits, what=f"removes {count}", safety=finding.fix)
+    return Repair(edits=edits, what=f"removes {count}", safety="unsafe" if commented else finding.fix)
 
 
 def _edits(read: Reading, places: Sequence[Location], context: FixContext) -> tuple[Edit, ...] | None:
@@ -53,6 +54,13 @@ def _edits(read: Reading, places: Sequence[Location], context: FixContext) -> tu
     if found.keys() != wanted:
         return None
     return tuple(dict.fromkeys(edit for edits in found.values() for edit in edits))
+
+
+def _loses_comment(text: str, edit: Edit) -> bool:
+    """Say whether an edit within a statement takes comments along, which may be about the names that stay."""
+    begins_line = edit.start == 0 or text[edit.start - 1] in "\r\n"
+    whole = begins_line and not edit.text and text[edit.start : edit.end].endswith(("\n", "\r"))
+    return "#" in text[edit.start : edit.end] and not whole
 
 
 def _asked(read: Reading, context: FixContext) -> Iterator[dict[str, Any]]:
