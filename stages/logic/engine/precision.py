@@ -61,3 +61,15 @@ def casts_of(state: State, optimizer: Optimizer) -> list[Cast]:
     known = state.known.get(optimizer.key, optimizer)
     casts = [cast for owner in known.owners if (cast := cast_of(state, owner)) is not None]
     return sorted(casts, key=lambda cast: (cast.place.module.name, cast.place.line))
+
+
+def casts_of_parts(state: State, optimizer: Optimizer) -> list[Cast]:
+    """Return the last casts of parts, such as `model.encoder`, of the models whose parameters an optimizer steps."""
+    known = state.known.get(optimizer.key, optimizer)
+    parts = [
+        key
+        for key, slot in state.heap
+        if slot == _SLOT and len(key) == 3 and key[0] == "attribute" and key[1] in known.owners
+    ]
+    casts = [cast for key in parts if (cast := cast_of(state, key)) is not None]
+    return sorted(casts, key=lambda cast: (cast.place.module.name, cast.place.line))
