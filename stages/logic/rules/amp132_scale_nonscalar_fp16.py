@@ -1,4 +1,4 @@
-"""AMP132: a float16 tensor of many elements is multiplied by the loss scale."""
+"""AMP132: a float16 tensor with dimensions is scaled."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RULE = RuleInfo(
     code="AMP132",
     name="scale-nonscalar-fp16",
     severity=Severity.HIGH,
-    summary="A float16 tensor of many elements is multiplied by the loss scale.",
+    summary="A float16 tensor with dimensions is scaled.",
     why=(
         "`scale()` keeps the dtype of such a tensor, and 65536 times anything above 1 is beyond 65504, the "
         "largest float16: every element is infinite and every step is skipped. Reduce the loss, or make it "

@@ -1,4 +1,4 @@
-"""AMP133: the loss itself is float16 when it is multiplied by the loss scale."""
+"""AMP133: the loss that is scaled is a float16 scalar."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RULE = RuleInfo(
     code="AMP133",
     name="fp16-loss-scalar",
     severity=Severity.MEDIUM,
-    summary="The loss itself is float16 when it is multiplied by the loss scale.",
+    summary="The loss that is scaled is a float16 scalar.",
     why=(
         "The gradient that backward starts with is float16 too, and 65536 is infinite in it: the first step is "
         "skipped, and later every one at which the scale grows to 65536 again. A loss that is computed in float32 "

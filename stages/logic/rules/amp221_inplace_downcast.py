@@ -1,4 +1,4 @@
-"""AMP221: a float32 result is written in place into a half tensor, which rounds it."""
+"""AMP221: fp32 values are added in place to a half tensor and rounded to it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RULE = RuleInfo(
     code="AMP221",
     name="inplace-downcast",
     severity=Severity.MEDIUM,
-    summary="A float32 result is written in place into a half tensor, which rounds it.",
+    summary="fp32 values are added in place to a half tensor and rounded to it.",
     why=(
         "`half += full` and `half.copy_(full)` keep the dtype on the left: 1e-8 becomes 0 and 7e4 infinite, "
         "without a word. The same sum out of place, `half + full`, would be float32. Whether what is lost matters "

@@ -1,4 +1,4 @@
-"""AMP312: scores are divided by a small temperature before an exponential that they overflow."""
+"""AMP312: logits are divided by a small temperature until their exponential is infinite."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RULE = RuleInfo(
     code="AMP312",
     name="temperature-overflow",
     severity=Severity.MEDIUM,
-    summary="Scores are divided by a small temperature before an exponential that they overflow.",
+    summary="Logits are divided by a small temperature until their exponential is infinite.",
     why=(
         "A cosine similarity of 1 over a temperature of 0.07 is 14, and exp(14) is beyond the largest float16, which "
         "exp(11.1) reaches; CUDA's autocast computes exp in float32, which ends at exp(88.7). The loss is infinite, "

@@ -1,4 +1,4 @@
-"""AMP314: probabilities of a policy are computed from half tensors."""
+"""AMP314: log probabilities or ratios of policies are computed from half logits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RULE = RuleInfo(
     code="AMP314",
     name="lowp-distribution",
     severity=Severity.MEDIUM,
-    summary="Probabilities of a policy are computed from half tensors.",
+    summary="Log probabilities or ratios of policies are computed from half logits.",
     why=(
         "Log probabilities, ratios and KL divergences are differences of numbers that are almost the same; in "
         "bfloat16 most of such a difference is rounding, and a ratio that should be 1 is 0.99 or 1.01 at random. Make "
@@ -100,7 +100,8 @@ def _of_ratio(unit: Unit, call: ast.Call) -> ast.expr | None:
         return None
     given = [*call.args, *([call.func.value] if isinstance(call.func, ast.Attribute) else [])]
     for value in given:
-        if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Sub) and unit.at(value).low:
-            if any(_OF_POLICY.search(ast.unparse(part)) for part in (value.left, value.right)):
-                return value
+        if not isinstance(value, ast.BinOp) or not isinstance(value.op, ast.Sub) or not unit.at(value).low:
+            continue
+        if any(_OF_POLICY.search(ast.unparse(part)) for part in (value.left, value.right)):
+            return value
     return None

@@ -1,4 +1,4 @@
-"""AMP411: one optimizer holds parameters of several dtypes."""
+"""AMP411: trained parameters of one optimizer have different floating-point dtypes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RULE = RuleInfo(
     code="AMP411",
     name="mixed-param-dtypes",
     severity=Severity.HIGH,
-    summary="One optimizer holds parameters of several dtypes.",
+    summary="Trained parameters of one optimizer have different floating-point dtypes.",
     why=(
         "Where a part of the model is float16 the scaler refuses its gradients; where it is bfloat16 that part "
         "trains with other rounding than the rest, and no one is told."

@@ -1,4 +1,4 @@
-"""AMP414: gradients of several micro-batches are added up in half precision."""
+"""AMP414: gradients of many micro-batches are accumulated in bfloat16."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RULE = RuleInfo(
     code="AMP414",
     name="lowp-grad-accumulation",
     severity=Severity.HIGH,
-    summary="Gradients of several micro-batches are added up in half precision.",
+    summary="Gradients of many micro-batches are accumulated in bfloat16.",
     why=(
         "The gradients of bfloat16 parameters are bfloat16, and each micro-batch is rounded into the sum. "
         "Measured over 256 micro-batches: the sum is 10 % off. Keep a float32 gradient, as Megatron's "

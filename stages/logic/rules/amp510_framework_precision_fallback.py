@@ -1,4 +1,4 @@
-"""AMP510: a framework trains in another precision than it was asked for."""
+"""AMP510: the framework runs in another precision than was asked for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from stages.logic.view import View
 
@@ -18,7 +18,7 @@ RULE = RuleInfo(
     code="AMP510",
     name="framework-precision-fallback",
     severity=Severity.LOW,
-    summary="A framework trains in another precision than it was asked for.",
+    summary="The framework runs in another precision than was asked for.",
     why=(
         "Lightning takes 16-mixed on a CPU for bf16-mixed and warns once, although torch 2.13 runs float16 on a "
         "CPU. Accelerate 1.15 and the HF Trainer train in float32 there when asked for fp16, without a word. What a "
@@ -90,7 +90,7 @@ def inspect(view: View) -> Iterator[Problem]:
             )
 
 
-def _asked(given: dict[str | None, object]) -> tuple[str, str] | None:
+def _asked(given: Mapping[str | None, object]) -> tuple[str, str] | None:
     """Return whose arguments these are, where they ask for float16 on a CPU, and what it trains in instead."""
     if given.get("accelerator") == "cpu" and given.get("precision") in _MIXED:
         return "lightning", "bfloat16"
