@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from verifier.api import Example, Plugins, RuleInfo
 
 INDEX = "README.md"
+CATALOGUE = "AMP.md"
 _LANGUAGES = {".py": "python", ".pyi": "python", ".toml": "toml", ".json": "json", ".yaml": "yaml", ".yml": "yaml"}
 _OWN = "The verifier itself"
 
@@ -27,7 +28,10 @@ def pages(plugins: Plugins) -> dict[str, str]:
     """Return every page of our own rules and their index, by file name; strangers document their own."""
     rules = {code: rule for code, rule in plugins.rules.items() if code not in plugins.rule_origin}
     written = {f"{code}.md": rule_page(plugins, rule) for code, rule in rules.items()}
-    return written | {INDEX: _document("rules.md.j2", groups=tuple(_groups(plugins, rules)))}
+    return written | {
+        INDEX: _document("rules.md.j2", groups=tuple(_groups(plugins, rules))),
+        CATALOGUE: _document("catalogue.md.j2", rows=_halves(plugins, rules)),
+    }
 
 
 def rule_page(plugins: Plugins, rule: RuleInfo) -> str:
@@ -74,6 +78,23 @@ def _groups(plugins: Plugins, rules: Mapping[str, RuleInfo]) -> Iterator[tuple[s
         ]
         if rows:
             yield title, table("Code|Name|Severity|What is wrong", rows, limit=len(rows))
+
+
+def _halves(plugins: Plugins, rules: Mapping[str, RuleInfo]) -> Table:
+    """Return the whole AMP catalogue: which half of each rule is active, and why not the other one."""
+    heard = {code for stage in plugins.stages for code in stage.also_reports}
+    rows = [
+        (
+            Markup(f"[{code}]({code}.md)"),
+            rule.name,
+            "yes" if rule.mode != "runtime" else "no",
+            "yes" if code in heard else "no",
+            rule.unseen,
+        )
+        for code, rule in rules.items()
+        if code.startswith("AMP")
+    ]
+    return table("Code|Name|In source text|In a run|Why not both", rows, limit=len(rows))
 
 
 def _stage(plugins: Plugins, rule: RuleInfo) -> str:

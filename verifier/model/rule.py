@@ -76,6 +76,7 @@ class RuleInfo:
         mode: whether it is seen in source text, at run time, or both.
         essential: its findings say that something could not be judged at all, so neither `--ignore` nor
             `per-file-ignores` leaves them out.
+        unseen: where it is looked for in source text only, or in runs only, or nowhere: why, in a sentence or two.
 
     Raises:
         ValueError: a code or name that is not of this form.
@@ -89,6 +90,7 @@ class RuleInfo:
     mode: Literal["static", "runtime", "both"] = "static"
     examples: tuple[Bad | Good, ...] = ()
     essential: bool = False
+    unseen: str = ""
 
     def __post_init__(self) -> None:
         if not _CODE.match(self.code):
@@ -105,7 +107,7 @@ class RuleInfo:
         """
         if runs_code or self.mode not in _READ_ONLY:
             return _SEEN[self.mode]
-        who = f"by stage {heard_by}" if heard_by else "which no stage of this version looks for yet"
+        who = f"by stage {heard_by}" if heard_by else "which no stage of this version looks for"
         return f"{_READ_ONLY[self.mode]}, {who}"
 
 

@@ -69,6 +69,9 @@ RULE = RuleInfo(
                         scaler.scale(criterion(model(x), y)).backward()
                     scaler.step(optimizer)
                     scaler.update()
+        """),
+        Good("""
+            import torch
 
             def zeros(model, loader, criterion, warmup):
                 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)

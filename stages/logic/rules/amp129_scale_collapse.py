@@ -14,4 +14,5 @@ RULE = RuleInfo(
         "inverse of the scale is infinite, and the first healthy step writes infinities into every parameter."
     ),
     mode="runtime",
+    unseen="How a scale moves is decided by the numbers of a run.",
 )

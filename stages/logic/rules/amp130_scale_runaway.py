@@ -14,4 +14,7 @@ RULE = RuleInfo(
         "From there on steps are skipped at random."
     ),
     mode="runtime",
+    unseen=(
+        "How a scale moves is decided by the numbers of a run; AMP135 and AMP137 find what causes it in source text."
+    ),
 )

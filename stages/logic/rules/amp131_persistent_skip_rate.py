@@ -14,4 +14,5 @@ RULE = RuleInfo(
         "batches are thrown away, often the same ones in every epoch."
     ),
     mode="runtime",
+    unseen="How often a step is skipped is decided by the numbers of a run.",
 )

@@ -27,7 +27,11 @@ RULE = RuleInfo(
         " gradient of one batch: the learning rate and every threshold mean something else, and float16 overflows"
         " sooner. Cleared in each turn, all but the last micro-batch are lost."
     ),
-    mode="both",
+    mode="static",
+    unseen=(
+        "Whether a sum was meant to be an average only the text says: a run sees gradients, not what they "
+        "should have been."
+    ),
     examples=(
         Bad("""
             import torch

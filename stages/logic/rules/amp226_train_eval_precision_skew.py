@@ -15,4 +15,8 @@ RULE = RuleInfo(
         " matters."
     ),
     mode="runtime",
+    unseen=(
+        "Evaluating in float32 after training under autocast may be meant; the text does not tell that "
+        "from an oversight."
+    ),
 )

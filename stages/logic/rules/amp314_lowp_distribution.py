@@ -30,6 +30,10 @@ RULE = RuleInfo(
         "the logits float32 first. How much of it matters depends on the numbers, so the code alone gives a suspicion."
     ),
     mode="static",
+    unseen=(
+        "Which numbers are log probabilities only their names in the text say; a run sees a difference and "
+        "an exponential."
+    ),
     examples=(
         Bad("""
             import torch

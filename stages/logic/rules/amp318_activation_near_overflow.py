@@ -15,4 +15,5 @@ RULE = RuleInfo(
         "activations get."
     ),
     mode="runtime",
+    unseen="How large activations get is decided by the numbers of a run.",
 )

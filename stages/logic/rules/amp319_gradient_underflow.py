@@ -15,4 +15,5 @@ RULE = RuleInfo(
         "shows."
     ),
     mode="runtime",
+    unseen="How small gradients get is decided by the numbers of a run.",
 )

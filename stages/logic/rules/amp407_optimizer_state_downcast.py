@@ -14,4 +14,5 @@ RULE = RuleInfo(
         "float32 moments beside bfloat16 parameters lose their precision on resume, silently."
     ),
     mode="runtime",
+    unseen="The dtypes of a stored state are in a file, which only a run opens.",
 )

@@ -14,4 +14,7 @@ RULE = RuleInfo(
         "infinity, a NaN weight, for good."
     ),
     mode="runtime",
+    unseen=(
+        "Nearly every bfloat16 loop that clips would be named; only a run shows whether a gradient was ever infinite."
+    ),
 )

@@ -25,6 +25,10 @@ RULE = RuleInfo(
         "test on a CPU says of such a run is true of that other precision only."
     ),
     mode="static",
+    unseen=(
+        "What was asked for is an argument of the framework; a run shows the precision it got, which the "
+        "sanitizer's summary names."
+    ),
     examples=(
         Bad("""
             import lightning as L

@@ -27,7 +27,8 @@ RULE = RuleInfo(
         " backward, which runs outside of it. In regions kept in fp32 with `enabled=False` the gradients are computed"
         " in half: they differ from eager ones and overflow where eager ones do not. Nothing says so."
     ),
-    mode="both",
+    mode="static",
+    unseen=("The sanitizer looks at eager steps; where a program compiles, AMP603 says what could not be seen."),
     examples=(
         Bad("""
             import torch

@@ -15,4 +15,5 @@ RULE = RuleInfo(
         " therefore made in eager mode."
     ),
     mode="runtime",
+    unseen=("It is about a run itself: which of its steps were compiled, and so could not show stale weights."),
 )

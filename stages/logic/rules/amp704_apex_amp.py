@@ -24,6 +24,7 @@ RULE = RuleInfo(
         " newer than it, and does not work with torch.compile or current distributed wrappers."
     ),
     mode="static",
+    unseen="An import is in the text, and a run adds nothing to it.",
     examples=(
         Bad("""
             import torch

@@ -27,6 +27,7 @@ RULE = RuleInfo(
         " requirements allow, the import fails."
     ),
     mode="static",
+    unseen="The versions that a project admits are in its metadata; a run has one of them.",
     examples=(
         Bad("""
             # --- requirements.txt

@@ -14,4 +14,5 @@ RULE = RuleInfo(
         "correct and slow; the share of work done in half shows it."
     ),
     mode="runtime",
+    unseen="What every operation runs in, and how much of the arithmetic that is, only a run shows.",
 )

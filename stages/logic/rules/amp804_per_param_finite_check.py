@@ -22,7 +22,8 @@ RULE = RuleInfo(
         "Each test waits for the device, hundreds of times in a step. The scaler tests all gradients at once on the"
         " device, and `torch._foreach_norm` gives one number for all of them."
     ),
-    mode="both",
+    mode="static",
+    unseen="The loop is in the text; at run time its waits are those of AMP803.",
     examples=(
         Bad("""
             import torch

@@ -14,4 +14,7 @@ RULE = RuleInfo(
         "Shapes are known at run time only."
     ),
     mode="runtime",
+    unseen=(
+        "Sizes of products are known in a run; by literal sizes alone every classifier of ten classes would be named."
+    ),
 )

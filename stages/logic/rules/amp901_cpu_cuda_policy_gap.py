@@ -14,4 +14,7 @@ RULE = RuleInfo(
         "run a CPU program under CUDA's list."
     ),
     mode="runtime",
+    unseen=(
+        "It is about a machine without CUDA: a run under CUDA's autocast, emulated, shows what the text leaves open."
+    ),
 )

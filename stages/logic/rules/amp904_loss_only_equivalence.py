@@ -14,4 +14,8 @@ RULE = RuleInfo(
         "program. The direction and size of the updates tell them apart."
     ),
     mode="runtime",
+    unseen=(
+        "It is about what a comparison compares, not about a program; our own compares the gradients that "
+        "reach the parameters, and not losses alone."
+    ),
 )
