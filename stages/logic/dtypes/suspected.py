@@ -103,6 +103,7 @@ def _given(scope: Scope, seen: dict[str, Known], spoken: Spoken) -> dict[str, Kn
     node = scope.node
     assert isinstance(node, Function)
     half = Known("float16" if spoken.float16 else "bfloat16", node)
+    tensors = _tensors(node)
     given: dict[str, Known] = {}
     for argument, default in parameters(node):
         name = argument.arg
@@ -111,26 +112,26 @@ def _given(scope: Scope, seen: dict[str, Known], spoken: Spoken) -> dict[str, Kn
         elif _MASKS.fullmatch(name):
             given[name] = BOOL
         elif _may_be_half(argument, default) and self_class(scope, name) is None:
-            given[name] = half if _is_tensor(node, name) else NUMBER
+            given[name] = half if name in tensors else NUMBER
     return given
 
 
-def _is_tensor(function: Function, name: str) -> bool:
-    """Say whether a function does more with a parameter than arithmetic, which a Python number would stand as well."""
+def _tensors(function: Function) -> set[str]:
+    """Return the names with which a function does more than arithmetic, which a Python number would stand as well."""
+    names: set[str] = set()
     for node in own_nodes(function.body):
         match node:
             case ast.Attribute(value=part) | ast.Subscript(value=part) | ast.BinOp(op=ast.MatMult(), left=part):
-                found = [part]
-            case ast.BinOp(op=ast.MatMult(), right=part):
                 found = [part]
             case ast.Call(args=args):
                 found = [item.left if isinstance(item, ast.BinOp) else item for item in args]
                 found += [item.right for item in args if isinstance(item, ast.BinOp)]
             case _:
                 continue
-        if any(isinstance(part, ast.Name) and part.id == name for part in found):
-            return True
-    return False
+        if isinstance(node, ast.BinOp):
+            found.append(node.right)
+        names.update(part.id for part in found if isinstance(part, ast.Name))
+    return names
 
 
 def _may_be_half(argument: ast.arg, default: ast.expr | None) -> bool:
