@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from stages._source.program import vocabulary
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function
 from stages._source.testfiles import is_test_file
@@ -77,6 +78,14 @@ RULE = RuleInfo(
             def evaluate(model, loader):
                 with torch.autocast("cuda"):
                     return [model(x).argmax(-1).cpu() for x in loader]
+
+            def in_float32(model, loader, optimizer, criterion):
+                for x, y in loader:
+                    loss = criterion(model(x), y)
+                    loss.backward()
+                    optimizer.step()
+                    optimizer.zero_grad()
+                    print(loss.item())
         """),
     ),
 )
@@ -89,6 +98,8 @@ def inspect(view: View) -> Iterator[Problem]:
     if is_test_file(view.module.path) or not any(view.mentions(f".{name}(") for name in _WAITS):
         return
     for loop in _training_loops(view):
+        if not _uses_amp(view, loop):
+            continue
         waits = sorted(_waits(view, loop), key=lambda call: (call.lineno, call.col_offset))
         if waits:
             first, *others = waits
@@ -114,6 +125,15 @@ def _training_loops(view: View) -> Iterator[ast.For | ast.While]:
                         yield around
                     break
                 around = view.parent(around)
+
+
+def _uses_amp(view: View, loop: ast.AST) -> bool:
+    """Say whether the function around a loop enters autocast or scales a loss; any other loop is no business of AMP."""
+    around: ast.AST | None = loop
+    while around is not None and not isinstance(around, Function | ast.Module):
+        around = view.parent(around)
+    names = (last_name(node.func) for node in ast.walk(around or view.module.tree) if isinstance(node, ast.Call))
+    return any(name == "scale" or vocabulary.called_like_autocast(name) for name in names)
 
 
 def _waits(view: View, loop: ast.For | ast.While) -> Iterator[ast.Call]:
