@@ -37,7 +37,7 @@ def _repair(finding: Finding, context: FixContext) -> Repair | None:
         if made is None or read is None:
             return None
         edits[path] = made
-    commented = any(_loses_comment(context.text(path).text, edit) for path, made in edits.items() for edit in made)
+    commented = any("#" in context.text(path).text[edit.start : edit.end] for path in edits for edit in edits[path])
     count = f"{len(places)} unused import{'' if len(places) == 1 else 's'}"
     return Repair(edits=edits, what=f"removes {count}", safety="unsafe" if commented else finding.fix)
 
@@ -54,13 +54,6 @@ def _edits(read: Reading, places: Sequence[Location], context: FixContext) -> tu
     if found.keys() != wanted:
         return None
     return tuple(dict.fromkeys(edit for edits in found.values() for edit in edits))
-
-
-def _loses_comment(text: str, edit: Edit) -> bool:
-    """Say whether an edit within a statement takes comments along, which may be about the names that stay."""
-    begins_line = edit.start == 0 or text[edit.start - 1] in "\r\n"
-    whole = begins_line and not edit.text and text[edit.start : edit.end].endswith(("\n", "\r"))
-    return "#" in text[edit.start : edit.end] and not whole
 
 
 def _asked(read: Reading, context: FixContext) -> Iterator[dict[str, Any]]:
@@ -96,7 +89,10 @@ def _edit(read: Reading, item: dict[str, Any]) -> Edit:
 FIX = Fix(
     rule="LNT001",
     safety="safe",
-    summary="Removes unused imports (F401) by the edits that ruff calls safe; unsafe where they load project code.",
+    summary=(
+        "Removes unused imports (F401) by the edits that ruff calls safe; unsafe where they load project code, or a"
+        " comment goes with them."
+    ),
     repair=_repair,
     declines="the error is another one than F401, ruff proposes no safe edit, or there are more places than are listed",
     shown=False,
