@@ -134,6 +134,8 @@ def dedent(text: SourceText, statements: Sequence[ast.stmt], indent: str) -> tup
     if not old.startswith(indent) or len(old) <= len(indent):
         return None
     inside = _inside_strings(text)
+    while first > 1 and text.line(first - 1).startswith(f"{old}#"):  # what is said above the first one is about it
+        first -= 1
     edits = []
     for number in range(first, last + 1):
         start = text.line_starts[number - 1]
@@ -154,6 +156,21 @@ def indent(text: SourceText, statements: Sequence[ast.stmt], unit: str = "    ")
     inside = _inside_strings(text)
     lines = [number for number in range(first, last + 1) if number not in inside and text.line(number).strip()]
     return tuple(Edit(text.line_starts[number - 1], text.line_starts[number - 1], unit) for number in lines)
+
+
+def move_into(text: SourceText, statements: Sequence[ast.stmt], target: ast.stmt) -> tuple[Edit, ...] | None:
+    """Return the edits that move statements which follow each other to the front of a block, before `target`."""
+    spans, place = [lines_of(text, item) for item in statements], lines_of(text, target)
+    first, last = first_line(statements[0]), statements[-1].end_lineno or 0
+    old, new = text.indent(first), text.indent(first_line(target))
+    if place is None or None in spans or _inside_strings(text) & set(range(first, last + 1)):
+        return None
+    start, end = text.line_starts[first - 1], text.line_end(last)
+    lines = [text.text[text.line_starts[number - 1] : text.line_end(number)] for number in range(first, last + 1)]
+    if not all(line.startswith(old) or not line.strip() for line in lines):
+        return None
+    code = "".join(new + line.removeprefix(old) if line.strip() else line for line in lines)
+    return Edit(start, end, ""), Edit(place[0], place[0], code)
 
 
 def _inside_strings(text: SourceText) -> set[int]:
