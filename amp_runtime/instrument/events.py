@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from .gradients import Gradient
+    from .gradients import Gradient, Group, Part
     from .provenance import Provenance
 
 
@@ -83,7 +83,7 @@ class BackwardDone(Event):
 
     roots: tuple[Any, ...]
     provenance: Provenance
-    changed: list[tuple[Gradient, str]]
+    changed: list[Part]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,7 +107,7 @@ class Unscaling(Event):
     scaler: Any
     optimizer: Any
     explicit: bool
-    gradients: list[Gradient]
+    gradients: Group
     healthy: bool
 
 
@@ -118,7 +118,7 @@ class Unscaled(Event):
     scaler: Any
     optimizer: Any
     explicit: bool
-    gradients: list[Gradient]
+    gradients: Group
 
 
 @dataclass(slots=True, kw_only=True)
@@ -128,7 +128,7 @@ class Clipping(Event):
     kind: Literal["norm", "value"]
     limit: Any
     norm: Any
-    gradients: list[Gradient]
+    gradients: Group
     unknown: int  # parameters that no optimizer seen so far holds
     nonfinite_raises: bool = False
 
@@ -137,7 +137,7 @@ class Clipping(Event):
 class GradientsEdited(Event):
     """Gradients were written by the program itself since `since`, seen by their version counters."""
 
-    gradients: list[Gradient]
+    gradients: Group
     before: Literal["unscale", "clip", "step"]
 
 
@@ -152,7 +152,7 @@ class ScalerStepping(Event):
 
     scaler: Any
     optimizer: Any
-    gradients: list[Gradient]
+    gradients: Group
     unscaled: bool
     mixed: bool
     args: tuple[Any, ...]
@@ -180,7 +180,7 @@ class OptimizerStepping(Event):
 
     optimizer: Any
     scaler: Any
-    gradients: list[Gradient]
+    gradients: Group
     nesting: int
     enabled: bool
     cache: bool
@@ -229,7 +229,7 @@ class GradsZeroed(Event):
     """`zero_grad` of an optimizer or module has run. `pending`: what these gradients held, "clean" if it was used."""
 
     owner: Any
-    pending: list[tuple[Gradient, str]]
+    pending: list[Part]
 
 
 @dataclass(slots=True, kw_only=True)

@@ -94,14 +94,15 @@ class Faults:
         self._hooks.clear()
 
     def _overflow(self, event: BackwardDone) -> None:
-        tensors = (gradient.tensor() for gradient, _before in event.changed)
+        changed = [gradient for part in event.changed for gradient in part.gradients()]
+        tensors = (gradient.tensor() for gradient in changed)
         target = next((one for one in tensors if one is not None and one.layout is torch.strided and one.numel()), None)
         if target is None:
             return
         self._remember(())
         with torch.no_grad():
             target[(0,) * target.dim()] = math.inf
-        for gradient, _before in event.changed:
+        for gradient in changed:
             gradient.settle()
         self._planted(OVERFLOW)
 

@@ -39,8 +39,11 @@ class Frames:
         self._kinds: dict[CodeType, int] = {}
 
     def place(self) -> tuple[str, int]:
-        """Return path and line of the innermost frame of the program; ("", 0) where there is none."""
-        frame: FrameType | None = sys._getframe(1)
+        """Return path and line of the innermost frame of the program; ("", 0) where there is none.
+
+        The caller is ours, and so is passed over.
+        """
+        frame: FrameType | None = sys._getframe(2)
         second: tuple[str, int] | None = None
         kinds = self._kinds
         for _ in range(_LIMIT):

@@ -1,10 +1,14 @@
-"""What the gradient of each parameter holds: nothing, plain values, scaled ones, unscaled ones, or a mixture."""
+"""What the gradient of each parameter holds: nothing, plain values, scaled ones, unscaled ones, or a mixture.
+
+Parameters that were always treated alike share one `Holding`, so that what happens to all of them is noted once,
+however many they are. One that is treated differently is set apart from then on.
+"""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 CLEAN = "clean"  # none, or zeros
@@ -23,6 +27,8 @@ SCALE_CHANGED = "the scaler was updated between two backwards"
 ONTO_UNSCALED = "a scaled loss was added to what was unscaled already"
 UNSCALED_TWICE = "it was unscaled twice"
 _NOWHERE = ("", 0)
+NO_GRADIENT = (0, -1)  # the stamp of a parameter without one
+_MOST_LISTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,31 +57,26 @@ class Division:
 
 
 @dataclass(slots=True)
-class Gradient:
-    """One parameter's gradient.
+class Holding:
+    """What the gradients of some parameters hold.
 
     Args:
-        stamp: identity and version counter of `.grad` when it was last looked at.
         reason: for MIXED, how it came to be, and `mixed_at` where.
         division: of an UNSCALED one.
-        edited: the program writes it by itself, in a way that was not understood.
-        used: an optimizer was stepped with it, or left out by its scaler; what it holds is spent.
+        edited: the program writes them by itself, in a way that was not understood.
+        used: an optimizer was stepped with them, or left out by its scaler; what they hold is spent.
+        members: how many gradients share it; one of them is the `sample`.
     """
 
-    parameter: weakref.ref[Any]
     state: str = CLEAN
-    stamp: tuple[int, int] = (0, -1)
     origin: Origin = Origin()
     division: Division = Division()
     reason: str = ""
     mixed_at: tuple[str, int] = _NOWHERE
     edited: bool = False
     used: bool = False
-
-    @property
-    def key(self) -> int:
-        """The parameter by its `id`."""
-        return id(self.parameter())
+    members: int = 0
+    sample: Gradient | None = None
 
     @property
     def scaler(self) -> int:
@@ -91,69 +92,183 @@ class Gradient:
 
     @property
     def place(self) -> tuple[str, int]:
-        """Of the backward that made it, or that made it MIXED."""
+        """Of the backward that made them, or that made them MIXED."""
         return self.mixed_at if self.state == MIXED else self.origin.place
 
-    def stamp_now(self) -> tuple[int, int]:
-        parameter = self.parameter()
-        gradient = None if parameter is None else parameter.grad
-        return (0, -1) if gradient is None else (id(gradient), gradient._version)
-
-    def settle(self) -> None:
-        """Take what `.grad` is now as known."""
-        self.stamp = self.stamp_now()
-
     def clear(self) -> None:
-        self.state, self.stamp, self.used = CLEAN, (0, -1), False
+        self.state, self.used = CLEAN, False
 
     def mix(self, reason: str, place: tuple[str, int]) -> None:
         """Note that no single division makes it right any more. The first reason stays."""
         if self.state != MIXED:
             self.state, self.reason, self.mixed_at = MIXED, reason, place
 
+
+class Gradient:
+    """One parameter's gradient. `stamp`: identity and version counter of `.grad` when it was last looked at."""
+
+    __slots__ = ("__weakref__", "holding", "parameter", "stamp")
+
+    def __init__(self, parameter: weakref.ref[Any], holding: Holding) -> None:
+        self.parameter, self.holding = parameter, holding
+        self.stamp: tuple[int, int] = NO_GRADIENT
+
+    @property
+    def key(self) -> int:
+        """The parameter by its `id`."""
+        return id(self.parameter())
+
+    @property
+    def state(self) -> str:
+        return self.holding.state
+
+    @property
+    def used(self) -> bool:
+        return self.holding.used
+
+    @property
+    def reason(self) -> str:
+        return self.holding.reason
+
+    @property
+    def division(self) -> Division:
+        return self.holding.division
+
+    @property
+    def scaler(self) -> int:
+        return self.holding.scaler
+
+    @property
+    def scale(self) -> float | None:
+        return self.holding.scale
+
+    @property
+    def place(self) -> tuple[str, int]:
+        return self.holding.place
+
+    def stamp_now(self) -> tuple[int, int]:
+        parameter = self.parameter()
+        gradient = None if parameter is None else parameter.grad
+        return NO_GRADIENT if gradient is None else (id(gradient), gradient._version)
+
+    def settle(self) -> None:
+        """Take what `.grad` is now as known."""
+        self.stamp = self.stamp_now()
+
     def tensor(self) -> Any:
         parameter = self.parameter()
         return None if parameter is None else parameter.grad
+
+
+class Group(list[Gradient]):
+    """Some gradients, such as those of one optimizer, in the order of their parameters."""
+
+    __slots__ = ("_own", "_owner", "_seen", "_version")
+
+    def __init__(self, owner: Gradients, gradients: Iterable[Gradient] = ()) -> None:
+        super().__init__(gradients)
+        self._owner, self._version = owner, -1
+        self._own: list[Holding] | None = None
+        self._seen: list[Holding] = []
+
+    def seen(self) -> list[Holding]:
+        """Return what these hold; others may share it."""
+        if self._version != self._owner.version:
+            self._seen = list({id(one.holding): one.holding for one in self}.values())
+            self._own, self._version = None, self._owner.version
+        return self._seen
+
+    def own(self) -> list[Holding]:
+        """Return what these hold and nobody else, to change it: those that others share are set apart first."""
+        seen = self.seen()
+        if self._own is None:
+            if sum(holding.members for holding in seen) != len(self):
+                self._owner.set_apart(self)
+                seen = self.seen()
+            self._own = seen
+        return self._own
+
+    def of(self, holdings: Iterable[Holding]) -> list[Gradient]:
+        """Return those that hold one of these."""
+        wanted = {id(holding) for holding in holdings}
+        return [one for one in self if id(one.holding) in wanted] if wanted else []
+
+    def unused(self, state: str) -> list[Gradient]:
+        """Return those in this state that no optimizer was stepped with yet."""
+        return self.of(holding for holding in self.seen() if holding.state == state and not holding.used)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Those gradients of a group that share a holding, with their state before something happened to them."""
+
+    group: Group
+    holding: Holding
+    before: str
+
+    def gradients(self) -> list[Gradient]:
+        return self.group.of([self.holding])
 
 
 class Gradients:
     """The gradients of every parameter that an optimizer holds, or that a backward has reached."""
 
     def __init__(self) -> None:
+        self.version = 0  # counts how often gradients were met or set apart
         self._known: dict[int, Gradient] = {}
-        self._lists: dict[int, tuple[tuple[tuple[int, int], ...], list[Gradient]]] = {}
+        self._new = Holding()  # of those that nothing has happened to yet
+        self._lists: dict[int, tuple[tuple[tuple[int, int], ...], Group]] = {}
+        self._listed: dict[tuple[int, int, int], tuple[Group, int]] = {}
 
     def of(self, parameter: Any) -> Gradient:
         key = id(parameter)
         found = self._known.get(key)
         if found is None or found.parameter() is not parameter:
-            found = self._known[key] = Gradient(parameter=weakref.ref(parameter))
+            found = self._known[key] = self._meet(weakref.ref(parameter))
         return found
+
+    def _meet(self, parameter: weakref.ref[Any]) -> Gradient:
+        self.version += 1
+        if self._new != Holding(members=self._new.members, sample=self._new.sample):
+            self._new = Holding()
+        gradient = Gradient(parameter, self._new)
+        self._new.members += 1
+        self._new.sample = self._new.sample or gradient
+        return gradient
 
     def known(self, parameter: Any) -> Gradient | None:
         found = self._known.get(id(parameter))
         return found if found is not None and found.parameter() is parameter else None
 
-    def of_optimizer(self, optimizer: Any) -> list[Gradient]:
+    def of_optimizer(self, optimizer: Any) -> Group:
         groups = optimizer.param_groups
         shape = tuple([(id(group["params"]), len(group["params"])) for group in groups])
         known = self._lists.get(id(optimizer))
         if known is None or known[0] != shape or not _still(known[1], groups):
-            found = [self.of(parameter) for group in groups for parameter in group["params"]]
+            found = Group(self, (self.of(parameter) for group in groups for parameter in group["params"]))
             known = self._lists[id(optimizer)] = shape, found
         return known[1]
 
-    def among(self, parameters: Iterable[Any]) -> tuple[list[Gradient], int]:
-        """Return the known gradients of these parameters, and how many are not known."""
-        known = self._known
-        found = [known.get(id(parameter)) for parameter in parameters]
-        gradients = [gradient for gradient in found if gradient is not None]
-        return gradients, len(found) - len(gradients)
+    def among(self, parameters: list[Any], *, again: bool = False) -> tuple[Group, int]:
+        """Return the known gradients of these parameters, and how many are not known.
 
-    def holding(self, tensors: Iterable[Any]) -> list[Gradient]:
+        Args:
+            again: a list that begins and ends as one that was looked up before is taken for the same.
+        """
+        key = (len(parameters), id(parameters[0]), id(parameters[-1])) if parameters else (0, 0, 0)
+        known = self._listed.get(key) if again else None
+        if known is None:
+            found = [self._known.get(id(parameter)) for parameter in parameters]
+            group = Group(self, (gradient for gradient in found if gradient is not None))
+            known = group, len(found) - len(group)
+            if len(self._listed) < _MOST_LISTS:
+                self._listed[key] = known
+        return known
+
+    def holding(self, tensors: Iterable[Any]) -> Group:
         """Return the gradients whose `.grad` is one of these tensors."""
         wanted = {id(tensor) for tensor in tensors}
-        return [found for found in self._known.values() if id(found.tensor()) in wanted]
+        return Group(self, (found for found in self._known.values() if id(found.tensor()) in wanted))
 
     def all(self) -> Iterable[Gradient]:
         return self._known.values()
@@ -163,39 +278,49 @@ class Gradients:
         for gradient in self._known.values():
             gradient.settle()
 
-    @staticmethod
-    def edited(gradients: Iterable[Gradient]) -> list[Gradient]:
+    def set_apart(self, gradients: Iterable[Gradient]) -> None:
+        """Give these holdings that no other gradient shares; those that share one go on sharing one."""
+        self.version += 1
+        apart: dict[int, tuple[Holding, Holding]] = {}  # keeps the old ones alive: their `id` is their name
+        for one in gradients:
+            old = one.holding
+            if id(old) not in apart:
+                apart[id(old)] = old, replace(old, members=0, sample=one)
+            one.holding = apart[id(old)][1]
+            one.holding.members += 1
+            old.members -= 1
+        for old, _new in apart.values():
+            if old.members and old.sample is not None and old.sample.holding is not old:
+                old.sample = next((one for one in self._known.values() if one.holding is old), None)
+
+    def edited(self, gradients: Group) -> Group:
         """Return those whose `.grad` was replaced or written since the last look, and take this as a look.
 
         What is written into a gradient that was used already is most often zeros, and never matters.
         """
-        found = []
+        found, cleared = Group(self), Group(self)
         for gradient in gradients:
             now = gradient.stamp_now()
             if now == gradient.stamp:
                 continue
             gradient.stamp = now
-            if now[0] == 0 or gradient.used:
-                gradient.clear()
+            if now == NO_GRADIENT or gradient.used:
+                gradient.stamp = NO_GRADIENT
+                cleared.append(gradient)
             elif gradient.state != CLEAN:  # else it was zeroed in place, or is written before any backward
                 found.append(gradient)
+        for holding in cleared.own():
+            holding.clear()
         return found
 
 
-def healthy(gradients: Iterable[Gradient], scaler: int, updates: int) -> bool:
+def healthy(gradients: Group, scaler: int, updates: int) -> bool:
     """Whether all gradients that are there were scaled by this scaler since its last update, and by nothing else."""
-    right: Origin | None = None
-    for gradient in gradients:
-        if gradient.state == CLEAN:
-            continue
-        if gradient.state != SCALED:
-            return False
-        origin = gradient.origin
-        if origin is not right:
-            if origin.scaler != scaler or origin.update != updates:
-                return False
-            right = origin
-    return True
+    there = [holding for holding in gradients.seen() if holding.state != CLEAN]
+    return all(
+        holding.state == SCALED and holding.origin.scaler == scaler and holding.origin.update == updates
+        for holding in there
+    )
 
 
 def _still(gradients: list[Gradient], groups: list[dict[str, Any]]) -> bool:

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.autograd.function import BackwardCFunction
 
+from .events import BackwardStarting
+from .gradients import PLAIN
+
 if TYPE_CHECKING:
-    from .events import BackwardStarting, OptimizerStepping, ScalerMade
+    from .events import OptimizerStepping, ScalerMade
     from .run import Run
 
 _LIMIT = 200_000  # nodes
@@ -23,7 +26,7 @@ _KEY = "half formats"
 def formats(event: BackwardStarting, run: Run) -> frozenset[str]:
     """Return "float16", "bfloat16" and OPAQUE, as far as they occur below the roots; float16 ends the search."""
     kept = run.memory(_KEY)
-    number = run.count("BackwardStarting")
+    number = run.count(BackwardStarting)
     if kept.get("of") != number:
         kept["of"], kept["formats"] = number, _formats(event.roots)
     found: frozenset[str] = kept["formats"]
@@ -83,7 +86,7 @@ def steps_unscaled_half(event: OptimizerStepping, run: Run) -> bool | None:
     """Whether an optimizer steps by itself on gradients of such a backward; None where it has none to step on."""
     if event.scaler is not None:
         return None
-    places = {one.place for one in event.gradients if one.state == "plain" and not one.used}
+    places = {one.place for one in event.gradients.seen() if one.state == PLAIN and not one.used}
     if not places:
         return None
     known: dict[tuple[str, int], bool] = run.memory(_KEY).get("unscaled", {})

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .gradients import Group
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .gradients import Gradient
+    from .gradients import Gradient, Gradients
 
 _NEAR = 8
 _LIMIT = 200_000  # nodes of one graph that are walked; beyond, what was not reached is unknown
@@ -32,6 +34,16 @@ class Provenance:
     ways: frozenset[tuple[int, ...]] = frozenset()  # every kind of way there is
     compiled: bool = False
     twice: tuple[str, int] | None = None
+    _groups: list[tuple[frozenset[tuple[int, ...]], Group]] | None = None
+
+    def groups(self, owner: Gradients) -> list[tuple[frozenset[tuple[int, ...]], Group]]:
+        """Return the leaves by the ways to them, all that are reached in the same ways together."""
+        if self._groups is None:
+            groups: dict[frozenset[tuple[int, ...]], Group] = {}
+            for gradient, ways in self.leaves.values():
+                groups.setdefault(ways, Group(owner)).append(gradient)
+            self._groups = list(groups.items())
+        return self._groups
 
 
 class ScaleNodes:

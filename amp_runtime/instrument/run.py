@@ -6,13 +6,14 @@ import os
 import threading
 import time
 import weakref
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..emulation.state import is_emulating
 from .casts import Casts
+from .events import BackwardStarting, OptimizerStepped
 from .frames import Frames
 from .gradients import Gradients
 from .owners import Owners
@@ -26,6 +27,7 @@ from .window import Window
 
 if TYPE_CHECKING:
     from .events import Event
+    from .gradients import Gradient
     from .provenance import Provenance
 
 _MOST_ALARMS = 200
@@ -35,6 +37,15 @@ _FIRST = 10  # steps that are looked at closely, as every `_EVERY`-th is, and so
 _EVERY = 10
 _AFTER_TROUBLE = 2
 _TOLD = "__amp_sanitizer_told__"
+_forks = 0  # how often the process was forked on the way to this one: asking for its id at every event costs a call
+
+
+def _forked() -> None:
+    global _forks  # noqa: PLW0603 - belongs to the process, as what it counts
+    _forks += 1
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +132,7 @@ class Run:
 
     def __init__(self, checks: Sequence[Check], roots: tuple[str, ...]) -> None:
         self.frames = Frames(roots)
+        self.place = self.frames.place
         self.gradients = Gradients()
         self.scale_nodes = ScaleNodes()
         self.casts = Casts()
@@ -148,40 +160,38 @@ class Run:
         self.entered = 0  # enabled autocast regions so far
         self.after_step: list[Callable[[int], None]] = []  # told the number of the step that lies behind
         self._met: set[tuple[type[Event], tuple[str, int]]] = set()  # what happened where, in a close step
-        self._memory: dict[str, dict[Any, Any]] = {}
+        self._memory: dict[str, dict[Any, Any]] = defaultdict(dict)
         self._hears: dict[type[Event], list[tuple[Check, CheckFunction]]] = {}
         for check in checks:
             for kind, function in check.hears.items():
                 self._hears.setdefault(kind, []).append((check, function))
         self._alarms: dict[tuple[str, tuple[str, int]], Alarm] = {}
-        self._looked: dict[str, set[tuple[str, int]]] = {}
-        self._counts: Counter[str] = Counter()
+        self._looked: dict[str, set[tuple[str, int]]] = defaultdict(set)
+        self._counts: Counter[type[Event]] = Counter()
         self._autocast: Counter[str] = Counter()
         self._close_until = 0
         self._since = time.perf_counter()
-        self._owner = os.getpid()
+        self._forks = _forks
 
     @property
     def muted(self) -> bool:
         """Our own code runs, or this is a forked copy of the process, such as a worker of a DataLoader."""
-        return self.local.quiet > 0 or self.paused or os.getpid() != self._owner
-
-    def place(self) -> tuple[str, int]:
-        return self.frames.place()
+        return self.local.quiet > 0 or self.paused or self._forks != _forks
 
     def memory(self, code: str) -> dict[Any, Any]:
         """Return what the check of this code keeps between events."""
-        return self._memory.setdefault(code, {})
+        return self._memory[code]
 
-    def count(self, name: str) -> int:
-        return self._counts[name]
+    def count(self, kind: type[Event]) -> int:
+        """Return how many events of this kind there were."""
+        return self._counts[kind]
 
     def emit(self, event: Event) -> None:
         """Let every check that hears this kind of event look at it."""
         kind = type(event)
         if (kind, event.place) not in self._met:
             self._meet_place(kind, event.place)
-        self._counts[kind.__name__] += 1
+        self._counts[kind] += 1
         local = self.local
         local.quiet += 1
         try:
@@ -189,7 +199,7 @@ class Run:
                 found = function(event, self)
                 if found is None:
                     continue
-                looked = self._looked.setdefault(check.code, set())
+                looked = self._looked[check.code]
                 if len(looked) < _MOST_PLACES:
                     looked.add(event.place)
                 for one in found:
@@ -284,7 +294,13 @@ class Run:
     @staticmethod
     def reads(tensor: Any) -> bool:
         """Whether reading the tensor waits for no device: it lies in the host's memory, as on an emulated device."""
-        return bool(tensor.device.type == "cpu") or is_emulating()
+        return bool(tensor.is_cpu) or is_emulating()
+
+    def settle(self, gradients: Iterable[Gradient]) -> None:
+        """Take the gradients as they are now as known, in a step in which they are looked at one by one."""
+        if self.close:
+            for gradient in gradients:
+                gradient.settle()
 
     def end_step(self, *, loss: float | None, skipped: bool) -> None:
         self.window.close()
@@ -323,13 +339,13 @@ class Run:
         timeline = self.timeline
         watched = Watched(
             steps=self.step - 1,
-            backwards=self._counts["BackwardStarting"],
-            optimizer_steps=self._counts["OptimizerStepped"],
+            backwards=self._counts[BackwardStarting],
+            optimizer_steps=self._counts[OptimizerStepped],
             skipped_steps=timeline.skipped,
             scalers=len(self.scalers),
             deep_steps=timeline.deep,
             autocast=dict(sorted(self._autocast.items())),
-            events=dict(sorted(self._counts.items())),
+            events=dict(sorted((kind.__name__, number) for kind, number in self._counts.items())),
             looked={
                 code: tuple(f"{path}:{line}" for path, line in sorted(places))
                 for code, places in sorted(self._looked.items())

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from .events import GradientsEdited
-from .gradients import SCALED, UNKNOWN
+from .gradients import SCALED, UNKNOWN, Group
 from .looking import Look
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from .gradients import Gradient
+    from .gradients import Part
     from .run import Run
 
 _TORCH = Path(torch.__file__).parent
@@ -38,10 +38,10 @@ class Window:
         self.asked = False  # the program has asked for a loss scale meanwhile
         self.compiles = False  # compiled code steps back before a mode, and then computes other bits: none is entered
 
-    def open(self, gradients: list[Gradient]) -> None:
+    def open(self, changed: list[Part]) -> None:
         """Follow what the program does with those of these gradients that are scaled."""
         self.asked = False
-        scaled = [one for one in gradients if one.state == SCALED]
+        scaled = [one for part in changed if part.holding.state == SCALED for one in part.gradients()]
         if not scaled or not self._run.close or not Look.possible() or self.compiles or _within(_OPTIMIZERS):
             return  # the gradients of a closure are read by the optimizer
         self.look = Look(self._run, (one.tensor() for one in scaled), scaled[0].scale)
@@ -68,14 +68,13 @@ class Window:
         if self._resting is not None and not _within(*_RESTORING) and self._resting.leave():
             self._resting = None
 
-    def edits(
-        self, gradients: list[Gradient], before: Literal["unscale", "clip", "step"], place: tuple[str, int]
-    ) -> None:
+    def edits(self, gradients: Group, before: Literal["unscale", "clip", "step"], place: tuple[str, int]) -> None:
         """Tell of gradients that the program has written since they were last looked at, and close."""
-        edited = self._run.gradients.edited(gradients) if self._run.close else []
-        for gradient in edited:
-            if self.look is None or self.look.state(gradient.tensor()) == "unknown":
-                gradient.state, gradient.edited = UNKNOWN, True
+        edited = self._run.gradients.edited(gradients) if self._run.close else Group(self._run.gradients)
+        look = self.look
+        unknown = (one for one in edited if look is None or look.state(one.tensor()) == "unknown")
+        for holding in Group(self._run.gradients, unknown).own():
+            holding.state, holding.edited = UNKNOWN, True
         self.close(clipped=before == "clip")
         if edited:
             self._run.emit(GradientsEdited(place=place, step=self._run.step, gradients=edited, before=before))

@@ -18,14 +18,15 @@ def _stepping(event: OptimizerStepping, run: Run) -> Findings:
         return None
     if event.scaler is not None or event.in_backward:
         return NOTHING  # in a hook: AMP143
-    scaled = next((one for one in event.gradients if one.state == SCALED and not one.used), None)
+    held = [one for one in event.gradients.seen() if not one.used]
+    scaled = next((one for one in held if one.state == SCALED), None)
     name = kind(event.optimizer)
     if scaled is not None:
         message = (
             f"{name}.step() is called past the scaler, on gradients that carry the loss scale{of_scale(scaled.scale)}."
         )
         return [Found(message=message, values=scale_value(scaled.scale))]
-    if any(one.state == UNSCALED and not one.used for one in event.gradients):
+    if any(one.state == UNSCALED for one in held):
         message = (
             f"{name}.step() is called past the scaler that unscaled its gradients: "
             "a step with gradients that are not finite is not skipped."

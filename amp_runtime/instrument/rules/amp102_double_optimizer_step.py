@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def _stepping(event: OptimizerStepping, run: Run) -> Findings:
     if event.scaler is not None or event.in_backward or not run.scalers:
         return None
-    spent = [one for one in event.gradients if one.state == UNSCALED and one.used]
+    spent = event.gradients.of(one for one in event.gradients.seen() if one.state == UNSCALED and one.used)
     if not spent:
         return NOTHING
     skipped = run.memory("AMP102").get(id(event.optimizer), False)

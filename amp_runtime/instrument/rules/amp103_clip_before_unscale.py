@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def _clipping(event: Clipping, run: Run) -> Findings:
     if not run.scalers or not event.gradients:
         return None
-    scaled = [one for one in event.gradients if one.state == SCALED and not one.used]
+    scaled = event.gradients.unused(SCALED)
     if not scaled or len(scaled) < sum(one.tensor() is not None for one in event.gradients):
         return NOTHING  # none of them, or a part: AMP104
     if framework(run, scaled[0].scaler):

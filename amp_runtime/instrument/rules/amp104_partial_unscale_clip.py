@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def _clipping(event: Clipping, run: Run) -> Findings:
     if not event.gradients or not run.scalers:
         return None
-    scaled = [one for one in event.gradients if one.state == SCALED and not one.used]
+    scaled = event.gradients.unused(SCALED)
     if not scaled:
         return NOTHING
     there = [one for one in event.gradients if one.tensor() is not None]

@@ -22,7 +22,8 @@ def unscaling(event: Unscaling, run: Run) -> Findings:
     """Return what is to be said where a scaler is about to unscale."""
     if event.healthy:
         return NOTHING
-    there = [one for one in event.gradients if one.tensor() is not None and one.state != CLEAN]
+    held = [holding for holding in event.gradients.seen() if holding.state != CLEAN]
+    there = [one for one in event.gradients.of(held) if one.tensor() is not None]
     if not there:
         return None
     if any(one.state != PLAIN for one in there):

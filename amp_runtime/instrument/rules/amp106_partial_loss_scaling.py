@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def _unscaling(event: Unscaling, run: Run) -> Findings:
     if event.healthy:
         return NOTHING
-    there = [one for one in event.gradients if one.tensor() is not None and one.state != CLEAN]
+    held = [holding for holding in event.gradients.seen() if holding.state != CLEAN]
+    there = [one for one in event.gradients.of(held) if one.tensor() is not None]
     if not there:
         return None
     plain = [one for one in there if one.state == PLAIN]

@@ -17,11 +17,11 @@ def _unscaling(event: Unscaling, run: Run) -> Findings:
     if event.healthy:
         return NOTHING
     seen = run.scalers[id(event.scaler)]
-    made = [one for one in event.gradients if one.scaler == id(event.scaler) and not one.used]
-    if not made:
+    held = [one for one in event.gradients.seen() if one.scaler == id(event.scaler) and not one.used]
+    if not held:
         return None
-    early = [one for one in made if one.state == SCALED and one.update != seen.updates]
-    changed = [one for one in made if one.state == MIXED and one.reason == SCALE_CHANGED]
+    early = event.gradients.of(one for one in held if one.state == SCALED and one.update != seen.updates)
+    changed = event.gradients.of(one for one in held if one.state == MIXED and one.reason == SCALE_CHANGED)
     if not early and not changed:
         return NOTHING
     before, now = (early or changed)[0].scale, run.scale_of(id(event.scaler))

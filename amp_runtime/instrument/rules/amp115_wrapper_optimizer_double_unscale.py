@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def _unscaling(event: Unscaling, run: Run) -> Findings:
     if event.healthy:
         return NOTHING
-    twice = [one for one in event.gradients if one.state == UNSCALED and one.division.optimizer != id(event.optimizer)]
+    held = (one for one in event.gradients.seen() if one.state == UNSCALED)
+    twice = event.gradients.of(one for one in held if one.division.optimizer != id(event.optimizer))
     if not twice:
         return NOTHING
     scale = run.scale_of(id(event.scaler))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def _zeroed(event: GradsZeroed, run: Run) -> Findings:
     if run.local.stepping is not None:
         return None  # a closure: AMP116
-    lost = [one for one, state in event.pending if state == UNSCALED]
+    lost = [one for part in event.pending if part.before == UNSCALED for one in part.gradients()]
     if not lost:
         return NOTHING
     run.memory("AMP126").update({id(one): event.place for one in lost})  # harmless if the step is left out as well
@@ -25,8 +25,9 @@ def _zeroed(event: GradsZeroed, run: Run) -> Findings:
 
 def _backward(event: BackwardDone, run: Run) -> Findings:
     if lost := run.memory("AMP126"):
-        for one, _before in event.changed:
-            lost.pop(id(one), None)
+        for part in event.changed:
+            for one in part.gradients():
+                lost.pop(id(one), None)
     return None
 
 

@@ -19,7 +19,7 @@ _MESSAGE = (
 
 
 def _clipping(event: Clipping, run: Run) -> Findings:
-    if not any(one.scaler for one in event.gradients):
+    if not any(one.scaler for one in event.gradients.seen()):
         return None
     if not event.nonfinite_raises:
         return NOTHING

@@ -18,7 +18,7 @@ def _stepping(event: OptimizerStepping, run: Run) -> Findings:
         return None
     if event.scaler is not None:
         return NOTHING
-    scaled = next((one for one in event.gradients if one.state == SCALED), None)
+    scaled = next((one for one in event.gradients.seen() if one.state == SCALED), None)
     if scaled is None:
         return NOTHING
     message = (

@@ -19,7 +19,7 @@ _THESE = ("accelerate", "fabric")
 def _clipping(event: Clipping, run: Run) -> Findings:
     if not any(framework(run, scaler) in _THESE for scaler in run.scalers):
         return None
-    scaled = [one for one in event.gradients if one.state == SCALED and not one.used]
+    scaled = event.gradients.unused(SCALED)
     if not scaled or len(scaled) < sum(one.tensor() is not None for one in event.gradients):
         return NOTHING
     return [clipped(event, scaled[0].scale)] if framework(run, scaled[0].scaler) in _THESE else NOTHING

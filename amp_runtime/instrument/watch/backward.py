@@ -10,6 +10,7 @@ from .. import staleness
 from ..events import BackwardDone, BackwardStarting, GradTaken
 from ..gradients import (
     CLEAN,
+    NO_GRADIENT,
     ONTO_UNSCALED,
     OTHER_SCALER,
     PARTLY,
@@ -20,13 +21,15 @@ from ..gradients import (
     TWICE,
     UNKNOWN,
     UNSCALED,
-    Gradient,
+    Group,
     Origin,
+    Part,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
+    from ..gradients import Gradient, Holding
     from ..patches import Patches
     from ..provenance import Provenance
     from ..run import Run
@@ -73,7 +76,7 @@ def _backward(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         run.emit(BackwardDone(place=place, step=run.step, roots=roots, provenance=provenance, changed=changed))
         run.window.compiles = run.window.compiles or provenance.compiled
         if run.close:
-            run.window.open([gradient for gradient, _before in changed])
+            run.window.open(changed)
         else:
             _forget_edited(changed)
         return result
@@ -81,11 +84,11 @@ def _backward(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     return backward
 
 
-def _forget_edited(changed: list[tuple[Gradient, str]]) -> None:
+def _forget_edited(changed: list[Part]) -> None:
     """In a step that is not looked at closely, do not trust gradients that the program writes in others."""
-    for gradient, _before in changed:
-        if gradient.edited:
-            gradient.state = UNKNOWN
+    for part in changed:
+        if part.holding.edited:
+            part.holding.state = UNKNOWN
 
 
 def _recomputed(run: Run, tensors: Any, call: Callable[[], Any]) -> Any:
@@ -157,36 +160,53 @@ def _carried(run: Run, provenance: Provenance) -> float | None:
 
 def _note(
     run: Run, provenance: Provenance, place: tuple[str, int], wanted: Iterable[Gradient] | None = None
-) -> list[tuple[Gradient, str]]:
-    """Write down what every gradient holds now, or those that are wanted.
-
-    Returns those that changed, with their state before.
-    """
-    changed = []
-    arrivals: dict[frozenset[tuple[int, ...]], _Arrival] = {}
-    leaves = provenance.leaves
-    reached = leaves.values() if wanted is None else [leaves[key] for one in wanted if (key := one.key) in leaves]
-    for gradient, ways in reached:  # often hundreds, in every step: this loop is kept flat
-        parameter = gradient.parameter()
-        tensor = None if parameter is None else parameter.grad
-        if tensor is None:
-            continue
-        version, (known, known_version) = tensor._version, gradient.stamp
-        identity = id(tensor)
-        added = identity == known and version > known_version
-        if not added and identity == known and version == known_version:
-            continue
-        before = gradient.state if added and not gradient.used else CLEAN
-        gradient.stamp, gradient.used = (identity, version), False
-        arrival = arrivals.get(ways)
-        if arrival is None:
-            arrival = arrivals[ways] = _Arrival(run, ways, place)
-        if before == CLEAN:
-            gradient.state, gradient.origin = arrival.state, arrival.origin
-        if before != CLEAN or arrival.mixed:
-            _add(gradient, before, arrival, place)
-        changed.append((gradient, before))
+) -> list[Part]:
+    """Write down what every gradient holds now, or those that are wanted. Returns those that have changed."""
+    changed: list[Part] = []
+    among = None if wanted is None else set(wanted)
+    for ways, group in provenance.groups(run.gradients):
+        arrival = _Arrival(run, ways, place)
+        looked = group if among is None else Group(run.gradients, (one for one in group if one in among))
+        came = _came(run, looked) if run.close or among is not None else _trusted(looked)
+        for holding, part, added in came:
+            before = holding.state if added and not holding.used else CLEAN
+            holding.used = False
+            if before == CLEAN:
+                holding.state, holding.origin = arrival.state, arrival.origin
+            if before != CLEAN or arrival.mixed:
+                _add(holding, before, arrival, place)
+            changed.append(Part(part, holding, before))
     return changed
+
+
+def _came(run: Run, group: Group) -> Iterator[tuple[Holding, Group, bool]]:
+    """Look at each gradient. Yield what those hold that a backward has come to, and whether it added to what was there.
+
+    Where only some of those that share a holding were reached, they share none from now on.
+    """
+    fresh, onto = Group(run.gradients), Group(run.gradients)
+    for gradient in group:
+        known = gradient.stamp
+        now = gradient.stamp_now()
+        if now in (known, NO_GRADIENT):
+            continue
+        gradient.stamp = now
+        (onto if now[0] == known[0] and now[1] > known[1] else fresh).append(gradient)
+    for some in (fresh, onto):
+        for holding in some.own():
+            yield holding, some, some is onto
+
+
+def _trusted(group: Group) -> Iterator[tuple[Holding, Group, bool]]:
+    """Do as `_came`, but look at one gradient of those that share a holding: it stands for all of them."""
+    for holding in group.own():
+        sample = holding.sample
+        if sample is None:
+            continue
+        known, now = sample.stamp, sample.stamp_now()
+        if now not in (known, NO_GRADIENT):
+            sample.stamp = now
+            yield holding, group, now[0] == known[0] and now[1] > known[1]
 
 
 def catch_up(run: Run, gradients: Iterable[Gradient], place: tuple[str, int]) -> None:
@@ -213,21 +233,21 @@ class _Arrival:
         self.state = SCALED if scaler else PLAIN
 
 
-def _add(gradient: Gradient, before: str, arrival: _Arrival, place: tuple[str, int]) -> None:
-    """Let a gradient arrive on one that is there, or one that is wrong by itself."""
-    new, old = arrival.origin, gradient.origin
+def _add(holding: Holding, before: str, arrival: _Arrival, place: tuple[str, int]) -> None:
+    """Let gradients arrive on some that are there, or some that are wrong by themselves."""
+    new, old = arrival.origin, holding.origin
     if arrival.mixed:
-        gradient.mix(arrival.mixed, place)
+        holding.mix(arrival.mixed, place)
     elif before == PLAIN and new.scaler:
-        gradient.mix(PLAIN_ADDED, old.place)  # of the unscaled one
+        holding.mix(PLAIN_ADDED, old.place)  # of the unscaled one
     elif before == UNSCALED and new.scaler:
-        gradient.mix(ONTO_UNSCALED, place)
+        holding.mix(ONTO_UNSCALED, place)
     elif before == SCALED:
         if not new.scaler:
-            gradient.mix(PLAIN_ADDED, place)
+            holding.mix(PLAIN_ADDED, place)
         elif new.scaler != old.scaler:
-            gradient.mix(OTHER_SCALER, place)
+            holding.mix(OTHER_SCALER, place)
         elif new.update != old.update:
-            gradient.mix(SCALE_CHANGED, place)
+            holding.mix(SCALE_CHANGED, place)
     if not old.scaler:
-        gradient.origin = new
+        holding.origin = new

@@ -15,7 +15,7 @@ from .backward import catch_up
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..gradients import Gradient
+    from ..gradients import Group
     from ..patches import Patches
     from ..run import Run
 
@@ -56,11 +56,12 @@ def _by_norm(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         if run.muted:
             return original(parameters, max_norm, total_norm, *args, **kwargs)
         parameters = _listed(parameters)
-        _tell(run, "norm", *run.gradients.among(parameters), max_norm, total_norm)
+        gradients, unknown = run.gradients.among(parameters, again=not run.close)
+        _tell(run, "norm", gradients, unknown, max_norm, total_norm)
         try:
             return original(parameters, max_norm, total_norm, *args, **kwargs)
         finally:
-            _settle(run, parameters)
+            run.settle(gradients)
 
     return clip
 
@@ -70,13 +71,14 @@ def _by_value(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         if run.muted:
             return original(parameters, clip_value, *args, **kwargs)
         parameters = _listed(parameters)
-        _tell(run, "value", *run.gradients.among(parameters), clip_value, None)
+        gradients, unknown = run.gradients.among(parameters, again=not run.close)
+        _tell(run, "value", gradients, unknown, clip_value, None)
         run.local.clipping = True
         try:
             return original(parameters, clip_value, *args, **kwargs)
         finally:
             run.local.clipping = False
-            _settle(run, parameters)
+            run.settle(gradients)
 
     return clip
 
@@ -94,7 +96,7 @@ def _grouped(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     return grouped
 
 
-def _tell(run: Run, kind: Any, gradients: list[Gradient], unknown: int, limit: Any, norm: Any) -> None:
+def _tell(run: Run, kind: Any, gradients: Group, unknown: int, limit: Any, norm: Any) -> None:
     place = run.place()
     if run.local.backward:
         catch_up(run, gradients, place)
@@ -113,9 +115,3 @@ def _tell(run: Run, kind: Any, gradients: list[Gradient], unknown: int, limit: A
             nonfinite_raises=raises,
         )
     )
-
-
-def _settle(run: Run, parameters: Any) -> None:
-    if run.close:
-        for gradient in run.gradients.among(parameters)[0]:
-            gradient.settle()

@@ -79,7 +79,7 @@ def _copied(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
 def _eval(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     def evaluate(module: Any) -> Any:
         result = original(module)
-        if not run.muted and run.step > 1 and run.count("EvaluationSeen") < _EVALUATIONS and not _compiled(module):
+        if not run.muted and run.step > 1 and run.count(EvaluationSeen) < _EVALUATIONS and not _compiled(module):
             _Waiting(run, module)
         return result
 

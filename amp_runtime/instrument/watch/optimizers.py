@@ -9,7 +9,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from .. import staleness
 from ..events import GradsZeroed, OptimizerStepped, OptimizerStepping
-from ..gradients import CLEAN
+from ..gradients import CLEAN, NO_GRADIENT, Part
 from ..graph import now
 from .autocast import nesting
 from .backward import catch_up
@@ -68,10 +68,10 @@ def _after(run: Run, optimizer: Any) -> None:
         leaves = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         staleness.wrote(run, "step", type(optimizer).__name__, leaves, run.local.before_step)
         run.local.before_step = -1
-    for gradient in run.gradients.of_optimizer(optimizer):
-        gradient.used = True
-        if run.close:
-            gradient.settle()  # a fused step unscales in place
+    gradients = run.gradients.of_optimizer(optimizer)
+    for holding in gradients.own():
+        holding.used = True
+    run.settle(gradients)  # a fused step unscales in place
     run.emit(OptimizerStepped(place=run.place(), step=run.step, optimizer=optimizer, scaler=scaler))
     if scaler is None:  # else the scaler says whether it counted
         run.steps.optimizer_stepped(optimizer, skipped=False, scaled=False)
@@ -90,11 +90,16 @@ def _zero_grad(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         if isinstance(owner, torch.optim.Optimizer):
             gradients = run.gradients.of_optimizer(owner)
         else:
-            known = (run.gradients.known(parameter) for parameter in owner.parameters())
-            gradients = [gradient for gradient in known if gradient is not None]
-        pending = [(gradient, CLEAN if gradient.used else gradient.state) for gradient in gradients]
-        for gradient in gradients:  # as `clear` does, flat
-            gradient.state, gradient.stamp, gradient.used = CLEAN, (0, -1), False
+            gradients = run.gradients.among(list(owner.parameters()), again=not run.close)[0]
+        pending = []
+        for holding in gradients.own():
+            pending.append(Part(gradients, holding, CLEAN if holding.used else holding.state))
+            holding.clear()
+            if holding.sample is not None:
+                holding.sample.stamp = NO_GRADIENT
+        if run.close:
+            for gradient in gradients:
+                gradient.stamp = NO_GRADIENT
         run.emit(GradsZeroed(place=run.place(), step=run.step, owner=owner, pending=pending))
 
     return zero_grad

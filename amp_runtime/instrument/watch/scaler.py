@@ -26,7 +26,7 @@ from .backward import catch_up
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..gradients import Gradient
+    from ..gradients import Gradient, Group
     from ..patches import Patches
     from ..run import Run
 
@@ -169,7 +169,7 @@ def _unscale(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _unscaling(
-    run: Run, seen: ScalerSeen, scaler: Any, optimizer: Any, gradients: list[Gradient], place: Place, *, explicit: bool
+    run: Run, seen: ScalerSeen, scaler: Any, optimizer: Any, gradients: Group, place: Place, *, explicit: bool
 ) -> None:
     if run.local.backward:
         catch_up(run, gradients, place)
@@ -189,21 +189,20 @@ def _unscaling(
 
 
 def _unscaled(
-    run: Run, seen: ScalerSeen, scaler: Any, optimizer: Any, gradients: list[Gradient], place: Place, *, explicit: bool
+    run: Run, seen: ScalerSeen, scaler: Any, optimizer: Any, gradients: Group, place: Place, *, explicit: bool
 ) -> None:
     """Write down that the gradients of an optimizer were unscaled."""
     seen.unscaled_at[id(optimizer)] = place
     division = Division(id(optimizer), place, seen.updates)
-    for gradient in gradients:
-        if gradient.state == UNSCALED:
-            gradient.mix(UNSCALED_TWICE, place)
-        elif gradient.state == MIXED and gradient.reason == ONTO_UNSCALED:
-            gradient.reason = UNSCALED_TWICE
-        elif gradient.state in (SCALED, UNKNOWN):
-            gradient.state = UNSCALED
-        gradient.division = division
-        if run.close:
-            gradient.settle()
+    for holding in gradients.own():
+        if holding.state == UNSCALED:
+            holding.mix(UNSCALED_TWICE, place)
+        elif holding.state == MIXED and holding.reason == ONTO_UNSCALED:
+            holding.reason = UNSCALED_TWICE
+        elif holding.state in (SCALED, UNKNOWN):
+            holding.state = UNSCALED
+        holding.division = division
+    run.settle(gradients)
     run.emit(
         Unscaled(place=place, step=run.step, scaler=scaler, optimizer=optimizer, explicit=explicit, gradients=gradients)
     )
@@ -229,7 +228,7 @@ def _step(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
                 optimizer=optimizer,
                 gradients=gradients,
                 unscaled=stage is OptState.UNSCALED,
-                mixed=MIXED in {one.state for one in gradients},
+                mixed=any(holding.state == MIXED for holding in gradients.seen()),
                 args=args,
                 kwargs=kwargs,
             )
@@ -246,8 +245,8 @@ def _step(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
             _unscaled(run, seen, scaler, optimizer, gradients, place, explicit=False)
         skipped = found_inf(scaler, optimizer) if run.local.skipped is None else run.local.skipped
         if skipped or not (gradients and gradients[-1].used):  # else the step itself has noted it
-            for gradient in gradients:
-                gradient.used = True
+            for holding in gradients.own():
+                holding.used = True
         seen.steps[id(optimizer)], seen.stepped_at[id(optimizer)] = skipped, place
         run.emit(ScalerStepped(place=place, step=run.step, scaler=scaler, optimizer=optimizer, skipped=skipped))
         run.steps.optimizer_stepped(optimizer, skipped=skipped, scaled=True)
@@ -262,9 +261,7 @@ def _stage(scaler: Any, optimizer: Any) -> OptState:
     return OptState.READY if state is None else state["stage"]
 
 
-def _stepped(
-    run: Run, scaler: Any, optimizer: Any, gradients: list[Gradient], call: Callable[[], Any], *, closure: bool
-) -> Any:
+def _stepped(run: Run, scaler: Any, optimizer: Any, gradients: Group, call: Callable[[], Any], *, closure: bool) -> Any:
     local = run.local
     outer, local.stepping, local.skipped = local.stepping, scaler, None
     try:
