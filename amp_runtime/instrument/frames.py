@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .records import Frame
 
 if TYPE_CHECKING:
-    from types import CodeType, FrameType
+    from types import FrameType
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _OURS = (os.path.join(_HERE, ""), os.path.join(os.path.dirname(_HERE), "probes", ""))  # the latter starts programs
@@ -36,7 +36,7 @@ class Frames:
         torch = sys.modules.get("torch")
         place = getattr(torch, "__file__", None)
         self._torch = os.path.join(os.path.dirname(os.path.realpath(place)), "") if place else "\0"
-        self._kinds: dict[CodeType, int] = {}
+        self._kinds: dict[str, int] = {}  # by file: the hash of a code object goes through all of it
 
     def place(self) -> tuple[str, int]:
         """Return path and line of the innermost frame of the program; ("", 0) where there is none.
@@ -49,14 +49,14 @@ class Frames:
         for _ in range(_LIMIT):
             if frame is None:
                 break
-            code = frame.f_code
-            kind = kinds.get(code)
+            name = frame.f_code.co_filename
+            kind = kinds.get(name)
             if kind is None:
-                kind = kinds[code] = self._kind(code.co_filename)
+                kind = kinds[name] = self._kind(name)
             if kind == 2:
-                return code.co_filename, frame.f_lineno
+                return name, frame.f_lineno
             if kind == 1 and second is None:
-                second = code.co_filename, frame.f_lineno
+                second = name, frame.f_lineno
             frame = frame.f_back
         return second or ("", 0)
 
@@ -65,9 +65,9 @@ class Frames:
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
             name = frame.f_code.co_filename
-            kind = self._kinds.get(frame.f_code)
+            kind = self._kinds.get(name)
             if kind is None:
-                kind = self._kinds[frame.f_code] = self._kind(name)
+                kind = self._kinds[name] = self._kind(name)
             if kind:
                 return package(name) if kind == 1 else ""
             frame = frame.f_back
@@ -91,9 +91,10 @@ class Frames:
         """
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
-            kind = self._kinds.get(frame.f_code)
+            name = frame.f_code.co_filename
+            kind = self._kinds.get(name)
             if kind is None:
-                kind = self._kinds[frame.f_code] = self._kind(frame.f_code.co_filename)
+                kind = self._kinds[name] = self._kind(name)
             if kind:
                 caller = frame.f_back
                 if kind == 1 or not frame.f_code.co_flags & _SUSPENDS or caller is None:
