@@ -86,6 +86,7 @@ class Looking:
         troubled = (self._new_alarm() or skipped) and self._troubled < self._looks.after_trouble
         self._troubled += troubled
         if troubled or self._looks.chosen(step):
+            self._run.look_closer(trouble=False)
             self._hook = torch.nn.modules.module.register_module_forward_pre_hook(self._called)
 
     def _new_alarm(self) -> bool:

@@ -70,6 +70,8 @@ class Watched:
 
     Args:
         steps: training steps seen to their end.
+        rested_steps: those of them of which only the end, the loss scale and skips were heard. `backwards`,
+            `optimizer_steps`, `autocast` and `events` are of the others.
         autocast: entered regions by "device dtype", of enabled ones.
         events: how often each kind of event was seen.
         looked: code -> places, as "path:line", where its condition was looked at. A hazard at a place that is not here
@@ -82,6 +84,7 @@ class Watched:
     skipped_steps: int
     scalers: int
     deep_steps: int
+    rested_steps: int
     autocast: dict[str, int]
     events: dict[str, int]
     looked: dict[str, tuple[str, ...]]

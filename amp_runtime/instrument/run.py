@@ -36,6 +36,8 @@ _MOST_PLACES = 2000
 _FIRST = 10  # steps that are looked at closely, as every `_EVERY`-th is, and some after a new place or trouble
 _EVERY = 10
 _AFTER_TROUBLE = 2
+_WHOLE = 100  # steps that are watched whole; of those that follow, every `_WATCHED`-th, and some after trouble
+_WATCHED = 3
 _TOLD = "__amp_sanitizer_told__"
 _forks = 0  # how often the process was forked on the way to this one: asking for its id at every event costs a call
 
@@ -145,6 +147,9 @@ class Run:
         self.steps = Steps(self)
         self.deep = False  # the running step is looked into
         self.close = True  # in the running step graphs are walked and gradients looked at one by one
+        self.resting = False  # of the running step only its end, its skips and the loss scale are heard
+        self.rests = True  # steps may be rested; not where all events are wanted
+        self.rested = 0
         self.walked: dict[tuple[str, int], tuple[tuple[tuple[int, ...], ...], Provenance]] = {}
         self.planted = ""  # the fault that is planted in the running step
         self.paused = False
@@ -170,6 +175,7 @@ class Run:
         self._counts: Counter[type[Event]] = Counter()
         self._autocast: Counter[str] = Counter()
         self._close_until = 0
+        self._whole_until = _WHOLE
         self._since = time.perf_counter()
         self._forks = _forks
 
@@ -177,6 +183,11 @@ class Run:
     def muted(self) -> bool:
         """Our own code runs, or this is a forked copy of the process, such as a worker of a DataLoader."""
         return self.local.quiet > 0 or self.paused or self._forks != _forks
+
+    @property
+    def idle(self) -> bool:
+        """Nothing that happens in every step is looked at now."""
+        return self.resting or self.muted
 
     def memory(self, code: str) -> dict[Any, Any]:
         """Return what the check of this code keeps between events."""
@@ -204,10 +215,18 @@ class Run:
                     looked.add(event.place)
                 for one in found:
                     self.alarm(check, one, event)
+            self.tell(event)
+        finally:
+            local.quiet -= 1
+
+    def tell(self, event: Event) -> None:
+        """Let everybody but the checks hear of it."""
+        self.local.quiet += 1
+        try:
             for listener in self.listeners:
                 listener(event)
         finally:
-            local.quiet -= 1
+            self.local.quiet -= 1
 
     def _meet_place(self, kind: type[Event], place: tuple[str, int]) -> None:
         if self.close:
@@ -317,20 +336,29 @@ class Run:
         self.timeline.add(seen)
         self._since = now
         self.step += 1
+        self.rested += self.resting
         self.planted = ""
         self.deep = False
         self.scale_nodes.clear()
         self._choose_level()
 
-    def look_closer(self) -> None:
+    def look_closer(self, *, trouble: bool = True) -> None:
         """Look at the next steps closely, whatever their turn: something happened that they may explain."""
         self._close_until = max(self._close_until, self.step + _AFTER_TROUBLE)
+        if trouble:
+            self._whole_until = max(self._whole_until, self.step + _WHOLE)
 
     def _choose_level(self) -> None:
         close = self.step <= max(_FIRST, self._close_until) or self.step % _EVERY == 0
-        if close and not self.close:
+        resting = not close and self._may_rest()
+        if (close and not self.close) or (self.resting and not resting):
             self.gradients.settle()
-        self.close = close
+        self.close, self.resting = close, resting
+
+    def _may_rest(self) -> bool:
+        """Whether the step that begins may be left alone: all has been as before for long, and it begins afresh."""
+        turn = self.step > self._whole_until and self.step % _WATCHED != 0
+        return turn and self.rests and not self.local.regions and not self.local.backward
 
     def alarms(self) -> tuple[Alarm, ...]:
         return tuple(sorted(self._alarms.values(), key=lambda alarm: (alarm.step, alarm.code, alarm.message)))
@@ -339,6 +367,7 @@ class Run:
         timeline = self.timeline
         watched = Watched(
             steps=self.step - 1,
+            rested_steps=self.rested,
             backwards=self._counts[BackwardStarting],
             optimizer_steps=self._counts[OptimizerStepped],
             skipped_steps=timeline.skipped,

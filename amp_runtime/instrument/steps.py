@@ -60,7 +60,12 @@ class Steps:
             skipped=[optimizer for optimizer, skipped in optimizers if skipped],
             losses=[loss for loss, _scale in self.losses],
         )
-        run.emit(event)
+        if run.resting:
+            run.tell(event)
+            if event.skipped:
+                run.look_closer()
+        else:
+            run.emit(event)
         run.end_step(loss=self._loss(), skipped=bool(event.skipped))
         self.losses.clear()
         for listener in run.after_step:  # last, as one of them may end the program here

@@ -42,7 +42,8 @@ def _head(report: SanitizerReport) -> str:
     regions = ", ".join(f"{name} ({count} regions)" for name, count in seen.autocast.items()) or "no autocast"
     scaled = f"{seen.scalers} scaler{'s' * (seen.scalers != 1)}" if seen.scalers else "no loss scaling"
     skipped = f", {seen.skipped_steps} skipped" if seen.skipped_steps else ""
-    return f"AMP sanitizer: {found} in {seen.steps} training steps{skipped}; {regions}; {scaled}."
+    rested = f", {seen.rested_steps} of them only for the loss scale" if seen.rested_steps else ""
+    return f"AMP sanitizer: {found} in {seen.steps} training steps{rested}{skipped}; {regions}; {scaled}."
 
 
 def _alarm(alarm: Alarm, folder: str) -> list[str]:

@@ -32,6 +32,7 @@ class Trace:
         self._file = Path(path).open("w", encoding="utf-8")  # noqa: SIM115 - open for as long as the run is watched
         self._run = run
         run.listeners.append(self._write)
+        run.rests = False
 
     def close(self) -> None:
         self._file.close()

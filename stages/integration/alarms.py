@@ -138,6 +138,7 @@ def facts_of(run: Watching) -> Mapping[str, Json]:
         "skipped_steps": watched.skipped_steps,
         "scalers": watched.scalers,
         "deep_steps": watched.deep_steps,
+        "rested_steps": watched.rested_steps,
         "autocast": dict(watched.autocast),
         "events": dict(watched.events),
         "looked": {code: len(places) for code, places in watched.looked.items()},

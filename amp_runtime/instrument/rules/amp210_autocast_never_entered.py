@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ class _Unused:
     context: weakref.ref[Any]
     device: str
     place: tuple[str, int]
+    rested: int  # steps that were not looked at until it was made
 
 
 def _made(event: AutocastMade, run: Run) -> Findings:
@@ -28,8 +30,8 @@ def _made(event: AutocastMade, run: Run) -> Findings:
     made = run.memory("AMP210")
     key = str(id(event.context))
     before = made.get(key)  # one that is gone, whose place in memory the new one has
-    made[key] = _Unused(weakref.ref(event.context), event.device, event.place)
-    return NOTHING if before is None else [_say(before)]
+    made[key] = _Unused(weakref.ref(event.context), event.device, event.place, run.rested)
+    return NOTHING if before is None else _say([before], run)
 
 
 def _used(event: AutocastEntered | AutocastApplied, run: Run) -> Findings:
@@ -41,7 +43,7 @@ def _step(event: Event, run: Run) -> Findings:
     """Tell of contexts that are gone and were never entered."""
     waiting: dict[str, _Unused] = run.memory("AMP210")
     gone = [key for key, unused in waiting.items() if unused.context() is None]
-    return [_say(waiting.pop(key)) for key in gone] or None
+    return _say([waiting.pop(key) for key in gone], run) or None
 
 
 def _end(event: RunEnded, run: Run) -> Findings:
@@ -49,13 +51,18 @@ def _end(event: RunEnded, run: Run) -> Findings:
     found = list(_step(event, run) or ())
     waiting: dict[str, _Unused] = run.memory("AMP210")
     if run.step > 1 and not run.entered:
-        found += [_say(unused) for unused in waiting.values()]
+        found += _say(waiting.values(), run)
     return found or None
 
 
-def _say(unused: _Unused) -> Found:
-    message = f"An autocast context for {unused.device} is made here and never entered: everything runs in float32."
-    return Found(message=message, place=unused.place)
+def _say(some: Iterable[_Unused], run: Run) -> list[Found]:
+    """Tell of these, but not of those that may have been entered while nobody looked."""
+    found = []
+    for unused in some:
+        message = f"An autocast context for {unused.device} is made here and never entered: everything runs in float32."
+        if unused.rested == run.rested:
+            found.append(Found(message=message, place=unused.place))
+    return found
 
 
 CHECK = Check(

@@ -27,7 +27,7 @@ def install(run: Run, patches: Patches) -> None:
 def _enter(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     def entered(context: Any) -> Any:
         result = original(context)
-        if run.muted:
+        if run.idle:
             return result
         run.window.close()  # a forward begins: an accumulation goes on
         device = context.device
@@ -72,20 +72,26 @@ def _enter(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
 def _exit(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     def exited(context: Any, *args: Any) -> Any:
         result = original(context, *args)
-        if run.muted:
+        if run.muted or (run.resting and not run.local.regions):
             return result
         if len(args) > 1 and args[1] is not None:
             run.raised(args[1])
-        regions = run.local.regions
-        while regions:
-            left = regions.pop()
-            left.open = False
-            if left.context is context:
-                break
+        _close(run.local.regions, context)
         run.emit(AutocastExited(place=run.place(), step=run.step, device=context.device, nesting=nesting()))
         return result
 
     return exited
+
+
+def _close(regions: list[Region], context: Any) -> None:
+    """Take a region off with those in it that were never left; not if its beginning was not heard."""
+    if not any(region.context is context for region in regions):
+        return
+    while True:
+        left = regions.pop()
+        left.open = False
+        if left.context is context:
+            return
 
 
 def nesting() -> int:

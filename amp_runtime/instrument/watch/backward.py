@@ -50,7 +50,7 @@ def _tensors(value: Any) -> tuple[Any, ...]:
 def _backward(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
         local = run.local
-        if run.muted:
+        if run.idle:
             return original(tensors, *args, **kwargs)
         if local.backward:
             return _recomputed(run, tensors, lambda: original(tensors, *args, **kwargs))
@@ -121,7 +121,7 @@ def _provenance(run: Run, roots: tuple[Any, ...], place: tuple[str, int]) -> Pro
 
 def _grad(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     def grad(outputs: Any, *args: Any, **kwargs: Any) -> Any:
-        if run.muted or run.local.backward:
+        if run.idle or run.local.backward:
             return original(outputs, *args, **kwargs)
         roots = tuple(root for root in _tensors(outputs) if hasattr(root, "grad_fn"))
         provenance = run.scale_nodes.walk(roots, run.gradients.of)

@@ -38,7 +38,7 @@ def _total_norm(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     def total_norm(*args: Any, **kwargs: Any) -> Any:
         raises = bool(kwargs.get("error_if_nonfinite", args[2] if len(args) > 2 else False))
         run.local.raises = raises
-        if not raises or run.muted:
+        if not raises or run.idle:
             return original(*args, **kwargs)
         grads = _listed(args[0] if args else kwargs["tensors"])
         try:
@@ -53,7 +53,7 @@ def _total_norm(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _by_norm(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     def clip(parameters: Any, max_norm: Any, total_norm: Any, *args: Any, **kwargs: Any) -> Any:
-        if run.muted:
+        if run.idle:
             return original(parameters, max_norm, total_norm, *args, **kwargs)
         parameters = _listed(parameters)
         gradients, unknown = run.gradients.among(parameters, again=not run.close)
@@ -68,7 +68,7 @@ def _by_norm(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _by_value(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     def clip(parameters: Any, clip_value: Any, *args: Any, **kwargs: Any) -> Any:
-        if run.muted:
+        if run.idle:
             return original(parameters, clip_value, *args, **kwargs)
         parameters = _listed(parameters)
         gradients, unknown = run.gradients.among(parameters, again=not run.close)
@@ -88,7 +88,7 @@ def _grouped(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
 
     def grouped(*args: Any, **kwargs: Any) -> Any:
         caller = sys._getframe(2)  # behind the wrapper that `Patches` makes
-        if not run.muted and not run.local.clipping and caller.f_code.co_name == "clip_grad_value_":
+        if not run.idle and not run.local.clipping and caller.f_code.co_name == "clip_grad_value_":
             held = run.gradients.holding(caller.f_locals["grads"])
             _tell(run, "value", held, 0, caller.f_locals["clip_value"], None)
         return original(*args, **kwargs)

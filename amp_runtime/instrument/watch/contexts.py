@@ -37,7 +37,7 @@ def install(run: Run, patches: Patches) -> None:
 def _made(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     def made(context: Any, *args: Any, **kwargs: Any) -> None:
         local = run.local
-        if run.muted or local.making:  # the class that others derive from
+        if run.idle or local.making:  # the class that others derive from
             original(context, *args, **kwargs)
             return
         local.making = True
@@ -80,7 +80,7 @@ def _tell(run: Run, context: Any, args: tuple[Any, ...], kwargs: dict[str, Any],
 def _applied(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     def applied(context: Any, target: Any) -> Any:
         result = original(context, target)
-        if not run.muted:
+        if not run.idle:
             run.emit(AutocastApplied(place=run.place(), step=run.step, context=context, target=target))
         return result
 

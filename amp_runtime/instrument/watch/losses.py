@@ -36,7 +36,7 @@ def _called(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     name = original.__name__
 
     def called(*args: Any, **kwargs: Any) -> Any:
-        if torch.compiler.is_compiling() or run.muted:
+        if torch.compiler.is_compiling() or run.idle:
             return original(*args, **kwargs)
         given = args[0] if args else kwargs.get("input")
         if isinstance(given, torch.Tensor):

@@ -32,7 +32,7 @@ def install(run: Run, patches: Patches) -> list[Any]:
 
 
 def _before(run: Run, optimizer: Any) -> None:
-    if run.muted:
+    if run.idle:
         return
     local = run.local
     place = run.place()
@@ -64,6 +64,10 @@ def _after(run: Run, optimizer: Any) -> None:
     if run.muted:
         return
     scaler = run.local.stepping
+    if run.resting:
+        if scaler is None:
+            run.steps.optimizer_stepped(optimizer, skipped=False, scaled=False)
+        return
     if run.local.before_step >= 0:
         leaves = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         staleness.wrote(run, "step", type(optimizer).__name__, leaves, run.local.before_step)
@@ -85,7 +89,7 @@ def _device(optimizer: Any) -> str:
 def _zero_grad(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     def zero_grad(owner: Any, *args: Any, **kwargs: Any) -> None:
         original(owner, *args, **kwargs)
-        if run.muted:
+        if run.idle:
             return
         if isinstance(owner, torch.optim.Optimizer):
             gradients = run.gradients.of_optimizer(owner)

@@ -115,7 +115,7 @@ def _belongs(run: Run, seen: ScalerSeen) -> None:
 
 def _scale(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     def scale(scaler: Any, outputs: Any) -> Any:
-        if not scaler.is_enabled() or not _outermost(run, scaler, "scale"):
+        if run.resting or not scaler.is_enabled() or not _outermost(run, scaler, "scale"):
             return original(scaler, outputs)
         _belongs(run, know(run, scaler))
         results = original(scaler, outputs)
@@ -155,7 +155,7 @@ def _flat(value: Any) -> list[Any]:
 
 def _unscale(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
     def unscale(scaler: Any, optimizer: Any) -> None:
-        if not scaler.is_enabled() or not _outermost(run, scaler, "unscale_"):
+        if run.resting or not scaler.is_enabled() or not _outermost(run, scaler, "unscale_"):
             original(scaler, optimizer)
             return
         seen, place, explicit = know(run, scaler), run.place(), run.local.stepping is not scaler
@@ -216,6 +216,8 @@ def _step(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
             result = original(scaler, optimizer, *args, **kwargs)
             run.local.skipped = found_inf(scaler, optimizer)  # before an overriding method updates the scaler
             return result
+        if run.resting:
+            return _rested(run, scaler, optimizer, lambda: original(scaler, optimizer, *args, **kwargs))
         seen, place = know(run, scaler), run.place()
         _belongs(run, seen)
         gradients = run.gradients.of_optimizer(optimizer)
@@ -253,6 +255,21 @@ def _step(run: Run, original: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return step
+
+
+def _rested(run: Run, scaler: Any, optimizer: Any, call: Callable[[], Any]) -> Any:
+    """Step in a step of the training that is left alone, but for whether it counts."""
+    outer, run.local.stepping, run.local.skipped = run.local.stepping, scaler, None
+    run.local.inside.add((id(scaler), "step"))
+    try:
+        result = call()
+    finally:
+        run.local.stepping = outer
+        run.local.inside.discard((id(scaler), "step"))
+    skipped = found_inf(scaler, optimizer) if run.local.skipped is None else run.local.skipped
+    know(run, scaler).steps[id(optimizer)] = skipped
+    run.steps.optimizer_stepped(optimizer, skipped=skipped, scaled=True)
+    return result
 
 
 def _stage(scaler: Any, optimizer: Any) -> OptState:

@@ -38,6 +38,7 @@ def watching(*alarms: Alarm, looked: dict[str, tuple[str, ...]] | None = None, *
         skipped_steps=0,
         scalers=1,
         deep_steps=0,
+        rested_steps=0,
         autocast={"cpu float16": 5},
         events={},
         looked=looked or {},
