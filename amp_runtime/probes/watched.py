@@ -37,7 +37,7 @@ def watched(
     if sys.modules.get("torch") is None:
         yield progress
         return
-    from ..emulation import is_emulating  # noqa: PLC0415
+    from ..emulation.state import is_emulating  # noqa: PLC0415
     from ..instrument.faults import Plan  # noqa: PLC0415 - these need torch
     from ..instrument.looks import Looks  # noqa: PLC0415
     from ..instrument.sanitizer import Sanitizer, all_checks  # noqa: PLC0415
