@@ -19,9 +19,9 @@ from stages.logic.engine.events import (
     ZeroGrad,
 )
 from stages.logic.engine.ownership import concerned
+from stages.logic.engine.plain import is_plain
 from stages.logic.engine.protocol import Grads, Held, Turn
 from stages.logic.engine.state import Round
-from stages.logic.engine.tensors import is_plain
 from stages.logic.engine.values import (
     Const,
     Framework,
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from stages.logic.engine.walker import Walker
 
 _SITES = 4  # backward calls remembered
-_ANY = (("element",), ("item",), ("joined",), ("call",), ("index",))
+_ANY = (("element",), ("item",), ("joined",), ("joined-plain",), ("call",), ("index",))
 _MADE = 3  # optimizers of one call that are told apart
 
 

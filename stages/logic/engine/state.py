@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+from stages.logic.engine.plain import JOINED, both_plain
 from stages.logic.engine.protocol import Protocol
 from stages.logic.engine.values import fresh, tells_apart
 
@@ -188,4 +189,5 @@ def _widen(joined: Store[K], other: Store[K], at: ast.AST) -> None:
         if mine is not theirs and mine != theirs:
             differing.append(place)
     for place in differing:
-        joined[place] = fresh("joined", at, place)
+        kind = JOINED if both_plain(joined.get(place), other.get(place)) else "joined"
+        joined[place] = fresh(kind, at, place)

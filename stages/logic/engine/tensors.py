@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from stages.logic.engine.events import GradsEdited
+from stages.logic.engine.plain import is_plain, may_be_scaled
 from stages.logic.engine.values import (
     Const,
     Gradient,
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from stages.logic.engine.walker import Walker
 
 _DEEPEST = 8  # arithmetic that is recognised when it is written again
-_PLAIN = ("call", "operation")
-_OPEN = ("call-maybe-scaled", "parameter", "joined", "local", "global", "sent", "expression", "element", "default")
 
 
 def combined(
@@ -47,48 +46,13 @@ def combined(
         return _folded(left, op, right, node)
     first, second = key_of(left), key_of(right)
     if in_place or _depth(first) + _depth(second) > _DEEPEST:
-        maybe = _may_be_scaled(("operation", type(op).__name__, first, second))
+        maybe = may_be_scaled(("operation", type(op).__name__, first, second))
         return fresh("call-maybe-scaled" if maybe else "operation", node)
     return Unknown(("operation", type(op).__name__, first, second))
 
 
-def is_plain(value: Value) -> bool:
-    """Say whether a value is surely not scaled: made by a call or arithmetic that no scaled value went into."""
-    if isinstance(value, Unknown):
-        if value.key[0] in _PLAIN:
-            return not _may_be_scaled(value.key)
-        return value.key[0] in ("attribute", "item") and _made(value.key)
-    return False
-
-
-def _may_be_scaled(key: object) -> bool:
-    """Say whether a part of some arithmetic came from where it may have been scaled already."""
-    if not isinstance(key, tuple):
-        return False
-    match key[0]:
-        case "operation":
-            parts = [part for part in key[2:] if isinstance(part, tuple)]
-            return any(map(_may_be_scaled, parts)) and not any(map(_is_made, parts))
-        case "item":
-            return _may_be_scaled(key[1])
-        case "attribute":
-            return isinstance(key[2], str) and "loss" in key[2]
-    return key[0] in _OPEN
-
-
-def _is_made(key: tuple[object, ...]) -> bool:
-    """Say whether a part was computed here, so that the whole is the loss that the code is about to scale."""
-    return key[0] == "call" or (key[0] == "operation" and not _may_be_scaled(key))
-
-
 def _depth(key: object) -> int:
     return 1 + max(map(_depth, key), default=0) if isinstance(key, tuple) else 0
-
-
-def _made(key: object) -> bool:
-    while isinstance(key, tuple) and key[0] in ("attribute", "item"):
-        key = key[1]
-    return isinstance(key, tuple) and key[0] in _PLAIN
 
 
 def _scaled(left: Value, op: ast.operator, right: Value, node: ast.AST) -> Value:

@@ -60,6 +60,40 @@ RULE = RuleInfo(
                     self.scaler.step(self.optimizer)
                     self.scaler.update()
         """),
+        Bad("""
+            import torch
+
+            def train(model, loader, optimizer, criterion, dice, several):
+                scaler = torch.amp.GradScaler("cuda")
+                for x, y in loader:
+                    optimizer.zero_grad()
+                    with torch.autocast("cuda", dtype=torch.float16):
+                        if several:
+                            loss = criterion(model(x), y)
+                        else:
+                            loss = criterion(model(x).squeeze(1), y)
+                        loss += dice(model(x), y)
+                    loss.backward()  # expect: AMP105
+                    scaler.step(optimizer)
+                    scaler.update()
+        """),
+        Good("""
+            import torch
+
+            def train(model, loader, optimizer, criterion, several):
+                scaler = torch.amp.GradScaler("cuda")
+                for x, y in loader:
+                    optimizer.zero_grad()
+                    with torch.autocast("cuda", dtype=torch.float16):
+                        loss = criterion(model(x), y)
+                    if several:
+                        loss = scaler.scale(loss)
+                    else:
+                        loss = scaler.scale(2 * loss)
+                    loss.backward()
+                    scaler.step(optimizer)
+                    scaler.update()
+        """),
         Good("""
             import torch
 

@@ -63,6 +63,23 @@ RULE = RuleInfo(
         """),
         Bad("""
             import torch
+            from networks import Critic
+
+            def main(config, loader, criterion):
+                critic = Critic(3).to(config.device)
+                critic.half()  # expect: AMP401
+                optimizer = torch.optim.Adam(critic.parameters())
+                scaler = torch.amp.GradScaler("cuda")
+                for x, y in loader:
+                    with torch.autocast("cuda"):
+                        loss = criterion(critic(x), y)
+                    scaler.scale(loss).backward()
+                    scaler.step(optimizer)
+                    scaler.update()
+                    optimizer.zero_grad()
+        """),
+        Bad("""
+            import torch
             from accelerate import Accelerator
 
             def main(args, unet, config, loader):
