@@ -19,6 +19,7 @@ from verifier.model.finding import Evidence, Finding, Json, Location, Related, S
 from verifier.model.fix import Fix, FixContext, Repair, Safety
 from verifier.model.isolation import LEVELS, SANDBOXES, is_reserved
 from verifier.model.machine import Ability, State
+from verifier.model.mutation import Mutation, MutationOperator
 from verifier.model.report import (
     SCHEMA,
     Acceptance,
@@ -89,6 +90,8 @@ __all__ = [
     "MachineError",
     "Mark",
     "ModuleAnalysis",
+    "Mutation",
+    "MutationOperator",
     "Need",
     "NotRun",
     "Notebook",

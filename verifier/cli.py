@@ -20,7 +20,7 @@ from verifier.streams import complain, say
 
 # Commands and options that the contract names and a later version brings. They are refused by name, so that
 # `verify compare` is never taken for a task called "compare".
-_NOT_YET_COMMANDS = (*("calibrate", "compare", "mutate", "check-report", "merge"),)
+_NOT_YET_COMMANDS = (*("calibrate", "compare", "check-report", "merge"),)
 _NOT_YET_OPTIONS = (
     *("--changed-since", "--baseline", "--update-baseline", "--watch", "--no-cache"),
     *("--require-device", "--strict", "--save-baseline", "--executor", "--shard"),
@@ -61,7 +61,7 @@ class _Group(click.Group):
             raise OutputError("standard output was closed before all of it was written") from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ["check", "run", "fix", "analyze", "tasks", "stages", "rules", "explain", "init", "doctor"]
+        return ["check", "run", "fix", "analyze", "mutate", "tasks", "stages", "rules", "explain", "init", "doctor"]
 
 
 def _before_the_script(args: list[str]) -> list[str]:
@@ -216,6 +216,21 @@ def analyze_command(paths: tuple[Path, ...], **options: Any) -> None:
     from verifier.analysis import AnalyzeOptions, run_analyze  # noqa: PLC0415
 
     sys.exit(run_analyze(paths, AnalyzeOptions(**options, command=_command_line())))
+
+
+@cli.command("mutate", help="Put AMP hazards into a task, one at a time, and say what catches each.")
+@click.argument("task", metavar="TASK")
+@click.option("--static", is_flag=True, help="Only read the mutants; run nothing.")
+@click.option("--everything", "every", is_flag=True, help="Run those mutants too that a rule has caught.")
+@click.option("--operator", "operators", multiple=True, metavar="NAME", help="Only this operator (repeatable).")
+@click.option("--fail-under", type=click.FloatRange(0, 100), metavar="PERCENT", help="Exit 1 if fewer are caught.")
+@_common
+def mutate_command(task: str, **options: Any) -> None:
+    from verifier.commands import Options  # noqa: PLC0415
+    from verifier.mutation.command import Wanted, mutate  # noqa: PLC0415
+
+    wanted = Wanted(**{name: options.pop(name) for name in ("static", "every", "operators", "fail_under")})
+    sys.exit(mutate(task, wanted, Options(**options, command=_command_line())))
 
 
 @cli.command("tasks", help="List the tasks of the configuration.")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from verifier.model.finding import Json
     from verifier.model.fix import Fix
     from verifier.model.machine import Ability
+    from verifier.model.mutation import MutationOperator
     from verifier.model.report import Renderer, RunReport
     from verifier.model.rule import Rule
     from verifier.model.stage import Stage, StageContext, StageResult
@@ -47,6 +48,12 @@ def verifier_fixes() -> Iterable[Fix]:
 @hookspec
 def verifier_renderers() -> Iterable[Renderer]:
     """Return the report formats this plugin adds."""
+    return ()
+
+
+@hookspec
+def verifier_mutations() -> Iterable[MutationOperator]:
+    """Return the hazards that `verify mutate` can put into working code."""
     return ()
 
 

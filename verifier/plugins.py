@@ -12,6 +12,7 @@ import pluggy
 from verifier import hookspecs
 from verifier.errors import PluginError
 from verifier.model.fix import Fix
+from verifier.model.mutation import MutationOperator
 from verifier.model.report import Renderer
 from verifier.model.rule import Rule, RuleInfo
 from verifier.model.stage import Stage
@@ -35,6 +36,7 @@ class Plugins:
     rule_origin: dict[str, str] = field(default_factory=dict)  # code -> "name version" of a distribution not ours
     stage_origin: dict[str, str] = field(default_factory=dict)  # name of the stage -> the same
     fixes: dict[str, Fix] = field(default_factory=dict)  # by the code of their rule
+    mutations: tuple[MutationOperator, ...] = ()
 
     def rules_of(self, code: str) -> tuple[str, ...]:
         """Return the codes that a code or family stands for."""
@@ -103,6 +105,8 @@ def _collect(manager: pluggy.PluginManager, third_party: dict[str, str]) -> Plug
     _unique("stage", (stage.name for stage in stages))
     _unique("stage number", (str(stage.number) for stage in stages))
     _unique("report format", (renderer.name for renderer in renderers))
+    mutations = [operator for operator, _ in _results(manager, "verifier_mutations", MutationOperator)]
+    _unique("mutation operator", (operator.name for operator in mutations))
     owned = [(rule, stage.name) for stage in stages for rule in stage.rules]
     extra_rules = _results(manager, "verifier_rules", Rule)
     added = [rule for rule, _ in extra_rules]
@@ -131,6 +135,7 @@ def _collect(manager: pluggy.PluginManager, third_party: dict[str, str]) -> Plug
         third_party=tuple(sorted(set(third_party.values()))),
         manager=manager,
         rule_origin={info.code: third_party[plugin] for info, plugin in owners if plugin in third_party},
+        mutations=tuple(mutations),
         stage_origin={stage.name: third_party[plugin] for stage, plugin in brought if plugin in third_party},
         fixes={fix.rule: fix for fix in sorted(fixes, key=lambda fix: fix.rule)},
     )

@@ -149,6 +149,8 @@ def rest_of_project(config: Config, sources: SourceTree) -> tuple[SourceFile, ..
     """
     if find_root(config.root, markers=MARKERS) != config.root:
         return ()
-    found = walk(config.root, root=config.root, exclude=config.exclude)
-    names = (_relative(path, config.root) for path in found if path.suffix in PYTHON)
-    return tuple(SourceFile(name, config.root / name) for name in names if sources.get(name) is None)
+    if sources.rest is None:  # several stages ask, and what was parsed of a file holds as long as the file does
+        found = walk(config.root, root=config.root, exclude=config.exclude)
+        names = (_relative(path, config.root) for path in found if path.suffix in PYTHON)
+        sources.rest = tuple(SourceFile(name, config.root / name) for name in names if sources.get(name) is None)
+    return sources.rest

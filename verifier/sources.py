@@ -59,6 +59,8 @@ class SourceFile:
         named: somebody asked for this very file, so that a script without a suffix counts as Python.
     """
 
+    is_replaced = False  # `data` is not what stands on disk
+
     def __init__(self, path: str, absolute: Path, *, named: bool = False) -> None:
         self.path = path  # POSIX, relative to the root
         self.absolute = absolute
@@ -88,7 +90,10 @@ class SourceFile:
     @property
     def text_lines(self) -> list[str]:
         """The lines as CPython counts them: in the declared encoding, and not split at form feeds."""
-        data = self.data or b""
+        return self.lines_of(self.data or b"")
+
+    @staticmethod
+    def lines_of(data: bytes) -> list[str]:
         try:
             encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
             text = data.decode(encoding, "replace")
@@ -126,6 +131,7 @@ class SourceTree:
         self.root = root
         self.files: tuple[SourceFile, ...] = tuple(sorted(files, key=lambda file: file.path))
         self._by_path = {file.path: file for file in self.files}
+        self.rest: tuple[SourceFile, ...] | None = None  # the project's other Python files, once somebody asked
 
     def __len__(self) -> int:
         return len(self.files)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -30,6 +30,7 @@ class Work:
         output: is given what they print, as it comes.
         sources: files of the project that are copied whatever git says of them, and that nobody may rewrite.
         exclude: globs of what is not copied, where there is no git.
+        replaced: what files of the copy hold instead of what stands in the user's tree, by path relative to the root.
         share: the part of the tests to run.
         halted: whether nobody wants the result any more; asked all the time.
     """
@@ -52,6 +53,7 @@ class Work:
     isolation: Isolation = AS_THE_MACHINE_HAS
     sources: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    replaced: Mapping[str, bytes] = field(default_factory=dict)
     halted: Callable[[], bool] = lambda: False
 
 
@@ -72,7 +74,10 @@ def working_copy(work: Work, scratch: Path) -> WorkCopy:
         StageError: it cannot be copied.
     """
     listing = list_project(work.root, work.sources, work.exclude)
-    return copy_project(work.root, scratch / INSIDE / "copy" / (work.root.name or "root"), listing, avoid=scratch)
+    copy = copy_project(work.root, scratch / INSIDE / "copy" / (work.root.name or "root"), listing, avoid=scratch)
+    for path, data in work.replaced.items():
+        copy.replace(path, data)
+    return copy
 
 
 def request_of(work: Work, limits: Limits, copy: WorkCopy, ends: Ends, witness: Witness) -> Request:

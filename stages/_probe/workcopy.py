@@ -32,6 +32,9 @@ _BLOCK = 1 << 20
 _SHARE_FROM = 1 << 16  # bytes from which the file system is asked to share blocks instead of copying them
 
 
+Content = bytes  # `WorkCopy` has an attribute of that name
+
+
 @dataclass(slots=True, kw_only=True)
 class WorkCopy:
     """A project's copy. `root` is where it stands; `linked` and `unreadable` are paths relative to the root.
@@ -55,6 +58,20 @@ class WorkCopy:
             "linked_in_all": len(self.linked),
             "unreadable": [*self.unreadable[:20]],
         }
+
+    def replace(self, path: str, content: Content) -> None:
+        """Put another content into a file of the copy.
+
+        Raises:
+            StageError: it cannot be written.
+        """
+        target = self.root / path
+        try:
+            target.unlink(missing_ok=True)  # it may be a link to the user's own file
+            target.write_bytes(content)
+            self.stamps[path] = _stamp(target.lstat())
+        except OSError as error:
+            raise StageError(f"{path} cannot be written to the copy of the project: {error}") from None
 
     def rewritten(self, paths: Sequence[str]) -> tuple[str, ...]:
         """Return which of these files somebody wrote to, or replaced, also where they hold the same again."""

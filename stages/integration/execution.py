@@ -276,6 +276,7 @@ class Execution:
             isolation=isolation_of(context),
             sources=(*(file.path for file in context.sources), *(script.run[0] for script in context.task.scripts)),
             exclude=context.config.exclude,
+            replaced={file.path: file.data for file in context.sources if file.is_replaced and file.data is not None},
             **work,
         )
         return run_probe(started, limits, context.progress)

@@ -150,4 +150,16 @@ def test_lists(project: Path, command: str, part: str) -> None:
 def test_help_lists_every_command(project: Path) -> None:
     done = verify(project, "--help")
     listed = [line.split()[0] for line in done.stdout.partition("Commands:")[2].splitlines() if line.strip()]
-    assert listed == ["check", "run", "fix", "analyze", "tasks", "stages", "rules", "explain", "init", "doctor"]
+    assert listed == [
+        "check",
+        "run",
+        "fix",
+        "analyze",
+        "mutate",
+        "tasks",
+        "stages",
+        "rules",
+        "explain",
+        "init",
+        "doctor",
+    ]

@@ -150,3 +150,17 @@ def test_a_file_that_cannot_be_read_is_named(root: Path) -> None:
     write(root, "a.py", "secret.txt")
     (root / "secret.txt").chmod(0)
     assert copied(root).unreadable == ["secret.txt"]
+
+
+def test_a_file_is_replaced_in_the_copy_alone_also_where_the_project_has_a_link(root: Path, tmp_path: Path) -> None:
+    write(root, "a.py")
+    (tmp_path / "outside.py").write_text("x = 1\n")
+    (root / "b.py").symlink_to(tmp_path / "outside.py")
+    copy = copied(root)
+    for path in ("a.py", "b.py"):
+        copy.replace(path, b"x = 2\n")
+        assert (copy.root / path).read_text() == "x = 2\n"
+    assert (root / "a.py").read_text() == (tmp_path / "outside.py").read_text() == "x = 1\n"
+    assert copy.rewritten(["a.py", "b.py"]) == ()
+    (copy.root / "a.py").write_text("x = 3\n")
+    assert copy.rewritten(["a.py", "b.py"]) == ("a.py",)
