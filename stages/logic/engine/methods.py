@@ -331,9 +331,8 @@ def _of_model(walker: Walker, attempt: Attempt, given: Given, receiver: Value, n
             _tell(walker, attempt, given, receiver, name)
             whole = isinstance(receiver, Model | Instance) or key[0] != "call"
             result = receiver if whole else fresh("call", given.node)
-            _remember_cast(attempt, given, key_of(result), name)
-            if not whole:  # a module is cast in place, whatever is done with the result
-                _remember_cast(attempt, given, key, name)
+            for module in dict.fromkeys((key_of(result), key)):  # cast in place, whatever becomes of the result
+                _remember_cast(attempt, given, module, name)
             return result
         case "clip_grad_norm_" if (
             isinstance(receiver, Model) or not given.args or not isinstance(given.args[0], Params)
