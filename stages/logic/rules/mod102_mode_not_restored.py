@@ -96,7 +96,17 @@ RULE = RuleInfo(
         """),
     ),
 )
-WANTED = Wanted(every=(b".eval()", b"torch"))
+_SWITCHED = re.compile(rb"(\w+)\.eval\(\)")
+
+
+def _may_leave(data: bytes) -> bool:
+    """Say whether the text switches back somewhere, or switches what a function is given."""
+    return b".train(" in data or any(
+        re.search(rb"def \w+\([^)]*\b" + name + rb"\b", data) for name in {item[1] for item in _SWITCHED.finditer(data)}
+    )
+
+
+WANTED = Wanted(every=(b".eval()", b"torch"), test=_may_leave)
 # the caller expects it of these
 _EXPECTED = re.compile(
     r"main|infer|predict|sampl|generat|load|export|demo|test|^eval|evaluate|freeze|prepare|set_?up|init|build|create|"

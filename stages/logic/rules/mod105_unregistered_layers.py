@@ -62,8 +62,18 @@ RULE = RuleInfo(
         """),
     ),
 )
-_IN_TEXT = re.compile(rb"self\.\w+ = [\[{]\s*[^\n]{0,40}?nn\.[A-Z]|self\.\w+\.append\(\s*(?:torch\.)?nn\.[A-Z]")
-WANTED = Wanted(every=(b"Module)", b"self."), some=(b"= [", b"= {", b".append("), pattern=_IN_TEXT)
+_DISPLAY = re.compile(rb"self\.\w+ = [\[{]\s*[^\n]{0,40}?nn\.[A-Z]")
+_APPENDED = re.compile(rb"self\.(\w+)\.append\(\s*(?:torch\.)?nn\.[A-Z]")
+
+
+def _may_hide(data: bytes) -> bool:
+    """Say whether the text puts something of torch.nn into a display, or appends it to a list of its own."""
+    if _DISPLAY.search(data):
+        return True
+    return any(re.search(rb"self\." + found[1] + rb"\b[^=\n]*= \[\]", data) for found in _APPENDED.finditer(data))
+
+
+WANTED = Wanted(every=(b"Module)", b"self."), test=_may_hide)
 _REGISTERING = frozenset(
     ["ModuleList", "ModuleDict", "Sequential", "add_module", "register_module", "setattr", "extend"]
 )

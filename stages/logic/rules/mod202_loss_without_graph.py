@@ -67,7 +67,22 @@ RULE = RuleInfo(
         """),
     ),
 )
-WANTED = Wanted(every=(b"backward(",), some=(b"requires_grad", b"detach()", b".data", b".item()"))
+_START = re.compile(rb"[\s(](\w+(?:\.\w+)*(?:\(\))?)\.backward\(")
+
+
+def _may_start(data: bytes) -> bool:
+    """Say whether a backward pass starts from a value that was cut, or from a name that is bound to one."""
+    lines = b"\n".join(re.findall(rb"\n[^\n]*\.backward\(", data))
+    for start in {found[1] for found in _START.finditer(lines)}:
+        if start.endswith((b"()", b".data")):
+            return True
+        bound = rb"\b" + re.escape(start) + rb" = [^\n]*(?:detach\(\)|\.data\b|requires_grad)"
+        if re.search(bound, data) or start + b".requires_grad" in data:
+            return True
+    return False
+
+
+WANTED = Wanted(every=(b"backward(",), some=(b"requires_grad", b"detach()", b".data"), test=_may_start)
 _NEW = frozenset(["torch.tensor", "torch.as_tensor", "torch.autograd.Variable", "torch.FloatTensor", "torch.Tensor"])
 
 

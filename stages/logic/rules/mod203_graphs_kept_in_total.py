@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from stages._source.program.scopes import Function, own_nodes
@@ -80,7 +81,18 @@ RULE = RuleInfo(
         """),
     ),
 )
-WANTED = Wanted(every=(b"backward(",), some=(b" += ", b".append("))
+_ADDED = re.compile(rb" \+[= ] ?(\w+)|\.append\((\w+)\)")
+_STARTS = re.compile(rb"[^\n]*backward\([^\n]*")
+
+
+def _may_keep(data: bytes) -> bool:
+    """Say whether a name that is added somewhere stands on the line of a backward pass."""
+    starts = b"\n".join(_STARTS.findall(data))
+    names = {found[1] or found[2] for found in _ADDED.finditer(data)} - {b"self"}
+    return any(re.search(rb"\b" + name + rb"\b", starts) for name in names)
+
+
+WANTED = Wanted(every=(b"backward(",), some=(b" += ", b".append("), test=_may_keep)
 _DETACHING = ("item()", "detach()", ".data", "float(", "cpu()", "tolist()", "numpy()")
 
 

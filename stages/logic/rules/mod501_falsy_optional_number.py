@@ -95,7 +95,8 @@ _CHOSEN = re.compile(r"weight|coef|scale|thresh|target|min_|max_|limit|lambda|al
 _NUMBER_FORMAT = re.compile(r"[,+ ]?\d*(?:\.\d+)?[fegdx%]")
 
 # what is looked for in the text, before anything is parsed
-_ANNOTATIONS = (b"Optional[float]", b"float | None", b"None | float", b"Optional[int]", b"int | None", b"None | int")
+_FLOATS = (b"Optional[float]", b"float | None", b"None | float")
+_WHOLES = (b"Optional[int]", b"int | None", b"None | int")
 _NAME_BEFORE = re.compile(rb"(\w+) *: *[\"'\w.]*\Z")
 _ASKING = re.compile(rb"(?:\b(?:if|not|or|and|while|assert|return)|[=(,]) *(?:\w+\.)?\Z")
 _PARSED = re.compile(rb"[\"']--(?:\w+[-_])?seed[\"']")
@@ -105,7 +106,7 @@ _LINE = 200  # bytes before a word in which the line's beginning is looked for
 def _is_tested(data: bytes) -> bool:
     """Say whether the text annotates a name of interest so, or parses a seed, and tests its truth somewhere."""
     names = {b"seed"} if b"--" in data and _PARSED.search(data) else set()
-    for word in _ANNOTATIONS:
+    for word in _FLOATS if b"seed" not in data else (*_FLOATS, *_WHOLES):
         at = data.find(word)
         while at >= 0:
             named = _NAME_BEFORE.search(data, max(0, at - _LINE), at)

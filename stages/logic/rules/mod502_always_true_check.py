@@ -92,10 +92,15 @@ _OF_MODULES = frozenset(
 )
 _OLDEST_TORCH = (1, 0)
 _ASKED = "|".join([*_SINCE, *_OF_MODULES])
-WANTED = Wanted(
-    some=(b"version_info", b"hasattr("),
-    pattern=re.compile(rf"version_info(?:\.major)? *[<>]|hasattr\(\w+, *[\"'](?:{_ASKED})[\"']".encode()),
-)
+_COMPARED = re.compile(rb"version_info *[<>]")
+_HAS = re.compile(rf"hasattr\(\w+, *[\"'](?:{_ASKED})[\"']".encode())
+
+
+def _may_ask(data: bytes) -> bool:
+    return (b"version_info" in data and _COMPARED.search(data) is not None) or _HAS.search(data) is not None
+
+
+WANTED = Wanted(test=_may_ask)
 
 
 def look(view: View) -> Iterator[Problem]:

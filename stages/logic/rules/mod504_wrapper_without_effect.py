@@ -92,12 +92,13 @@ _DROPPED = {
     **dict.fromkeys(("torch.no_grad", "torch.inference_mode", "torch.enable_grad"), "the context"),
 }
 _WORDS = (b"torch.compile(", b"DataParallel(", b"DDP(", b"no_grad()", b"inference_mode()", b"enable_grad()")
+_BUILDS = re.compile(rb"wraps\([\s\S]{0,400}?\w = (?:\w+\.)*[A-Z]\w*\(")
 _BEGINNING = re.compile(rb"\s*[\w.]*\Z")
 
 
 def _may_drop(data: bytes) -> bool:
     """Say whether the text has a decorator's wrapper, or such a call at the beginning of a line."""
-    if b"wraps(" in data:
+    if b"wraps(" in data and _BUILDS.search(data):
         return True
     for word in _WORDS:
         at = data.find(word)

@@ -57,10 +57,16 @@ RULE = RuleInfo(
         """),
     ),
 )
-WANTED = Wanted(
-    some=(b"is not None}", b"is not None]", b"is not None)"),
-    pattern=re.compile(rb"\bfor (\w+|\w+, *\w+) in \w+(?:\.(?:items|values)\(\))? if \w+ is not None[\]})]"),
-)
+_FILTER = re.compile(rb"\bfor (?:\w+|\w+, *\w+) in (\w+)(?:\.(?:items|values)\(\))? if \w+ is not None[\]})]")
+
+
+def _may_filter(data: bytes) -> bool:
+    """Say whether a name that is filtered so is bound to a display."""
+    names = {found[1] for found in _FILTER.finditer(data)}
+    return any(re.search(rb"\b" + name + rb" = [\[{(]\s*[^\s\]})]", data) for name in names)
+
+
+WANTED = Wanted(some=(b".items() if ", b"is not None]", b"is not None)"), test=_may_filter)
 _PLAIN = frozenset(["str", "int", "float", "bool", "bytes", "list", "dict", "tuple", "set", "len", "repr"])
 
 

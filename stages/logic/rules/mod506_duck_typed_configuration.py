@@ -63,7 +63,8 @@ def _reads_often(data: bytes) -> bool:
     if data.count(b"getattr(") < _MANY:
         return False
     read = Counter(found[1] for found in _ON_NAME.finditer(data))
-    return any(count >= _MANY and name not in (b"self", b"cls") for name, count in read.items())
+    names = [name for name, count in read.items() if count >= _MANY and name not in (b"self", b"cls")]
+    return any(re.search(rb"def \w+\([^)]*\b" + name + rb"\b", data) for name in names)
 
 
 WANTED = Wanted(every=(b"getattr(",), test=_reads_often)
