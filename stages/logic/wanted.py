@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +36,11 @@ class Wanted:
             and (self.pattern is None or self.pattern.search(data) is not None)
             and (self.test is None or self.test(data))
         )
+
+
+def lines_of(data: bytes, word: bytes) -> Iterator[bytes]:
+    """Yield each line up to and with a word, as often as it stands there."""
+    at = data.find(word)
+    while at >= 0:
+        yield data[data.rfind(b"\n", 0, at) + 1 : at + len(word)]
+        at = data.find(word, at + len(word))

@@ -101,7 +101,9 @@ _SWITCHED = re.compile(rb"(\w+)\.eval\(\)")
 
 def _may_leave(data: bytes) -> bool:
     """Say whether the text switches back somewhere, or switches what a function is given."""
-    return b".train(" in data or any(
+    if b".train(" in data:
+        return True
+    return (b"compile" in data or b"backward(" in data) and any(
         re.search(rb"def \w+\([^)]*\b" + name + rb"\b", data) for name in {item[1] for item in _SWITCHED.finditer(data)}
     )
 

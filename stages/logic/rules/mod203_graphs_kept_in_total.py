@@ -81,15 +81,16 @@ RULE = RuleInfo(
         """),
     ),
 )
-_ADDED = re.compile(rb" \+[= ] ?(\w+)|\.append\((\w+)\)")
-_STARTS = re.compile(rb"[^\n]*backward\([^\n]*")
+_NAMES = re.compile(rb"[A-Za-z]\w*")
 
 
 def _may_keep(data: bytes) -> bool:
-    """Say whether a name that is added somewhere stands on the line of a backward pass."""
-    starts = b"\n".join(_STARTS.findall(data))
-    names = {found[1] or found[2] for found in _ADDED.finditer(data)} - {b"self"}
-    return any(re.search(rb"\b" + name + rb"\b", starts) for name in names)
+    """Say whether a name on the line of a backward pass is added or appended somewhere."""
+    starts = re.findall(rb"[^\n]*backward\([^\n]*", data)
+    names = {name for line in starts for name in _NAMES.findall(line)} - {b"self", b"backward", b"loss_fn"}
+    return any(
+        b"+= " + name in data or b"append(" + name + b")" in data or b" + " + name + b"\n" in data for name in names
+    )
 
 
 WANTED = Wanted(every=(b"backward(",), some=(b" += ", b".append("), test=_may_keep)

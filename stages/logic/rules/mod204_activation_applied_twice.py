@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from stages._source.program.origins import resolve_bindings
 from stages.logic.problems import Problem
-from stages.logic.wanted import Wanted
+from stages.logic.wanted import Wanted, lines_of
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:
@@ -67,12 +67,10 @@ _FIRST = re.compile(rb"\s*(?:[\w.]*(?:softmax|sigmoid)\(|(\w+)\b)")
 def _bound(data: bytes) -> Iterator[bytes]:
     """Yield the names that are bound to an activation on a line of their own."""
     for word in (b"softmax(", b"sigmoid("):
-        at = data.find(word)
-        while at >= 0:
-            bound = _BOUND.match(data[data.rfind(b"\n", 0, at) + 1 : at])
+        for line in lines_of(data, word):
+            bound = _BOUND.match(line[: -len(word)])
             if bound is not None:
                 yield bound[1]
-            at = data.find(word, at + 1)
 
 
 def _may_apply(data: bytes) -> bool:

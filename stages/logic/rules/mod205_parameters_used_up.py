@@ -10,7 +10,7 @@ from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function
 from stages.logic.blocks import always_after, loops_around
 from stages.logic.problems import Problem
-from stages.logic.wanted import Wanted
+from stages.logic.wanted import Wanted, lines_of
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:
@@ -61,10 +61,10 @@ RULE = RuleInfo(
         """),
     ),
 )
-_IN_TEXT = re.compile(
-    rb"\w = (?:\w+(?:\.\w+)*\.(?:named_)?parameters\(\)|(?:filter|map|(?:itertools\.)?chain)\(|\([^()\n]* for )"
+_BOUND = re.compile(rb"\s*\w+ = (?:[\w.]+arameters\(\)\Z|(?:filter|map|(?:itertools\.)?chain)\(|\([^()]* for )")
+WANTED = Wanted(
+    every=(b"arameters()",), test=lambda data: any(_BOUND.match(line) for line in lines_of(data, b"arameters()"))
 )
-WANTED = Wanted(every=(b"arameters()",), pattern=_IN_TEXT)
 _READS = frozenset(
     ["sum", "list", "tuple", "set", "sorted", "any", "all", "max", "min", "dict", "enumerate", "zip", "len"]
 )

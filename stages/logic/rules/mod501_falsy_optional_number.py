@@ -10,7 +10,7 @@ from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function, own_nodes, parameters, self_class
 from stages.logic.optional_numbers import optional_number
 from stages.logic.problems import Problem
-from stages.logic.wanted import Wanted
+from stages.logic.wanted import Wanted, lines_of
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:
@@ -97,22 +97,19 @@ _NUMBER_FORMAT = re.compile(r"[,+ ]?\d*(?:\.\d+)?[fegdx%]")
 # what is looked for in the text, before anything is parsed
 _FLOATS = (b"Optional[float]", b"float | None", b"None | float")
 _WHOLES = (b"Optional[int]", b"int | None", b"None | int")
-_NAME_BEFORE = re.compile(rb"(\w+) *: *[\"'\w.]*\Z")
+_NAMED = re.compile(rb"(?:.*[(, ])?(\w+) *: *[^:,(]*\Z")
 _ASKING = re.compile(rb"(?:\b(?:if|not|or|and|while|assert|return)|[=(,]) *(?:\w+\.)?\Z")
 _PARSED = re.compile(rb"[\"']--(?:\w+[-_])?seed[\"']")
-_LINE = 200  # bytes before a word in which the line's beginning is looked for
 
 
 def _is_tested(data: bytes) -> bool:
     """Say whether the text annotates a name of interest so, or parses a seed, and tests its truth somewhere."""
-    names = {b"seed"} if b"--" in data and _PARSED.search(data) else set()
+    names = {b"seed"} if b"seed" in data and _PARSED.search(data) else set()
     for word in _FLOATS if b"seed" not in data else (*_FLOATS, *_WHOLES):
-        at = data.find(word)
-        while at >= 0:
-            named = _NAME_BEFORE.search(data, max(0, at - _LINE), at)
+        for line in lines_of(data, word):
+            named = _NAMED.match(line)
             if named is not None and _is_of_interest(data, named[1], whole=b"int" in word):
                 names.add(named[1])
-            at = data.find(word, at + 1)
     return any(_asks(data, name) for name in names)
 
 
@@ -120,7 +117,9 @@ def _is_of_interest(data: bytes, name: bytes, *, whole: bool) -> bool:
     text = name.decode().lower()
     if whole:
         return _SEED.fullmatch(text) is not None
-    return _MEASURED.fullmatch(text) is not None or any(mark + name + b":" in data for mark in (b"{", b"."))
+    if _MEASURED.fullmatch(text) is not None:
+        return True
+    return b":." in data and any(mark + name + b":." in data for mark in (b"{", b"."))
 
 
 def _asks(data: bytes, name: bytes) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function, own_nodes, parameters
 from stages.logic.problems import Problem
-from stages.logic.wanted import Wanted
+from stages.logic.wanted import Wanted, lines_of
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:
@@ -91,23 +91,16 @@ _DROPPED = {
     "torch.nn.parallel.DistributedDataParallel": "the parallel model",
     **dict.fromkeys(("torch.no_grad", "torch.inference_mode", "torch.enable_grad"), "the context"),
 }
-_WORDS = (b"torch.compile(", b"DataParallel(", b"DDP(", b"no_grad()", b"inference_mode()", b"enable_grad()")
+_WORDS = (b"torch.compile(", b"DataParallel(", b"no_grad()\n", b"inference_mode()\n")
 _BUILDS = re.compile(rb"wraps\([\s\S]{0,400}?\w = (?:\w+\.)*[A-Z]\w*\(")
-_BEGINNING = re.compile(rb"\s*[\w.]*\Z")
+_STATEMENT = re.compile(rb"\s+(?:torch\.|nn\.|parallel\.|Distributed)*\Z")
 
 
 def _may_drop(data: bytes) -> bool:
-    """Say whether the text has a decorator's wrapper, or such a call at the beginning of a line."""
+    """Say whether the text has a decorator that builds something, or such a call as a statement of its own."""
     if b"wraps(" in data and _BUILDS.search(data):
         return True
-    for word in _WORDS:
-        at = data.find(word)
-        while at >= 0:
-            line = data.rfind(b"\n", 0, at) + 1
-            if _BEGINNING.match(data, line, at):
-                return True
-            at = data.find(word, at + 1)
-    return False
+    return any(_STATEMENT.match(line[: -len(word)]) for word in _WORDS for line in lines_of(data, word))
 
 
 WANTED = Wanted(some=(b"wraps(", b"torch"), test=_may_drop)

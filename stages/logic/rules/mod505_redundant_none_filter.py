@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from stages._source.program.scopes import COMPREHENSIONS, self_class
 from stages.logic.problems import Problem
-from stages.logic.wanted import Wanted
+from stages.logic.wanted import Wanted, lines_of
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:
@@ -57,16 +57,18 @@ RULE = RuleInfo(
         """),
     ),
 )
-_FILTER = re.compile(rb"\bfor (?:\w+|\w+, *\w+) in (\w+)(?:\.(?:items|values)\(\))? if \w+ is not None[\]})]")
+_ENDS = (b" is not None}", b" is not None]", b" is not None)")
+_FILTER = re.compile(rb".*\bfor (?:\w+|\w+, *\w+) in (\w+)(?:\.(?:items|values)\(\))? if \w+\Z")
 
 
 def _may_filter(data: bytes) -> bool:
     """Say whether a name that is filtered so is bound to a display."""
-    names = {found[1] for found in _FILTER.finditer(data)}
-    return any(re.search(rb"\b" + name + rb" = [\[{(]\s*[^\s\]})]", data) for name in names)
+    lines = (line[: -len(end)] for end in _ENDS for line in lines_of(data, end))
+    names = {found[1] for line in lines if (found := _FILTER.match(line)) is not None}
+    return any(re.search(name + rb" = [\[{(]\s*[^\s\]})]", data) for name in names)
 
 
-WANTED = Wanted(some=(b".items() if ", b"is not None]", b"is not None)"), test=_may_filter)
+WANTED = Wanted(test=_may_filter)
 _PLAIN = frozenset(["str", "int", "float", "bool", "bytes", "list", "dict", "tuple", "set", "len", "repr"])
 
 
