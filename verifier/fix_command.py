@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verifier.app import verify
+from verifier.app import Observer, verify
 from verifier.commands import (
     CHECK_TASK,
     Options,
@@ -58,7 +58,8 @@ def run_fix(targets: Sequence[str], *, unsafe: bool, diff: bool, options: Option
     with watching(terminal, "fix") as observer:
 
         def judge(tree: SourceTree) -> RunReport:
-            return verify(task, config, tree, plugins, selection, settings, command=options.command, observer=observer)
+            told = observer if tree is sources else Observer(progress=observer.progress)
+            return verify(task, config, tree, plugins, selection, settings, command=options.command, observer=told)
 
         fixer = Fixer(config=config, fixes=plugins.fixes, rules=plugins.rules, judge=judge, unsafe=unsafe)
         fixed = fixer.fix(sources)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from importlib import metadata
 from typing import TYPE_CHECKING
 
 from stages._source.program.kinds import Kinds
+from stages._source.testfiles import is_test_file
 from stages.logic.projects import project_of
 from stages.logic.versions import TorchVersions
 from stages.logic.view import View
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from stages._source.program.project import Project
     from stages._source.program.scopes import Scope
     from stages.logic.versions import Version
-    from verifier.api import FixContext
+    from verifier.api import Finding, Fix, FixContext, Repair
 
 _PROJECT: Key[Project] = Key("the project, for fixes")
 
@@ -31,6 +33,18 @@ def view_of(context: FixContext, path: str) -> View | None:
         context.stash.put(_PROJECT, project)
     module = project.module(path)
     return None if module is None else View(project, module, Kinds(project), TorchVersions(context.config.root))
+
+
+def wary_of_tests(fix: Fix) -> Fix:
+    """Return the fix as one that is never safe in a test file: a test may hold a hazard on purpose."""
+
+    def repair(finding: Finding, context: FixContext) -> Repair | None:
+        made = fix.repair(finding, context)
+        if made is not None and is_test_file(finding.location.path):
+            return replace(made, safety="unsafe")
+        return made
+
+    return replace(fix, repair=repair)
 
 
 def scope_of(view: View, node: ast.AST) -> Scope:

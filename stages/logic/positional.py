@@ -24,7 +24,6 @@ class Named:
     """Positional arguments, each with its keyword, in the order of the call."""
 
     pairs: tuple[tuple[str, ast.expr], ...]
-    spoken: tuple[str, ...]
 
     def values(self) -> set[str]:
         return {keyword for keyword, _ in self.pairs}
@@ -35,8 +34,9 @@ class Named:
             if place or keyword != keep:
                 yield name(text, argument, keyword)
 
-    def shown(self) -> str:
-        return ", ".join(self.spoken)
+    def shown(self, *, keep: str) -> str:
+        """Name the keywords that are written."""
+        return ", ".join(f"`{name}`" for place, (name, _) in enumerate(self.pairs) if place or name != keep)
 
 
 def keywords_for(view: View, call: ast.Call, signature: Signature, meant: Mapping[str, str]) -> Named | None:
@@ -65,4 +65,4 @@ def keywords_for(view: View, call: ast.Call, signature: Signature, meant: Mappin
     keywords = [keyword for keyword, _ in pairs] + [item.arg for item in call.keywords if item.arg]
     if len(set(keywords)) < len(keywords):
         return None
-    return Named(tuple(pairs), tuple(keyword for keyword, _ in pairs))
+    return Named(tuple(pairs))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from stages._source.discovery import fixes_in, rules_in
 from stages.logic import fixes, rules
 from stages.logic.gates import GATES
+from stages.logic.mending import wary_of_tests
 from stages.logic.run import run_logic
 from verifier.api import Stage, hookimpl
 
@@ -34,4 +35,4 @@ def verifier_stages() -> Iterable[Stage]:
 
 @hookimpl
 def verifier_fixes() -> Iterable[Fix]:
-    return fixes_in(fixes, STAGE.rules)
+    return tuple(map(wary_of_tests, fixes_in(fixes, STAGE.rules)))

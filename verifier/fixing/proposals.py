@@ -51,9 +51,11 @@ def propose(
         return None
     try:
         repair = fix.repair(finding, context)
+        if repair is None or not any(repair.edits.values()):
+            return None
+        for path, edits in repair.edits.items():
+            context.text(path).edited(edits)  # whether the file's encoding can write it
     except UneditableError:
-        return None
-    if repair is None or not any(repair.edits.values()):
         return None
     doubted = finding.severity < rules[finding.rule].severity
     safety: Safety = "unsafe" if doubted else repair.safety or fix.safety

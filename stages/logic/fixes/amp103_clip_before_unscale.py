@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from stages._source.rewriting.reading import Function, is_plain, reading
+from stages._source.rewriting.reading import Function, reading
 from stages._source.rewriting.statements import before, move_before
 from stages.logic.scaler_calls import scaler_calls
 from verifier.api import Fix, Repair
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from stages.logic.scaler_calls import ScalerCall
     from verifier.api import Edit, Finding, FixContext, Safety
 
+_ASKED = (  # what may be asked a second time: it calls nothing
+    *(ast.Compare, ast.BoolOp, ast.UnaryOp, ast.Name, ast.Attribute, ast.Constant),
+    *(ast.boolop, ast.unaryop, ast.cmpop, ast.expr_context),
+)
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 
 
@@ -73,8 +77,7 @@ def _guard(read: Reading, step: ScalerCall) -> ast.If | None:
     outer = read.parents.get(step.statement)
     if not isinstance(outer, ast.If) or step.statement not in outer.body:
         return None
-    names = (outer.test, *getattr(outer.test, "comparators", ()), getattr(outer.test, "left", outer.test))
-    plain = all(isinstance(node, ast.Compare) or is_plain(node) for node in names)
+    plain = all(isinstance(node, _ASKED) for node in ast.walk(outer.test))
     return outer if plain and "\n" not in read.code(outer.test) else None
 
 

@@ -35,7 +35,7 @@ def _repair(finding: Finding, context: FixContext) -> Repair | None:
         first = () if has_device else (put_first(read.text, call, '"cuda"'),)
         keep = "device_type" if not signatures[0].device else ""
         edits = [*first, *named.edits(read.text, keep=keep)]
-        what = f"passes {named.shown()} by keyword"
+        what = f"passes {named.shown(keep=keep)} by keyword"
         return Repair(edits={path: tuple(edits)}, what=what, safety="safe" if has_device else "unsafe")
     return None
 

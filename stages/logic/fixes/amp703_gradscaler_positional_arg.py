@@ -35,10 +35,9 @@ def _repair(finding: Finding, context: FixContext) -> Repair | None:
         named = keywords_for(view, call, signature, _MEANT)
         if named is None:
             return None
-        return Repair(
-            edits={path: tuple(named.edits(read.text, keep="device" if not signature.device else ""))},
-            what=f"passes {named.shown()} by keyword",
-        )
+        keep = "device" if not signature.device else ""
+        edits = tuple(named.edits(read.text, keep=keep))
+        return Repair(edits={path: edits}, what=f"passes {named.shown(keep=keep)} by keyword")
     return None
 
 

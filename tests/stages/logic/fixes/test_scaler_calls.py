@@ -161,3 +161,34 @@ def train(model, loader, optimizer):
     for code in ("# the", "scaler.", "print"):
         expected = expected.replace(f"\t\t\t{code}", f"\t\t{code}")
     assert texts(done.sources)["a.py"] == expected
+
+
+def test_the_test_that_guards_the_step_guards_the_unscaling(tmp_path: Path) -> None:
+    text = """\
+import torch
+
+def train(model, loader, optimizer, args, scaler=None):
+    for batch in loader:
+        if args.half and scaler is not None:
+            scaler.scale(model(batch)).backward()
+        else:
+            model(batch).backward()
+        if args.limit > 0:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), args.limit)
+        if args.half and scaler is not None:
+            scaler.step(optimizer)
+            scaler.update()
+        else:
+            optimizer.step()
+"""
+    clip = "            torch.nn.utils.clip"
+    added = "            if args.half and scaler is not None:\n                scaler.unscale_(optimizer)\n"
+    done = fixed(tmp_path, write(tmp_path, {"a.py": text}), only="AMP103")
+    assert texts(done.sources)["a.py"] == text.replace(clip, added + clip)
+
+
+def test_a_hazard_in_a_test_may_be_there_on_purpose(tmp_path: Path) -> None:
+    text = HEAD.replace("def train", "def test_train") + "        scaler.step(optimizer)\n"
+    tree = write(tmp_path, {"tests/test_scaler.py": text})
+    assert [item.finding.rule for item in fixed(tmp_path, tree, only="AMP108", unsafe=False).unsafe] == ["AMP108"]
+    assert fixed(tmp_path, tree, only="AMP108").applied
