@@ -12,7 +12,7 @@ from reports.analysis_interface import InterfaceView, interface_view
 from reports.environment import environment
 from reports.escape import code
 from reports.facts import Row, rows, section, text, texts, whole
-from reports.figures import listed
+from reports.figures import listed, plural
 from reports.findings import FindingView, Judged, counted, place, view
 from reports.table import Table, table
 from verifier.api import VERDICT_RULE, Severity
@@ -207,8 +207,10 @@ def _costs(cost: Row) -> Iterable[str]:
     if not count:
         yield "No loops."
         return
-    told = "none waits" if not heavy else "1 waits" if heavy == 1 else f"{heavy:,} wait"
-    yield f"{count:,} loop{'' if count == 1 else 's'}; {told} for the device, or allocates, in each turn."
+    told = f"{heavy:,} wait for the device or allocate"
+    if heavy < 2:
+        told = f"{'1' if heavy else 'none'} waits for the device or allocates"
+    yield f"{plural(count, 'loop')}; {told} in each turn."
     for row in rows(cost, "warm_ups"):
         yield f"Line {whole(row, 'line')} warms up over `{text(row, 'over')}`, which is paid before every use."
 
@@ -226,7 +228,10 @@ def _measures(size: Row) -> Table:
         "Measure|Value",
         [
             ("lines", f"{whole(size, 'lines'):,}: {whole(size, 'code'):,} code, {whole(size, 'comments'):,} comments"),
-            ("definitions", f"{whole(size, 'classes')} classes, {whole(size, 'functions')} functions"),
+            (
+                "definitions",
+                f"{plural(whole(size, 'classes'), 'class')}, {plural(whole(size, 'functions'), 'function')}",
+            ),
             ("longest function", f"{text(longest, 'name', 'none')}, {whole(longest, 'lines')} lines"),
             ("mean complexity (McCabe)", f"{mean}"),
             ("annotated parameters and results", _share(size, "annotated", "annotatable")),

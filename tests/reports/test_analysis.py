@@ -81,6 +81,6 @@ def test_nothing_from_the_code_alters_the_structure(text: str) -> None:
 def test_facts_are_told_in_words() -> None:
     document = rendered("plain")
     assert "- Cleans up in `finally`: line 7." in document
-    assert "- 1 loop; 1 waits for the device, or allocates, in each turn." in document
+    assert "- 1 loop; 1 waits for the device or allocates in each turn." in document
     assert "Looked for and not found: runs commands." in document
     assert "1 of 2 (50%)" in document

@@ -30,8 +30,8 @@ def robustness(module: Module) -> dict[str, Json]:
     return {
         "handlers": sorted(handlers, key=_line),
         "raises": sorted(raised, key=_line),
-        "asserts": [node.lineno for node in nodes if isinstance(node, ast.Assert)],
-        "finally": [node.finalbody[0].lineno for node in tries if node.finalbody],
+        "asserts": sorted(node.lineno for node in nodes if isinstance(node, ast.Assert)),
+        "finally": sorted(node.finalbody[0].lineno for node in tries if node.finalbody),
         "unclosed": _unclosed(module, nodes),
     }
 
@@ -72,7 +72,7 @@ def _is_text(node: ast.stmt) -> bool:
 def _unclosed(module: Module, nodes: list[ast.AST]) -> list[Json]:
     """Return calls of `open` that no `with` closes, whatever happens in between."""
     parents = module.scopes.parents
-    return [
+    found = [
         node.lineno
         for node in nodes
         if isinstance(node, ast.Call)
@@ -80,3 +80,4 @@ def _unclosed(module: Module, nodes: list[ast.AST]) -> list[Json]:
         and node.func.id == "open"
         and not isinstance(parents.get(node), ast.withitem | ast.Return)
     ]
+    return [*sorted(found)]
