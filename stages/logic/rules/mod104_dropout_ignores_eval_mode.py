@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.program.origins import resolve_bindings
 from stages._source.program.scopes import Function
 from stages.logic.blocks import around
 from stages.logic.problems import Problem
@@ -65,6 +66,17 @@ RULE = RuleInfo(
                     rate = self.dropout if self.training else 0.0
                     return F.scaled_dot_product_attention(x, x, x, dropout_p=rate)
 
+            class Attention(nn.Module):
+                def __init__(self, dropout):
+                    super().__init__()
+                    self.dropout = dropout
+                    self.flash = dropout == 0.0
+
+                def forward(self, x):
+                    if self.flash:
+                        return F.scaled_dot_product_attention(x, x, x, dropout_p=self.dropout)
+                    return x
+
             class Prenet(nn.Module):
                 def forward(self, x):
                     return F.dropout(x, 0.5)
@@ -80,6 +92,7 @@ RULE = RuleInfo(
 )
 _WORDS = tuple(f"{name}.dropout{size}(".encode() for name in ("F", "functional") for size in ("", "1d", "2d", "3d"))
 _ALWAYS = re.compile(r"prenet|MonteCarlo|MCDrop", re.IGNORECASE)  # Tacotron's prenet is to drop in synthesis as well
+_ASKED = re.compile(r"train|drop", re.IGNORECASE)
 _LONG = 200  # bytes in which such a call ends, or says `training`
 
 
@@ -110,7 +123,7 @@ def look(view: View) -> Iterator[Problem]:
         names = view.origins(call.func, seen.scope)
         if not (names & _DROPOUTS or _ATTENTION in names) or any(keyword.arg is None for keyword in call.keywords):
             continue
-        if not _in_module(view, seen.scope) or _asks(view, call):
+        if not _in_module(view, seen.scope) or _asks(view, call, seen.scope):
             continue
         given = {keyword.arg: keyword.value for keyword in call.keywords}
         if names & _DROPOUTS and "training" not in given and len(call.args) < 3 and not _is_chosen(call, given, seen):
@@ -132,14 +145,26 @@ def _in_module(view: View, scope: Scope) -> bool:
     return is_module_class(view, cls)
 
 
-def _asks(view: View, call: ast.Call) -> bool:
-    """Say whether a test around the call asks for the mode, or for something that may stand for it."""
+def _asks(view: View, call: ast.Call, scope: Scope) -> bool:
+    """Say whether a test around the call asks for the mode or the rate, or for something that may stand for them."""
     for outer in around(view, call):
         if isinstance(outer, Function):
             return False
-        if isinstance(outer, ast.If | ast.IfExp) and "train" in ast.unparse(outer.test).lower():
+        if isinstance(outer, ast.If | ast.IfExp) and _ASKED.search(_spelt_out(view, outer.test, scope)):
             return True
     return False
+
+
+def _spelt_out(view: View, test: ast.expr, scope: Scope) -> str:
+    """Return a test as text, with what its attributes of the module were bound to."""
+    bound = [
+        ast.unparse(binding.value)
+        for node in ast.walk(test)
+        if isinstance(node, ast.Attribute)
+        for binding in resolve_bindings(view.project, node, scope)
+        if binding.value is not None
+    ]
+    return " ".join([ast.unparse(test), *bound])
 
 
 def _is_chosen(call: ast.Call, given: dict[str | None, ast.expr], seen: Seen) -> bool:
