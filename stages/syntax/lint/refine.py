@@ -85,7 +85,8 @@ class Refinement:
         name = name_in(hit)
         if _is_fixture(file, name) or self._used_elsewhere(hit.path, name):
             return False
-        return not _is_passed_on(hit, parse(file))
+        tree = parse(file)
+        return not _is_passed_on(hit, tree) and not _is_tried(hit, tree)
 
     def _used_elsewhere(self, path: str, name: str) -> bool:
         """Say whether a file that imports this one takes `name` from it, or from a module of its name: close enough."""
@@ -164,6 +165,20 @@ def _is_passed_on(hit: Diagnostic, tree: ast.Module | None) -> bool:
                 node.level > 0 or _only_imports(tree)
             )
     return False
+
+
+def _is_tried(hit: Diagnostic, tree: ast.Module | None) -> bool:
+    """Say whether the code asks by the import whether it is possible: what it does else stands in an except clause."""
+    tried = [
+        statement
+        for node in (ast.walk(tree) if tree is not None else ())
+        if isinstance(node, ast.Try) and node.handlers
+        for statement in node.body
+    ]
+    return any(
+        isinstance(node, ast.Import | ast.ImportFrom) and node.lineno <= hit.line <= (node.end_lineno or node.lineno)
+        for node in tried
+    )
 
 
 def _only_imports(tree: ast.Module) -> bool:

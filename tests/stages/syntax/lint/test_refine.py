@@ -45,6 +45,9 @@ def test_a_module_that_only_hands_on_is_no_error(tmp_path: Path) -> None:
 def test_an_import_that_is_tried_out_is_no_error(tmp_path: Path) -> None:
     text = "try:\n    import apex\n    HAVE = True\nexcept ImportError:\n    HAVE = False\n"
     assert lint(tmp_path, {"a.py": text}) == []
+    bare = 'try:\n    print("trying")\n    import apex\nexcept:\n    print("failed")\n'
+    assert lint(tmp_path, {"b.py": bare}) == []
+    assert lint(tmp_path, {"c.py": "try:\n    import apex\nfinally:\n    print(1)\n"}) == [("c.py", 2, "F401")]
 
 
 def test_fixtures_are_asked_for_by_name_in_tests_only(tmp_path: Path) -> None:
