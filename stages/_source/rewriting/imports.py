@@ -81,5 +81,28 @@ def add_in_function(reading: Reading, function: Function, code: str) -> Edit | N
     return before(reading.text, first, code, apart=not isinstance(first, Import))
 
 
+def add_for_type_checking(reading: Reading, code: str) -> list[Edit] | None:
+    """Return the edits that add an import below `if TYPE_CHECKING:`, which is made where there is none."""
+    for node in reading.tree.body:
+        if isinstance(node, ast.If) and not node.orelse and _asks_for_types(node.test):
+            edit = after(reading.text, node.body[-1], code)
+            return [edit] if edit is not None else None
+    there = _leading(reading)
+    if not there:
+        return None
+    body = "\n".join(f"    {line}" for line in code.split("\n"))
+    block = after(reading.text, there[-1], f"\nif TYPE_CHECKING:\n{body}")
+    if block is None or "TYPE_CHECKING" in reading.bound():
+        return [block] if block is not None else None
+    name = add_at_top(reading, "from typing import TYPE_CHECKING", "typing")
+    return [name, block] if name is not None else None
+
+
+def _asks_for_types(test: ast.expr) -> bool:
+    return (isinstance(test, ast.Name) and test.id == "TYPE_CHECKING") or (
+        isinstance(test, ast.Attribute) and test.attr == "TYPE_CHECKING"
+    )
+
+
 def _is_docstring(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

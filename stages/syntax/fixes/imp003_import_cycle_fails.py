@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from stages._source.rewriting.imports import add_in_function, bound_name, written
+from stages._source.rewriting.imports import add_for_type_checking, add_in_function, bound_name, written
 from stages._source.rewriting.reading import Function, reading
 from stages._source.rewriting.statements import remove
 from stages._source.rewriting.takers import taken_elsewhere
@@ -32,9 +32,10 @@ def _repair(finding: Finding, context: FixContext) -> Repair | None:
         told.append(f"`{item['statement']}` of {path}")
     if not edits:
         return None
-    unused = any(not item.get("functions") for item in _proposed(finding))
+    unused = any(not item.get("functions") and not item.get("annotated") for item in _proposed(finding))
+    annotated = any(item.get("annotated") for item in _proposed(finding))
     what = f"removes {' and '.join(told)}, which nothing uses" if unused else f"makes {' and '.join(told)} lazy"
-    return Repair(edits=edits, what=what, safety="unsafe" if unused else "safe")
+    return Repair(edits=edits, what=what, safety="unsafe" if unused or annotated else "safe")
 
 
 def _proposed(finding: Finding) -> list[Mapping[str, Json]]:
@@ -48,7 +49,7 @@ def _proposed(finding: Finding) -> list[Mapping[str, Json]]:
 def _lazy(read: Reading, item: Mapping[str, Json], context: FixContext) -> list[Edit] | None:
     names, line = item.get("functions"), item["line"]
     statement = next((node for node in read.imports() if node.lineno == line and node in read.tree.body), None)
-    if statement is None or not isinstance(names, list) or item.get("annotated"):
+    if statement is None or not isinstance(names, list):
         return None
     if taken_elsewhere(context, read.path, [bound_name(alias) for alias in statement.names]):
         return None
@@ -62,6 +63,12 @@ def _lazy(read: Reading, item: Mapping[str, Json], context: FixContext) -> list[
         if edit is None:
             return None
         edits.append(edit)
+    if item.get("annotated"):
+        code = "\n".join(written(statement, alias) for alias in statement.names)
+        added = add_for_type_checking(read, code)
+        if added is None:
+            return None
+        edits += added
     return edits if gone is not None else None
 
 
@@ -79,12 +86,10 @@ FIX = Fix(
     rule="IMP003",
     safety="safe",
     summary=(
-        "Moves the imports that the finding names into the functions that use what they bind; removes those that"
-        " nothing uses (unsafe)."
+        "Moves the imports that the finding names into the functions that use what they bind. Unsafe: those of which"
+        " only annotations speak move below `if TYPE_CHECKING:`, where code that reads annotations at run time does not"
+        " find them, and those that nothing uses go."
     ),
     repair=_repair,
-    declines=(
-        "no set of imports to make lazy was found, annotations use the import too, or another file"
-        " seems to take the name from this one"
-    ),
+    declines="no set of imports to make lazy was found, or another file seems to take the name from this one",
 )

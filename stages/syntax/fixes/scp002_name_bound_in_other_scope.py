@@ -52,7 +52,8 @@ def _imported(read: Reading, name: str, uses: Sequence[ast.Name], lines: Sequenc
     code = codes.pop()
     package = modules_of(pairs[0][0])[0].split(".")[0]
     loaded = {module.split(".")[0] for node in at_top(read) for module in modules_of(node)}
-    if package and package in loaded:
+    plain = not any(_is_guarded(read, statement) for statement, _ in pairs)
+    if plain and package and package in loaded:
         return _at_module_level(read, code, package, uses, [statement for statement, _ in pairs])
     return _in_functions(read, code, uses)
 
@@ -62,6 +63,11 @@ def _statement(read: Reading, name: str, line: int) -> tuple[Import, ast.alias] 
         if node.lineno <= line <= (node.end_lineno or node.lineno):
             return next(((node, alias) for alias in node.names if bound_name(alias) == name), None)
     return None
+
+
+def _is_guarded(read: Reading, statement: Import) -> bool:
+    """Say whether the file has its doubts: under a test or a `try` the import may be one that fails elsewhere."""
+    return any(isinstance(outer, ast.If | ast.Try) for outer in read.around(statement))
 
 
 def _at_module_level(

@@ -146,10 +146,8 @@ def test_what_cannot_be_told_is_left(text: str, tmp_path: Path) -> None:
     assert mend(tmp_path, text, "SCP002", unsafe=True) == textwrap.dedent(text).lstrip("\n")
 
 
-def test_a_guarded_import_is_not_taken_out(tmp_path: Path) -> None:
-    text = mend(
-        tmp_path,
-        """
+def test_an_import_that_is_guarded_is_not_made_one_of_the_module(tmp_path: Path) -> None:
+    text = """\
         import torch
 
         def step(x):
@@ -161,11 +159,10 @@ def test_a_guarded_import_is_not_taken_out(tmp_path: Path) -> None:
             except ImportError:
                 raise
             return autocast("cuda")
-        """,
-        "SCP002",
-    )
-    assert text.startswith("import torch\nfrom torch.amp import autocast\n")
-    assert text.count("from torch.amp import autocast") == 2
+        """
+    added = '            from torch.amp import autocast\n\n            return autocast("cuda")\n\n        def main'
+    expected = text.replace('            return autocast("cuda")\n\n        def main', added)
+    assert mend(tmp_path, text, "SCP002") == textwrap.dedent(expected)
 
 
 CYCLE = {
@@ -208,6 +205,35 @@ def test_a_cycle_is_broken_where_its_simulation_said(tmp_path: Path) -> None:
         subprocess.run([sys.executable, "-c", f"import {name}"], cwd=tmp_path, check=True)
     run = "import pkg.a as a; assert a.Trainer().run() is a.train; assert a.train() == 1"
     subprocess.run([sys.executable, "-c", run], cwd=tmp_path, check=True)
+
+
+ANNOTATED = {
+    "pkg/__init__.py": "",
+    "pkg/config.py": "from pkg.writer import write\n\nclass Config:\n    save = write\n",
+    "pkg/writer.py": (
+        "from __future__ import annotations\n\nimport os\nfrom pkg.config import Config\n\n\n"
+        "def write(config: Config) -> str:\n    return os.fspath(config)\n"
+    ),
+    "pkg/again.py": "from pkg.config import Config\n",
+}
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["a new block", "the block that is there"])
+def test_what_only_annotations_speak_of_moves_below_type_checking(known: bool, tmp_path: Path) -> None:
+    block = "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    from pathlib import Path  # here\n"
+    text = ANNOTATED["pkg/writer.py"].replace("import os\n", f"import os\n{block if known else ''}")
+    if known:
+        text = (
+            text.replace("-> str", "-> Path")
+            .replace("from pkg.config import Config\n", "")
+            .replace("import os\n", "import os\nfrom pkg.config import Config\n")
+        )
+    done = fixed(tmp_path, write(tmp_path, ANNOTATED | {"pkg/writer.py": text}), only="IMP003", lint=True)
+    assert "IMP003" not in codes(done.report)
+    new = texts(done.sources)["pkg/writer.py"]
+    assert "    from pkg.config import Config\n" in new
+    assert new.count("if TYPE_CHECKING:") == 1
+    assert not fixed(tmp_path, write(tmp_path, ANNOTATED), only="IMP003", unsafe=False, lint=True).applied
 
 
 UNUSED = '''\
