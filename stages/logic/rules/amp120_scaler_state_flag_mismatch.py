@@ -55,6 +55,7 @@ RULE = RuleInfo(
                 model.load_state_dict(checkpoint["model"])
                 if checkpoint.get("scaler"):
                     scaler.load_state_dict(checkpoint["scaler"])
+                scaler.load_state_dict(checkpoint["scaler"]) if checkpoint["scaler"] else None
                 return scaler
 
             def resume_with_flag(args, checkpoint):
@@ -127,7 +128,11 @@ def _is_guarded(view: View, load: ast.Call) -> bool:
     while around is not None and not isinstance(inner, Function):
         if isinstance(around, ast.Try) and inner in around.body:
             return True
-        if isinstance(around, ast.If) and inner is not around.test and _FLAG.search(ast.unparse(around.test)):
+        if (
+            isinstance(around, ast.If | ast.IfExp)
+            and inner is not around.test
+            and _FLAG.search(ast.unparse(around.test))
+        ):
             return True
         inner, around = around, view.parent(around)
     return False

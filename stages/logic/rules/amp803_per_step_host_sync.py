@@ -62,9 +62,9 @@ RULE = RuleInfo(
             def train(model, loader, optimizer, criterion):
                 scaler = torch.amp.GradScaler("cuda")
                 total = torch.zeros((), device="cuda")
-                for i, (x, y) in enumerate(loader):
+                for i, (x, y, length) in enumerate(loader):
                     with torch.autocast("cuda", dtype=torch.float16):
-                        loss = criterion(model(x), y)
+                        loss = criterion(model(x[: length.item()]), y)
                     if i % 100 == 0:
                         print(loss.item())
                     scaler.scale(loss).backward()
@@ -89,7 +89,7 @@ RULE = RuleInfo(
         """),
     ),
 )
-_WAITS = frozenset(["item", "tolist", "cpu", "synchronize"])
+_WAITS = frozenset(["item", "tolist", "cpu"])
 _SHOWN = 4  # further places of one loop
 
 
@@ -144,8 +144,27 @@ def _waits(view: View, loop: ast.For | ast.While) -> Iterator[ast.Call]:
     for call in calls:
         if not isinstance(call.func, ast.Attribute) or call.func.attr not in _WAITS or call.args:
             continue
-        if not (scaled and call.lineno > last) and _in_each_turn(view, call, loop):
+        if (scaled and call.lineno > last) or _is_of_batch(view, call, loop):
+            continue
+        if _in_each_turn(view, call, loop):
             yield call
+
+
+def _is_of_batch(view: View, call: ast.Call, loop: ast.AST) -> bool:
+    """Say whether a call asks for a part of what the loader gives, which lies on the host."""
+    root: ast.expr = call
+    while isinstance(root, ast.Attribute | ast.Subscript | ast.Call):
+        root = root.func if isinstance(root, ast.Call) else root.value
+    around: ast.AST | None = loop
+    while isinstance(root, ast.Name) and around is not None and not isinstance(around, Function):
+        if isinstance(around, ast.For) and root.id in _names(around.target):
+            return True
+        around = view.parent(around)
+    return False
+
+
+def _names(target: ast.expr) -> set[str]:
+    return {node.id for node in ast.walk(target) if isinstance(node, ast.Name)}
 
 
 def _in_each_turn(view: View, call: ast.Call, loop: ast.For | ast.While) -> bool:
