@@ -64,6 +64,13 @@ RULE = RuleInfo(
                     scaler.load_state_dict(checkpoint["scaler"])
                 return scaler
 
+            class Scaler:
+                def __init__(self, amp):
+                    self._scaler = torch.amp.GradScaler("cuda", enabled=amp)
+
+                def load_state_dict(self, state):
+                    self._scaler.load_state_dict(state)
+
             def resume_always(checkpoint):
                 scaler = torch.amp.GradScaler("cuda")
                 scaler.load_state_dict(checkpoint["scaler"])
@@ -135,4 +142,4 @@ def _is_guarded(view: View, load: ast.Call) -> bool:
         ):
             return True
         inner, around = around, view.parent(around)
-    return False
+    return isinstance(inner, Function) and "load_state_dict" in inner.name  # a wrapper: whoever calls it may ask
