@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from stages._source.program import vocabulary
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function, own_nodes
+from stages._source.testfiles import is_test_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,11 +33,18 @@ class ScaledHalf:
 
 
 def scaled_halves(unit: Unit) -> Iterator[ScaledHalf]:
-    """Yield the calls of a scaler's `scale` in a function that give it float16."""
+    """Yield the calls of a scaler's `scale` in a function that give it float16.
+
+    What the function was given itself is left out: that one caller, perhaps a test, passes float16 says little.
+    """
+    if is_test_file(unit.module.path):
+        return
     for node in list(unit.known):
         match node:
             case ast.Call(func=ast.Attribute(attr="scale", value=owner), args=[value], keywords=[]):
-                if vocabulary.called_like_scaler(last_name(owner)) and unit.at(value).dtype == "float16":
+                if not vocabulary.called_like_scaler(last_name(owner)) or unit.at(value).dtype != "float16":
+                    continue
+                if not isinstance(value, ast.Name) or value.id not in unit.given:
                     yield ScaledHalf(node, value, _is_reduced_later(unit, node))
 
 

@@ -58,6 +58,12 @@ RULE = RuleInfo(
                     scaler.update()
                     optimizer.zero_grad()
 
+            def helper(scaler, loss):
+                scaler.scale(loss).backward()
+
+            def calls(scaler):
+                helper(scaler, torch.ones(()).half())
+
             def in_bfloat16(w, x, y, scaler):
                 with torch.autocast("cuda", dtype=torch.bfloat16):
                     loss = (x @ w - y.bfloat16()).abs().mean()

@@ -62,7 +62,8 @@ RULE = RuleInfo(
             def train(model, loader, optimizer, criterion):
                 scaler = torch.amp.GradScaler("cuda")
                 total = torch.zeros((), device="cuda")
-                for i, (x, y, length) in enumerate(loader):
+                for i, (x, y, lengths) in enumerate(loader):
+                    length = lengths.max()
                     with torch.autocast("cuda", dtype=torch.float16):
                         loss = criterion(model(x[: length.item()]), y)
                     if i % 100 == 0:
@@ -113,14 +114,15 @@ def inspect(view: View) -> Iterator[Problem]:
 
 
 def _training_loops(view: View) -> Iterator[ast.For | ast.While]:
-    """Yield the innermost loops around each backward of the file, once each."""
+    """Yield the innermost loops around each backward of the file, once each; none over a few things that are listed."""
     found: dict[ast.AST, None] = {}
     for seen in view.calls():
         if isinstance(seen.node, ast.Call) and last_name(seen.node.func) == "backward":
             around = view.parent(seen.node)
             while around is not None and not isinstance(around, Function | ast.Module):
                 if isinstance(around, ast.For | ast.While):
-                    if around not in found:
+                    listed = isinstance(around, ast.For) and isinstance(around.iter, ast.Tuple | ast.List)
+                    if around not in found and not listed:
                         found[around] = None
                         yield around
                     break
@@ -150,17 +152,30 @@ def _waits(view: View, loop: ast.For | ast.While) -> Iterator[ast.Call]:
             yield call
 
 
-def _is_of_batch(view: View, call: ast.Call, loop: ast.AST) -> bool:
+def _is_of_batch(view: View, call: ast.Call, loop: ast.For | ast.While) -> bool:
     """Say whether a call asks for a part of what the loader gives, which lies on the host."""
-    root: ast.expr = call
-    while isinstance(root, ast.Attribute | ast.Subscript | ast.Call):
-        root = root.func if isinstance(root, ast.Call) else root.value
+    given: set[str] = set()
     around: ast.AST | None = loop
-    while isinstance(root, ast.Name) and around is not None and not isinstance(around, Function):
-        if isinstance(around, ast.For) and root.id in _names(around.target):
-            return True
+    while around is not None and not isinstance(around, Function):
+        if isinstance(around, ast.For):
+            given |= _names(around.target)
         around = view.parent(around)
-    return False
+    for node in (part for item in loop.body for part in ast.walk(item)):
+        if isinstance(node, ast.Assign) and (_root(node.value) in given or _is_next(node.value)):
+            for target in node.targets:
+                given |= _names(target)
+    return _root(call) in given
+
+
+def _root(node: ast.expr) -> str:
+    """Return the name at the very left of an expression: `batch` of `batch["length"].item()`."""
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _is_next(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and last_name(node.func) == "next"
 
 
 def _names(target: ast.expr) -> set[str]:
