@@ -44,7 +44,7 @@ def test_a_file_that_does_not_parse_is_named_and_the_others_are_judged(tmp_path:
 
 
 def test_a_tree_that_does_not_speak_of_amp_is_not_even_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stages.logic.run.parse", lambda file: pytest.fail(f"{file.path} was parsed"))
+    monkeypatch.setattr("stages.logic.projects.parse", lambda file: pytest.fail(f"{file.path} was parsed"))
     outcome = judged(tmp_path, plain="def add(a, b):\n    return a + b\n")
     assert outcome.findings == ()
     assert outcome.checks_run > 0
