@@ -32,7 +32,12 @@ def unsound(
         data = file.data
         if data is None or is_test_file(file.path):
             continue
-        asking = [(code, look) for code, wanted, look in watching.soundness if wanted.within(data)]
+        torch = b"torch" in data
+        asking = [
+            (code, look)
+            for code, wanted, look in watching.soundness
+            if (torch or not wanted.torch) and wanted.within(data)
+        ]
         module = project.module(file.path) if asking else None
         if module is None:
             continue

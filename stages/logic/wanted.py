@@ -15,6 +15,7 @@ class Wanted:
     """What a text must have for a rule to read it.
 
     Args:
+        torch: the word torch; asked once a file for all rules that want it.
         every: all of these words, the rarest first.
         some: one of these, where there are any.
         never: none of these.
@@ -22,6 +23,7 @@ class Wanted:
         test: and what this says of the text; asked last.
     """
 
+    torch: bool = True
     every: tuple[bytes, ...] = ()
     some: tuple[bytes, ...] = ()
     never: tuple[bytes, ...] = ()
@@ -29,6 +31,7 @@ class Wanted:
     test: Callable[[bytes], bool] | None = None
 
     def within(self, data: bytes) -> bool:
+        """Say whether a text is worth reading; whether it speaks of torch, the caller knows."""
         return (
             all(word in data for word in self.every)
             and (not self.some or any(word in data for word in self.some))

@@ -108,7 +108,7 @@ def _may_leave(data: bytes) -> bool:
     )
 
 
-WANTED = Wanted(every=(b".eval()", b"torch"), test=_may_leave)
+WANTED = Wanted(every=(b".eval()",), test=_may_leave)
 # the caller expects it of these
 _EXPECTED = re.compile(
     r"main|infer|predict|sampl|generat|load|export|demo|test|^eval|evaluate|freeze|prepare|set_?up|init|build|create|"

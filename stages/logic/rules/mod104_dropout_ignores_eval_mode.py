@@ -90,7 +90,7 @@ RULE = RuleInfo(
         """),
     ),
 )
-_WORDS = tuple(f"{name}.dropout{size}(".encode() for name in ("F", "functional") for size in ("", "1d", "2d", "3d"))
+_WORDS = (b"F.dropout", b"functional.dropout")
 _ALWAYS = re.compile(r"prenet|MonteCarlo|MCDrop", re.IGNORECASE)  # Tacotron's prenet is to drop in synthesis as well
 _ASKED = re.compile(r"train|drop", re.IGNORECASE)
 _LONG = 200  # bytes in which such a call ends, or says `training`

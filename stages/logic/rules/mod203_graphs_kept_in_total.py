@@ -81,16 +81,15 @@ RULE = RuleInfo(
         """),
     ),
 )
-_NAMES = re.compile(rb"[A-Za-z]\w*")
+_NAME = re.compile(rb"[A-Za-z]\w*")
+_FORMS = (b"+= ?", b"append(?)", b" + ?\n")  # how a loss is added
 
 
 def _may_keep(data: bytes) -> bool:
     """Say whether a name on the line of a backward pass is added or appended somewhere."""
-    starts = re.findall(rb"[^\n]*backward\([^\n]*", data)
-    names = {name for line in starts for name in _NAMES.findall(line)} - {b"self", b"backward", b"loss_fn"}
-    return any(
-        b"+= " + name in data or b"append(" + name + b")" in data or b" + " + name + b"\n" in data for name in names
-    )
+    starts = re.findall(rb"\n([^\n]*backward\([^\n]*)", data)
+    names = {name for line in starts for name in _NAME.findall(line)} - {b"self", b"backward", b"scaler", b"scale"}
+    return any(form.replace(b"?", name) in data for name in names for form in _FORMS)
 
 
 WANTED = Wanted(every=(b"backward(",), some=(b" += ", b".append("), test=_may_keep)

@@ -59,31 +59,31 @@ RULE = RuleInfo(
         """),
     ),
 )
-_LOSS_WORDS = (b"cross_entropy(", b"_logits(", b"riterion(", b"oss_fn(", b"oss_fct(", b"_loss(", b"Loss()(")
+_WORDS = (b"softmax(", b"sigmoid(")
 _BOUND = re.compile(rb"\s*(\w+) = [\w.]*\Z")
-_FIRST = re.compile(rb"\s*(?:[\w.]*(?:softmax|sigmoid)\(|(\w+)\b)")
-
-
-def _bound(data: bytes) -> Iterator[bytes]:
-    """Yield the names that are bound to an activation on a line of their own."""
-    for word in (b"softmax(", b"sigmoid("):
-        for line in lines_of(data, word):
-            bound = _BOUND.match(line[: -len(word)])
-            if bound is not None:
-                yield bound[1]
+_LOSS = re.compile(rb".*(?:entropy|nll_loss|logits|riterion|loss\w*|Loss\(\))\(\s*[\w.]*\Z", re.DOTALL)
+_BEFORE = 80  # bytes in which the name of a loss stands before its first argument
 
 
 def _may_apply(data: bytes) -> bool:
-    """Say whether the text gives an activation, or a name that is bound to one, to something called like a loss."""
-    names = set(_bound(data))
-    for word in _LOSS_WORDS:
-        at = data.find(word)
-        while at >= 0:
-            first = _FIRST.match(data, at + len(word))
-            if first is not None and (first[1] is None or first[1] in names):
+    """Say whether something called like a loss is given an activation, or a name that is bound to one."""
+    names = set()
+    for word in _WORDS:
+        for line in lines_of(data, word):
+            start = line[: -len(word)]
+            if _LOSS.match(start):
                 return True
-            at = data.find(word, at + 1)
-    return False
+            bound = _BOUND.match(start)
+            names |= {bound[1]} if bound is not None else set()
+    return any(_LOSS.match(before) for name in names for before in _before(data, b"(" + name + b","))
+
+
+def _before(data: bytes, word: bytes) -> Iterator[bytes]:
+    """Yield what stands before each place of an argument, its parenthesis included."""
+    at = data.find(word)
+    while at >= 0:
+        yield data[max(0, at - _BEFORE) : at + 1]
+        at = data.find(word, at + 1)
 
 
 WANTED = Wanted(some=(b"softmax(", b"sigmoid("), test=_may_apply)

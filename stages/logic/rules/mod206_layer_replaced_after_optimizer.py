@@ -62,7 +62,7 @@ RULE = RuleInfo(
     ),
 )
 WANTED = Wanted(
-    every=(b".parameters()", b"torch"),
+    every=(b".parameters()",),
     some=(b"optim.", b"import Adam", b"import SGD"),
     never=(b"add_param_group",),
     pattern=re.compile(rb"\w\.\w+ = (?:torch\.)?nn\.[A-Z]"),

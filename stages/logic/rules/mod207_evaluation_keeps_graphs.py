@@ -58,7 +58,7 @@ RULE = RuleInfo(
     ),
 )
 WANTED = Wanted(
-    every=(b".eval()", b"torch"),
+    every=(b".eval()",),
     never=(
         *(b"no_grad", b"inference_mode", b"set_grad_enabled", b"requires_grad", b"autograd", b"ightning", b"jit"),
         *(b"onnx", b"grad("),

@@ -51,7 +51,9 @@ RULE = RuleInfo(
 )
 _HELD_OUT = re.compile(r"(?:^|_)(?:test|val|valid|validation|eval|dev)(?:_|$|\d)", re.IGNORECASE)
 _TRAINED_ON = re.compile(r"(?:^|_)(?:train|training|tr)(?:_|$|\d)", re.IGNORECASE)
-WANTED = Wanted(every=(b".fit_transform(",), pattern=re.compile(rb"\.fit_transform\(\s*\w*(?i:test|val|dev)"))
+WANTED = Wanted(
+    torch=False, every=(b".fit_transform(",), pattern=re.compile(rb"\.fit_transform\(\s*\w*(?i:test|val|dev)")
+)
 
 
 def look(view: View) -> Iterator[Problem]:

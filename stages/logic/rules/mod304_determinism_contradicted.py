@@ -57,9 +57,10 @@ RULE = RuleInfo(
     ),
 )
 WANTED = Wanted(
+    torch=False,
     test=lambda data: (
         (b"cudnn.deterministic = True" in data and b"cudnn.benchmark = True" in data) or b"seed(hash(" in data
-    )
+    ),
 )
 _SEEDS = ("seed", "manual_seed", "manual_seed_all", "seed_everything", "set_seed", "default_rng")
 

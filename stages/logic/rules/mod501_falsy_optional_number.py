@@ -129,7 +129,7 @@ def _asks(data: bytes, name: bytes) -> bool:
     return False
 
 
-WANTED = Wanted(some=(b"None", b"--"), test=_is_tested)
+WANTED = Wanted(torch=False, some=(b"None", b"--"), test=_is_tested)
 
 
 def look(view: View) -> Iterator[Problem]:

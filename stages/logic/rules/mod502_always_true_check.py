@@ -100,7 +100,7 @@ def _may_ask(data: bytes) -> bool:
     return (b"version_info" in data and _COMPARED.search(data) is not None) or _HAS.search(data) is not None
 
 
-WANTED = Wanted(test=_may_ask)
+WANTED = Wanted(torch=False, test=_may_ask)
 
 
 def look(view: View) -> Iterator[Problem]:

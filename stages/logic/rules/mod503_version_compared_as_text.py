@@ -52,7 +52,7 @@ RULE = RuleInfo(
         """),
     ),
 )
-WANTED = Wanted(every=(b"__version__",), pattern=re.compile(rb"__version__[^\n#]*(?:>|<)"))
+WANTED = Wanted(torch=False, every=(b"__version__",), pattern=re.compile(rb"__version__[^\n#]*(?:>|<)"))
 _MINORS = range(40)
 _ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 

@@ -103,7 +103,7 @@ def _may_drop(data: bytes) -> bool:
     return any(_STATEMENT.match(line[: -len(word)]) for word in _WORDS for line in lines_of(data, word))
 
 
-WANTED = Wanted(some=(b"wraps(", b"torch"), test=_may_drop)
+WANTED = Wanted(torch=False, test=_may_drop)
 
 
 def look(view: View) -> Iterator[Problem]:

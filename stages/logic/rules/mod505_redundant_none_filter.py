@@ -68,7 +68,7 @@ def _may_filter(data: bytes) -> bool:
     return any(re.search(name + rb" = [\[{(]\s*[^\s\]})]", data) for name in names)
 
 
-WANTED = Wanted(test=_may_filter)
+WANTED = Wanted(torch=False, test=_may_filter)
 _PLAIN = frozenset(["str", "int", "float", "bool", "bytes", "list", "dict", "tuple", "set", "len", "repr"])
 
 

@@ -67,7 +67,7 @@ def _reads_often(data: bytes) -> bool:
     return any(re.search(rb"def \w+\([^)]*\b" + name + rb"\b", data) for name in names)
 
 
-WANTED = Wanted(every=(b"getattr(",), test=_reads_often)
+WANTED = Wanted(torch=False, every=(b"getattr(",), test=_reads_often)
 
 
 def look(view: View) -> Iterator[Problem]:
