@@ -64,6 +64,7 @@ RULE = RuleInfo(
                 total = torch.zeros((), device="cuda")
                 for i, (x, y, lengths) in enumerate(loader):
                     length = lengths.max()
+                    seed = torch.randint(0, 8, (1,)).item()
                     with torch.autocast("cuda", dtype=torch.float16):
                         loss = criterion(model(x[: length.item()]), y)
                     if i % 100 == 0:
@@ -91,6 +92,7 @@ RULE = RuleInfo(
     ),
 )
 _WAITS = frozenset(["item", "tolist", "cpu"])
+_DRAWS = frozenset(["randint", "rand", "randn", "randperm", "tensor"])
 _SHOWN = 4  # further places of one loop
 
 
@@ -164,7 +166,16 @@ def _is_of_batch(view: View, call: ast.Call, loop: ast.For | ast.While) -> bool:
         if isinstance(node, ast.Assign) and (_root(node.value) in given or _is_next(node.value)):
             for target in node.targets:
                 given |= _names(target)
-    return _root(call) in given
+    return _root(call) in given or _is_drawn(call)
+
+
+def _is_drawn(node: ast.expr) -> bool:
+    """Say whether a number is drawn on the host: `torch.randint(0, n, (1,)).item()`."""
+    while isinstance(node, ast.Attribute | ast.Call):
+        if isinstance(node, ast.Call) and last_name(node.func) in _DRAWS:
+            return not any(item.arg == "device" for item in node.keywords)
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return False
 
 
 def _root(node: ast.expr) -> str:
