@@ -80,7 +80,7 @@ def _judge(context: StageContext) -> StageOutcome:
         + sum(len(seen) for seen in engine.visits.values())
         + 1,
         findings=_each_once(found),
-        gates=logic_gates(modules, engine, unread),
+        gates=logic_gates(modules, engine, unread, len(files)),
         facts=_counts(files, modules, engine) | _details(context, files, walked, engine, unread),
     )
 
