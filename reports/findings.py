@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -22,6 +23,7 @@ _EVIDENCE_LIMIT = 6
 _LONG = 60
 _HEADLINE = 180
 _WHOLE = 1e9  # below, a float without a fraction, such as a loss scale, is written in full
+_TOUCHED = re.compile(r"^\+\+\+ b/(.+)$", re.MULTILINE)  # in a unified diff
 _OF_THE_RUN = frozenset({"run", "runs", "step", "last_step", "count", "verdict", "planted"})
 _SEEN = {
     "confirmed": "confirmed at run time",
@@ -98,11 +100,17 @@ def view(item: Judged, snippets: Mapping[tuple[str, int], str]) -> FindingView:
         impact=paragraphs(finding.impact),
         remediation=paragraphs(finding.remediation),
         fix=finding.fix or "",
-        command=f"verify fix {'--unsafe ' if finding.fix == 'unsafe' else ''}{shlex.quote(finding.location.path)}",
+        command=_fixed_by(item.reported),
         diff=fence(item.reported.diff, "diff") if item.reported.diff else Markup(""),
         evidence=tuple(_evidence(one) for one in evidence[:_EVIDENCE_LIMIT]),
         blocks=tuple(block for one in evidence[:_EVIDENCE_LIMIT] for block in _texts(one)),
     )
+
+
+def _fixed_by(item: Reported) -> str:
+    """Return the command that applies the fix of a finding: it names every file that the fix touches."""
+    paths = sorted({item.finding.location.path, *_TOUCHED.findall(item.diff)})
+    return shlex.join(["verify", "fix", *(["--unsafe"] if item.finding.fix == "unsafe" else []), *paths])
 
 
 def seen_at_run_time(evidence: Iterable[Evidence]) -> str:
