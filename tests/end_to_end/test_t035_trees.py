@@ -248,7 +248,15 @@ def test_the_cycle_comes_with_the_import_to_make_lazy(blocked):
     )
     assert found["evidence"][1]["kind"] == "simulation"
     assert found["evidence"][1]["data"] == {
-        "make_lazy": [{"path": path, "line": line, "statement": statement}],
+        "make_lazy": [
+            {
+                "path": path,
+                "line": line,
+                "statement": statement,
+                "functions": ["test_amp_speedup_benchmark"],
+                "annotated": False,
+            }
+        ],
         "then_fails_from": [],
     }
     assert f"`{statement}` ({path}:{line}): move it into test_amp_speedup_benchmark()" in found["remediation"]

@@ -37,8 +37,7 @@ def test_a_fix_without_a_diff_is_named_all_the_same() -> None:
 
 
 def test_json_carries_the_field_of_the_contract_and_no_diff() -> None:
-    (item,) = json_report.document(run_report(stage_result(replace(reported(finding(fix="safe")), diff=DIFF))))[
-        "stages"
-    ][0]["findings"]
+    report = run_report(stage_result(replace(reported(finding(fix="safe")), diff=DIFF)))
+    (item,) = json_report.document(report)["stages"][0]["findings"]
     assert item["fix"] == "safe"
     assert "diff" not in item

@@ -31,6 +31,7 @@ LEFT = {
     ("AMP301", 2): 2,  # the number is a factor, or fills a tensor without a name
     ("AMP301", 3): 1,  # the number is a default
     ("IMP003", 1): 1,  # the package offers what it imports
+    ("IMP004", 0): 1,
     ("LNT001", 0): 2,  # other errors than unused imports
 }
 CASES = [

@@ -43,7 +43,9 @@ def test_the_import_that_only_a_function_uses_is_proposed_with_its_proof(tmp_pat
     proof = finding.evidence[1]
     assert proof.kind == "simulation"
     assert proof.data == {
-        "make_lazy": [{"path": "a.py", "line": 1, "statement": "from b import y"}],
+        "make_lazy": [
+            {"path": "a.py", "line": 1, "statement": "from b import y", "functions": ["f"], "annotated": False}
+        ],
         "then_fails_from": [],
     }
     assert set(finding.evidence[0].data) == {"cycle", "fails_from"}
@@ -52,7 +54,9 @@ def test_the_import_that_only_a_function_uses_is_proposed_with_its_proof(tmp_pat
 def test_a_fragile_cycle_is_gone_with_what_is_proposed(tmp_path: Path) -> None:
     files = {"a.py": "x = 1\nimport b\ndef f():\n    return b.y\n", **NEEDS_A}
     (finding,) = findings(judge(tmp_path, files), "IMP004")
-    assert finding.evidence[1].data["make_lazy"] == [{"path": "a.py", "line": 2, "statement": "import b"}]
+    assert finding.evidence[1].data["make_lazy"] == [
+        {"path": "a.py", "line": 2, "statement": "import b", "functions": ["f"], "annotated": False}
+    ]
     files["a.py"] = "x = 1\ndef f():\n    import b\n    return b.y\n"
     assert [found.rule for found in judge(tmp_path, files).findings] == ["IMP005"]
 
