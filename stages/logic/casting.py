@@ -42,6 +42,15 @@ def forward_of(state: State) -> Forward | None:
     return Forward(active.context, active.place)
 
 
+def may_be_float16(forward: Forward) -> bool:
+    """Say whether a context is one of float16: by its dtype or, if neither that nor a device is written, on CUDA."""
+    context = forward.context
+    if context.dtype is not None or context.device is not None or not isinstance(context.site, ast.Call):
+        return context.dtype == "float16"
+    named = {keyword.arg for keyword in context.site.keywords}
+    return len(context.site.args) < 2 and not named & {"dtype", None}
+
+
 def enabled_of(call: ast.AST | None) -> ast.expr | None:
     """Return the `enabled` argument of the call that made a scaler or a context."""
     if not isinstance(call, ast.Call):

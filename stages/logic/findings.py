@@ -33,10 +33,15 @@ def findings_of(
         if not said:
             continue
         silent = [visit for visit in seen if visit.problem is None]
-        visit = min(said, key=lambda item: len(happened(item.trail)))
+        visit = min(said, key=_how_established)
         suspicion = all(_hangs_on_a_flag(item, silent) for item in said)
         assert visit.problem is not None
         yield finding_of(rules[code], visit.problem, visit.trail, suspicion=suspicion)
+
+
+def _how_established(visit: Visit) -> tuple[bool, int]:
+    """Put what some path establishes before what others only suspect, and short paths before long ones."""
+    return visit.problem is not None and visit.problem.suspicion, len(happened(visit.trail))
 
 
 def finding_of(rule: RuleInfo, problem: Problem, trail: Happened | None = None, *, suspicion: bool = False) -> Finding:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _MASKS = re.compile(r"nan_to_num|isnan|isinf|isfinite")
 _ASIDE = re.compile(r"#.*|\.unscale_\(")  # comments, and what the path itself has shown
 _UNSCALES = re.compile(
-    r"get_scale|inv_scale|\bunscale|_scale\b|scale_factor|loss_scale"
+    r"get_scale|inv_scale|\bunscale|(?<!\bimg)(?<!\bimage)(?<!\blr)_scale\b|scale_factor|loss_scale"
     r"|/=?\s*(?:\w+\.)*scale\b(?!\s*\()"  # a division by what is called so, and no call of the scaler
 )
 

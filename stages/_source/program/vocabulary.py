@@ -41,7 +41,7 @@ _HF_ARGUMENTS = re.compile(r"transformers(?:\.\w+)*\.(?:Seq2Seq)?TrainingArgumen
 _ROOTS = re.compile(rf"(?:{_TORCH_LIKE}|lightning\w*|pytorch_lightning|accelerate|apex|deepspeed|fairscale)(?:\.|$)")
 
 _SCALER_NAME = re.compile(
-    r"_*(?:(?:grad|gradient|amp|loss|fp16)_?)?scaler\d*|(?:grad|amp)_?scaler_\w+|scaler_[a-z]{1,3}"
+    r"_*(?:(?:grad|gradient|amp|loss|fp16)_?)?scaler\d*|(?:[gd]|gen|disc|critic|generator|discriminator)_scaler|(?:grad|amp)_?scaler_\w+|scaler_[a-z]{1,3}"
 )
 _OPTIMIZER_NAME = re.compile(
     r"_*(?:\w+_)?(?:optimizers?|optim|opt|optimiser)(?:_?[a-zA-Z]{1,3}|\d+|_(?:gen|disc|actor|critic\w*|policy|value|model|main))?"

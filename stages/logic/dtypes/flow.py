@@ -108,8 +108,9 @@ def _with(reading: Reading, items: Sequence[ast.withitem], body: Sequence[ast.st
 def _loop(reading: Reading, node: ast.For | ast.AsyncFor | ast.While, target: ast.expr | None) -> None:
     before = dict(reading.env)
     for inner in ast.walk(node):
-        if isinstance(inner, ast.AugAssign) and isinstance(inner.target, ast.Name):
-            reading.unit.started.setdefault(inner.target, before.get(inner.target.id, UNKNOWN))
+        summed = inner.target if isinstance(inner, ast.AugAssign) else None
+        if isinstance(summed, ast.Name) and reading.unit.started.get(summed, UNKNOWN) == UNKNOWN:
+            reading.unit.started[summed] = before.get(summed.id, UNKNOWN)  # an inner loop says it of its own begin
     ends = [before]
     for _ in range(_TURNS):
         if target is not None:

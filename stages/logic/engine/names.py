@@ -11,6 +11,8 @@ from stages.logic.engine.state import State
 from stages.logic.engine.values import Callee, ClassValue, Dotted, Instance, Unknown, Value, matters
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from stages._source.program.scopes import Binding, Scope
     from stages.logic.engine.walker import Walker
 
@@ -32,7 +34,10 @@ def look_up(walker: Walker, attempt: Attempt, name: str) -> Value:
 
 def defined(walker: Walker, owner: Scope, name: str, depth: int = 0) -> Value | None:
     """Return what an import, `def` or `class` binds a name to; None where something else binds it."""
-    for binding in owner.bindings.get(name, []):
+    bindings = owner.bindings.get(name, [])
+    if _stands_in(owner, bindings):
+        return None
+    for binding in bindings:
         if binding.how == "import":
             return dotted(walker, binding.origin, depth)
         if binding.how == "function":
@@ -58,12 +63,22 @@ def global_value(walker: Walker, owner: Scope, name: str) -> Value:
     key = (owner, name)
     if key not in walker.engine.globals:
         unknown = walker.engine.globals[key] = Unknown(("global", owner.module, name))
-        values = [_evaluated(walker, owner, binding) for binding in owner.bindings.get(name, [])]
+        bindings = owner.bindings.get(name, [])
+        chosen = bindings[:1] if _stands_in(owner, bindings) else bindings
+        values = [_evaluated(walker, owner, binding) for binding in chosen]
         telling = [value for value in values if value is not None and matters(value)]
         plain = [value for value in values if value is not None]
         found = telling[0] if telling else plain[0] if len(values) == len(plain) == 1 else unknown
         walker.engine.globals[key] = found
     return walker.engine.globals[key]
+
+
+def _stands_in(owner: Scope, bindings: Sequence[Binding]) -> bool:
+    """Say whether a name of a module is an alias first, and then a definition for where the library lacks the thing."""
+    if not isinstance(owner.node, ast.Module) or len(bindings) < 2 or bindings[0].how != "value":
+        return False
+    later = all(binding.how in ("class", "function") for binding in bindings[1:])
+    return later and isinstance(bindings[0].value, ast.Attribute)
 
 
 def receiver_of(scope: Scope) -> Instance | None:

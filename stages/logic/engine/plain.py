@@ -7,6 +7,7 @@ from stages.logic.engine.values import NONE, Unknown, Value
 JOINED = "joined-plain"  # what two paths brought, each surely not scaled
 _PLAIN = ("call", "operation", JOINED)
 _OPEN = ("call-maybe-scaled", "parameter", "joined", "local", "global", "sent", "expression", "element", "default")
+_BY = ("Div", "FloorDiv", "Mod", "Pow")
 
 
 def is_plain(value: Value) -> bool:
@@ -30,7 +31,8 @@ def may_be_scaled(key: object) -> bool:
         return False
     match key[0]:
         case "operation":
-            parts = [part for part in key[2:] if isinstance(part, tuple)]
+            carriers = key[2:3] if key[1] in _BY else key[2:]  # whatever a loss is divided by is no loss
+            parts = [part for part in carriers if isinstance(part, tuple)]
             return any(map(may_be_scaled, parts)) and not any(map(_is_made, parts))
         case "item":
             return may_be_scaled(key[1])

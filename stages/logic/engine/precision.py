@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from stages.logic.engine.attempt import Attempt
     from stages.logic.engine.place import Place
     from stages.logic.engine.state import State
-    from stages.logic.engine.values import Key, Optimizer
+    from stages.logic.engine.values import Key, Optimizer, Value
 
 _SLOT = "dtype of the parameters"
 _HALF = ("float16", "bfloat16")
@@ -54,6 +54,15 @@ def cast_of(state: State, model: Key) -> Cast | None:
         return None
     cast = value.key[1]
     return cast if isinstance(cast, Cast) else None
+
+
+def rounded(*values: Value | None) -> Value | None:
+    """Return the value that is a model in float32 which went through half: that one path brings it is enough."""
+    for value in values:
+        cast = value.key[1] if isinstance(value, Unknown) and value.key[0] == "cast" else None
+        if isinstance(cast, Cast) and cast.rounded is not None and cast.dtype == "float32":
+            return value
+    return None
 
 
 def casts_of(state: State, optimizer: Optimizer) -> list[Cast]:

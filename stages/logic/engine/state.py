@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from stages.logic.engine.plain import JOINED, both_plain
+from stages.logic.engine.precision import rounded
 from stages.logic.engine.protocol import Protocol
 from stages.logic.engine.values import fresh, tells_apart
 
@@ -189,5 +190,7 @@ def _widen(joined: Store[K], other: Store[K], at: ast.AST) -> None:
         if mine is not theirs and mine != theirs:
             differing.append(place)
     for place in differing:
-        kind = JOINED if both_plain(joined.get(place), other.get(place)) else "joined"
-        joined[place] = fresh(kind, at, place)
+        one, two = joined.get(place), other.get(place)
+        kind = JOINED if both_plain(one, two) else "joined"
+        same = rounded(one, two)
+        joined[place] = same if same is not None else fresh(kind, at, place)

@@ -63,6 +63,8 @@ RULE = RuleInfo(
         Bad("""
             import torch
 
+            accumulate = 4
+
             def train(model, loader, optimizer, criterion, dice, several):
                 scaler = torch.amp.GradScaler("cuda")
                 for x, y in loader:
@@ -73,6 +75,7 @@ RULE = RuleInfo(
                         else:
                             loss = criterion(model(x).squeeze(1), y)
                         loss += dice(model(x), y)
+                    loss = loss / accumulate
                     loss.backward()  # expect: AMP105
                     scaler.step(optimizer)
                     scaler.update()

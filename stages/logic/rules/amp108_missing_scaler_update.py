@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from stages._source.program.scopes import Function
 from stages.logic.again import met_again
 from stages.logic.engine.events import Stepped, Unscaled
 from stages.logic.exits import detour, moves_scaler
@@ -56,6 +57,19 @@ RULE = RuleInfo(
                         self.optimizer.zero_grad()
                         self.scaler.scale(self.model(x).mean()).backward()
                         self.apply()
+        """),
+        Bad("""
+            import torch
+
+            def train(gen, critic, loader, opt_gen, opt_critic, g_scaler, d_scaler):
+                for x in loader:
+                    opt_critic.zero_grad()
+                    d_scaler.scale(critic(gen(x).detach()).mean()).backward()
+                    d_scaler.step(opt_critic)  # expect: AMP108
+                    opt_gen.zero_grad()
+                    g_scaler.scale(-critic(gen(x)).mean()).backward()
+                    g_scaler.step(opt_gen)
+                    g_scaler.update()
         """),
         Good("""
             import torch
@@ -132,9 +146,25 @@ def check(event: Stepped | Unscaled) -> Iterator[Problem]:
 
 
 def _updates_elsewhere(place: Place) -> bool:
-    """Say whether some code of the file updates a scaler after all: a hook, which is called out of sight."""
+    """Say whether some code of the file updates a scaler after all: a hook, which is called out of sight.
+
+    Not the function itself, where it has several scalers: what it does to the others it does in sight.
+    """
     root: ast.AST = place.module.scopes.root.node
-    return any(moves_scaler(node, "update") for node in ast.walk(root))
+    here = {node for node in ast.walk(_function_around(place)) if _name(node) != _name(place.node)}
+    return any(moves_scaler(node, "update") and node not in here for node in ast.walk(root))
+
+
+def _function_around(place: Place) -> ast.AST:
+    node: ast.AST | None = place.node
+    while node is not None and not isinstance(node, Function):
+        node = place.module.scopes.parents.get(node)
+    return node if node is not None else place.node
+
+
+def _name(node: ast.AST) -> str:
+    """Return what a method is called of, "" for what is no call of a method."""
+    return ast.unparse(node.func.value) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
 
 
 CHECKS = {Stepped: check, Unscaled: check}

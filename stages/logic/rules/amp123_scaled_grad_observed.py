@@ -81,6 +81,20 @@ RULE = RuleInfo(
                     scaler.step(optimizer)
                     scaler.update()
         """),
+        Bad("""
+            import torch
+
+            def train(model, loader, optimizer, img_scale):
+                scaler = torch.amp.GradScaler("cuda")
+                print(f"images at {img_scale}")
+                for batch in loader:
+                    optimizer.zero_grad()
+                    scaler.scale(model(batch)).backward()
+                    for p in model.parameters():
+                        print(p.grad.norm())  # expect: AMP123
+                    scaler.step(optimizer)
+                    scaler.update()
+        """),
         Good("""
             import torch
             import wandb

@@ -6,10 +6,11 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.program.kinds import last_name
 from stages._source.program.origins import resolve_bindings
 from stages._source.program.scopes import Function, own_nodes
 from stages._source.testfiles import is_test_file
-from stages.logic.casting import forward_of
+from stages.logic.casting import forward_of, may_be_float16
 from stages.logic.constructors import autocasts, bind
 from stages.logic.engine.events import Backward
 from stages.logic.problems import Problem
@@ -18,7 +19,9 @@ from verifier.api import Bad, Good, RuleInfo, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stages._source.program.project import Module
     from stages._source.program.scopes import Scope, Seen
+    from stages.logic.casting import Forward
     from stages.logic.constructors import Signature
     from stages.logic.view import View
 
@@ -33,6 +36,19 @@ RULE = RuleInfo(
     ),
     mode="both",
     examples=(
+        Bad("""
+            import torch
+
+            def train(model, loader, optimizer, criterion, path):
+                scaler = torch.amp.GradScaler("cuda")
+                for x, y in loader:
+                    with torch.autocast("cuda", dtype=torch.float16):  # expect: AMP136
+                        loss = criterion(model(x), y)
+                    loss.backward()
+                    optimizer.step()
+                    optimizer.zero_grad()
+                torch.save({"optimizer": optimizer.state_dict(), "scaler": scaler.state_dict()}, path)
+        """),
         Bad("""
             import torch
 
@@ -156,6 +172,8 @@ RULE = RuleInfo(
 )
 
 _SCALES = re.compile(r"scaler|scale_loss|loss_scale|GradScaler|deepspeed", re.I)
+_IDLE = ("state_dict", "load_state_dict", "update", "get_scale", "is_enabled")
+_TEXT = r"\"[^\"\n]*\"|'[^'\n]*'"
 _TRAINS = re.compile(r"optim|\.step\(", re.I)
 _COMMENT = re.compile(r"#.*")
 _CHOSEN = re.compile(r"(?:\w+_)?(?:dtype|precision)")
@@ -164,7 +182,7 @@ _CHOSEN = re.compile(r"(?:\w+_)?(?:dtype|precision)")
 def check(event: Backward) -> Iterator[Problem]:
     """Report a plain backward of a loss that comes out of a float16 context, in a file that never scales."""
     forward = forward_of(event.state)
-    if forward is None or forward.context.dtype != "float16" or event.by is not None or event.carries is not None:
+    if forward is None or not _is_float16(forward) or event.by is not None or event.carries is not None:
         return
     if not event.certain or event.state.protocol.used or event.call is None or event.call.args:
         return
@@ -173,7 +191,12 @@ def check(event: Backward) -> Iterator[Problem]:
     other = "\n".join(forward.place.module.lines)
     if is_test_file(event.place.module.path):
         return  # what a test trains need not learn
-    if _SCALES.search(text) or _SCALES.search(other) or not _TRAINS.search(code) or "step" not in code:
+    if (
+        _scales(event.place.module, text)
+        or _scales(forward.place.module, other)
+        or not _TRAINS.search(code)
+        or "step" not in code
+    ):
         return  # gradients that nobody steps with are looked at or timed
     yield Problem(
         place=forward.place,
@@ -182,6 +205,43 @@ def check(event: Backward) -> Iterator[Problem]:
         remedy='Use `scaler = torch.amp.GradScaler("cuda")`, or `dtype=torch.bfloat16`, which needs none.',
         related=((event.place, "backward of the unscaled loss"),),
     )
+
+
+def _is_float16(forward: Forward) -> bool:
+    """Say whether a context is one of float16: on CUDA also one without dtype, where the file makes a scaler for it."""
+    if forward.context.dtype == "float16":
+        return True
+    return may_be_float16(forward) and bool(_made_and_idle(forward.place.module))
+
+
+def _scales(module: Module, text: str) -> bool:
+    """Say whether a file may scale losses: it speaks of that, and not only of scalers that it makes and never uses."""
+    if not _SCALES.search(text):
+        return False
+    idle = _made_and_idle(module)
+    names = "|".join(re.escape(name) for name in idle)
+    rest = re.sub(rf"{_TEXT}|\b\w*GradScaler\b" + (rf"|\b(?:{names})\b" if names else ""), "", _COMMENT.sub("", text))
+    return not idle or _SCALES.search(rest) is not None
+
+
+def _made_and_idle(module: Module) -> set[str]:
+    """Return the names of the file's scalers, if none of them is read but to save, load, step or update it."""
+    made: set[str] = set()
+    for node in ast.walk(module.tree):
+        value = node.value if isinstance(node, ast.Assign) else None
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(value, ast.Call)
+            and last_name(value.func).endswith("GradScaler")
+        ):
+            made |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    idle = {
+        node.value
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute) and node.attr in _IDLE and isinstance(node.value, ast.Name)
+    }
+    reads = [node for node in ast.walk(module.tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
+    return made if all(node in idle for node in reads if node.id in made) else set()
 
 
 def inspect(view: View) -> Iterator[Problem]:

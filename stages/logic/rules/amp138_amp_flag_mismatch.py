@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from stages._source.program.kinds import last_name
-from stages.logic.casting import asks_device, enabled_of, forward_of, is_ours, says_bf16, where_made
+from stages.logic.casting import asks_device, enabled_of, forward_of, is_ours, may_be_float16, says_bf16, where_made
 from stages.logic.engine.events import Scaled
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -87,6 +87,70 @@ RULE = RuleInfo(
                     second.step(optimizer)
                     second.update()
         """),
+        Bad("""
+            import torch
+
+            def train(args, model, loader, optimizer):
+                scaler = torch.amp.GradScaler("cuda", enabled=False)  # expect: AMP138
+                for batch in loader:
+                    with torch.autocast("cuda", enabled=args.amp):
+                        loss = model(batch)
+                    scaler.scale(loss).backward()
+                    scaler.step(optimizer)
+                    scaler.update()
+        """),
+        Bad("""
+            import torch
+
+            try:
+                autocast = torch.cuda.amp.autocast
+            except AttributeError:
+                class autocast:  # for versions that have none
+                    def __init__(self, enabled):
+                        pass
+
+                    def __enter__(self):
+                        pass
+
+                    def __exit__(self, *error):
+                        pass
+
+            def train(args, model, loader, optimizer):
+                scaler = torch.cuda.amp.GradScaler(enabled=False)  # expect: AMP138
+                for batch in loader:
+                    with autocast(enabled=args.amp):
+                        loss = model(batch)
+                    scaler.scale(loss).backward()
+                    scaler.step(optimizer)
+                    scaler.update()
+        """),
+        Bad("""
+            import torch
+
+            def train(model, loader, optimizer, device, amp):
+                scaler = torch.amp.GradScaler("cuda", enabled=amp)  # expect: AMP138
+                for batch in loader:
+                    with torch.autocast(device.type):
+                        loss = model(batch)
+                    scaler.scale(loss).backward()
+                    scaler.step(optimizer)
+                    scaler.update()
+        """),
+        Good("""
+            import torch
+
+            def train(args, model, loader, optimizer):
+                if args.dtype == "fp16":
+                    scaler = torch.amp.GradScaler("cuda")
+                else:
+                    scaler = torch.amp.GradScaler("cuda", enabled=False)
+                for batch in loader:
+                    with torch.autocast("cuda", dtype=torch.bfloat16 if args.dtype == "bf16" else torch.float16):
+                        loss = model(batch)
+                    scaler.scale(loss).backward()
+                    scaler.step(optimizer)
+                    scaler.update()
+        """),
         Good("""
             from contextlib import nullcontext
 
@@ -109,13 +173,13 @@ RULE = RuleInfo(
 def check(event: Scaled) -> Iterator[Problem]:
     """Report a scaler that is off on a path on which the loss comes out of a float16 context."""
     forward = forward_of(event.state)
-    if event.scaler.enabled is not False or forward is None or forward.context.dtype != "float16":
+    if event.scaler.enabled is not False or forward is None or not may_be_float16(forward):
         return
     off = enabled_of(event.scaler.site)
     if not is_ours(event.scaler) or event.scaler.at is None or off is None or asks_device(off) or says_bf16(off):
         return
     on = _chosen_by(forward) or enabled_of(forward.context.site)
-    if isinstance(off, ast.Constant) or _same(on, off):
+    if not _is_always_off(event, off) if isinstance(off, ast.Constant) else _same(on, off):
         return
     yield Problem(
         place=where_made(event),
@@ -123,8 +187,25 @@ def check(event: Scaled) -> Iterator[Problem]:
         why="Where only the scaler is off, float16 gradients below 6e-8 become zero without a word.",
         remedy="Use one flag for both: `enabled=use_amp` of the context and of the scaler.",
         related=((forward.place, "autocast to float16"), (event.place, "the loss is scaled, if the scaler is on")),
-        suspicion=on is not None and not isinstance(on, ast.Constant),
+        suspicion=on is not None and not isinstance(on, ast.Constant) and not isinstance(off, ast.Constant),
     )
+
+
+def _is_always_off(event: Scaled, off: ast.expr) -> bool:
+    """Say whether the only scaler of a name is off whatever the flags say."""
+    site, made = event.scaler.site, event.scaler.at
+    if not isinstance(off, ast.Constant) or site is None or made is None:
+        return False
+    holder = made.module.scopes.parents.get(site)
+    if not isinstance(holder, ast.Assign):
+        return False
+    names = [ast.unparse(target) for target in holder.targets]
+    others = [
+        node
+        for node in ast.walk(made.module.tree)
+        if isinstance(node, ast.Assign) and node is not holder and isinstance(node.value, ast.Call | ast.IfExp)
+    ]
+    return not any(ast.unparse(target) in names for node in others for target in node.targets)
 
 
 def _chosen_by(forward: Forward) -> ast.expr | None:
@@ -137,6 +218,8 @@ def _chosen_by(forward: Forward) -> ast.expr | None:
 
 def _message(forward: Forward, on: ast.expr | None, off: ast.expr) -> str:
     context = "autocast is always on" if on is None else f"autocast is on where `{ast.unparse(on)}`"
+    if isinstance(off, ast.Constant):
+        return f"{context}, but this scaler never"
     return f"{context}, but this scaler only where `{ast.unparse(off)}`"
 
 

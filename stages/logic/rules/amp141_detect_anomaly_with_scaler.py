@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -53,6 +54,24 @@ RULE = RuleInfo(
                         scaler.scale(loss).backward()
                     scaler.step(optimizer)
                     scaler.update()
+        """),
+        Bad("""
+            import torch
+
+            def train(args, model, loader, optimizer):
+                scaler = None
+                if args.fp16:
+                    scaler = torch.amp.GradScaler("cuda")
+                    torch.autograd.set_detect_anomaly(True)  # expect: AMP141
+                for x in loader:
+                    loss = model(x)
+                    if scaler is None:
+                        loss.backward()
+                        optimizer.step()
+                    else:
+                        scaler.scale(loss).backward()
+                        scaler.step(optimizer)
+                        scaler.update()
         """),
         Good("""
             import torch
@@ -132,13 +151,24 @@ def _turns_on(view: View, seen: Seen) -> bool:
 
 
 def _conditional(view: View, node: ast.AST) -> bool:
-    """Say whether the call runs only under some test."""
+    """Say whether the call runs only under some test, other than the one under which the scaler is made."""
     around: ast.AST | None = node
     while around is not None and not isinstance(around, Function):
-        if isinstance(around, ast.If | ast.IfExp):
+        if isinstance(around, ast.IfExp) or (isinstance(around, ast.If) and not _makes_scaler(around, node)):
             return True
         around = view.parent(around)
     return False
+
+
+def _makes_scaler(test: ast.If, node: ast.AST) -> bool:
+    """Say whether the branch that holds a call makes a scaler too."""
+    branches = [branch for branch in (test.body, test.orelse) for item in branch if node in ast.walk(item)]
+    return any(
+        isinstance(part, ast.Call) and last_name(part.func).endswith("GradScaler")
+        for branch in branches
+        for item in branch
+        for part in ast.walk(item)
+    )
 
 
 def _scales(view: View, seen: Seen) -> bool:

@@ -55,6 +55,21 @@ RULE = RuleInfo(
                     scaler.scale(model(x).mean()).backward()
                     scaler.update()
         """),
+        Bad("""
+            import torch
+
+            def train(model, loader, optimizer, g_scaler):
+                for x in loader:
+                    g_scaler.scale(model(x).mean()).backward()
+                    g_scaler.step(optimizer)
+                    g_scaler.update()
+
+            def main(model, loader):
+                opt_gen = torch.optim.SGD(model.parameters(), lr=0.1)
+                for p in model.parameters():
+                    p.register_post_accumulate_grad_hook(lambda _: opt_gen.step())  # expect: AMP143
+                train(model, loader, opt_gen, torch.amp.GradScaler("cuda"))
+        """),
         Good("""
             import torch
 
@@ -109,8 +124,20 @@ def inspect(view: View) -> Iterator[Problem]:
                 why="At that moment the gradients still carry the loss scale, and nobody has looked for an overflow.",
                 remedy="Train in bfloat16 without a scaler, or step after the backward through the scaler.",
                 related=((view.place(other.node), "the loss is scaled here"),),
-                suspicion=not shared,
+                suspicion=not shared and not _scales_all(view),
             )
+
+
+def _scales_all(view: View) -> bool:
+    """Say whether every backward of the file is of a loss that is scaled right there."""
+    calls = [seen.node for seen in view.calls()]
+    backwards = [
+        node.func.value
+        for node in calls
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "backward"
+    ]
+    scaled = {seen.node for seen in view.calls() if _scales(view, seen)}
+    return bool(backwards) and all(root in scaled for root in backwards)
 
 
 def _steps_in_backward(view: View, seen: Seen) -> bool:

@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -44,6 +45,14 @@ RULE = RuleInfo(
 
             def step(model, batch):
                 return model(batch).mean()
+        """),
+        Bad("""
+            import torch
+
+            @torch.inference_mode()
+            def evaluate(model, loader):
+                torch.set_autocast_enabled("cuda", True)  # expect: AMP203
+                return [model(x) for x in loader]
         """),
         Good("""
             import torch
@@ -111,8 +120,13 @@ def _turns_on(call: ast.Call) -> bool:
     return any(isinstance(value, ast.Constant) and value.value is True for value in values)
 
 
+def _is_harmless(decorator: ast.expr) -> bool:
+    """Say whether a decorator only turns gradients off, and sees to no context around the function."""
+    return last_name(decorator.func if isinstance(decorator, ast.Call) else decorator) in ("no_grad", "inference_mode")
+
+
 def _is_careful(owner: ast.AST) -> bool:
     """Say whether the function is part of a context of its own, or clears the cache."""
-    if isinstance(owner, Function) and (owner.name in _METHODS or owner.decorator_list):
+    if isinstance(owner, Function) and (owner.name in _METHODS or not all(map(_is_harmless, owner.decorator_list))):
         return True
     return any(isinstance(node, ast.Attribute) and node.attr in _CAREFUL for node in ast.walk(owner))

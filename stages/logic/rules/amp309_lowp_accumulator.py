@@ -43,6 +43,17 @@ RULE = RuleInfo(
                     total_loss += loss.detach()  # expect: AMP309
                 return total_loss / len(loader)
         """),
+        Bad("""
+            import torch
+
+            def train(model, train_loader, epochs):
+                for epoch in range(epochs):
+                    epoch_loss = 0
+                    for x in train_loader:
+                        with torch.autocast("cuda"):
+                            loss = model(x).mean()
+                        epoch_loss += loss.detach().half()  # expect: AMP309
+        """),
         Good("""
             import torch
 

@@ -61,6 +61,19 @@ RULE = RuleInfo(
                         optimizer.zero_grad()
                     evaluate(model, val)
         """),
+        Bad("""
+            import torch
+
+            def train(net, loader, steps):
+                optimizer = torch.optim.AdamW(net.parameters())
+                for step, x in enumerate(loader):
+                    net(x).mean().backward()
+                    optimizer.step()
+                    optimizer.zero_grad()
+                    if step % 1000 == 0:
+                        torch.save(net.half().state_dict(), "net.pt")  # expect: AMP405
+                        net.float()
+        """),
         Good("""
             import copy
             import torch
