@@ -19,6 +19,7 @@ from verifier.commands import (
     selection_of,
     terminal_of,
 )
+from verifier.config import find_root
 from verifier.errors import ExitCode, UsageError
 from verifier.fixing.diffs import changed, unified
 from verifier.fixing.rounds import Fixed, Fixer
@@ -78,7 +79,8 @@ def _selected(targets: Sequence[str], plugins: Plugins, options: Options) -> tup
     """Return what to fix: paths, or else the task of that name."""
     paths = [Path(target) for target in targets]
     if len(targets) == 1 and is_absent(paths[0]):
-        config = project_config(options.config_file, plugins) if "/" not in targets[0] else None
+        is_name = "/" not in targets[0] and (options.config_file is not None or find_root(Path.cwd()) is not None)
+        config = project_config(options.config_file, plugins) if is_name else None
         if config is None or targets[0] not in config.tasks:
             near = suggestion(targets[0], config.tasks) if config else ""
             raise UsageError(f"{targets[0]}: there is no such file, folder or task{near}")

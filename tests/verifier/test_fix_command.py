@@ -113,6 +113,11 @@ def test_what_is_neither_path_nor_task_is_refused_with_the_nearest(project: Path
     assert done.stderr == "verify: T2: there is no such file, folder or task; valid: T1\n"
 
 
+def test_without_a_configuration_there_are_only_paths(tmp_path: Path, verify: Verify) -> None:
+    done = verify(tmp_path, "fix", "T2")
+    assert (done.returncode, done.stderr) == (2, "verify: T2: there is no such file, folder or task\n")
+
+
 def test_a_file_that_does_not_parse_is_left_alone_and_named(project: Path, verify: Verify) -> None:
     (project / "broken.py").write_text("import torch\nx = (\n")
     done = verify(project, "fix", ".", "--no-progress")
