@@ -57,6 +57,7 @@ RULE = RuleInfo(
                     z += y.half()
                     z += 1.0
                     z.mul_(0.5)
+                    z.mul_(bias.gt(0).float())
                 total = 0.0
                 for _ in loader:
                     total += (x @ w).float()
@@ -78,7 +79,7 @@ def judge(project: Project, unit: Unit) -> Iterator[Problem]:
         return
     for statement, written in _writes(unit):
         target, value = written
-        if unit.at(target).low and unit.at(value).dtype == "float32":
+        if unit.at(target).low and unit.at(value).dtype == "float32" and not _is_whole(unit, value):
             yield Problem(
                 place=Place(unit.module, statement),
                 message=f"`{ast.unparse(value)}` is float32, and is rounded to half as `{ast.unparse(target)}` is",
@@ -86,6 +87,14 @@ def judge(project: Project, unit: Unit) -> Iterator[Problem]:
                 related=because(unit, target),
                 suspicion=True,
             )
+
+
+def _is_whole(unit: Unit, value: ast.expr) -> bool:
+    """Say whether a value is a mask or a count that was cast, `(x > 0).float()`, which half holds as well."""
+    match value:
+        case ast.Call(func=ast.Attribute(value=inner)):
+            return unit.at(inner).dtype in ("bool", "int")
+    return False
 
 
 def _writes(unit: Unit) -> Iterator[tuple[ast.AST, tuple[ast.expr, ast.expr]]]:
