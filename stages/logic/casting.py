@@ -48,7 +48,8 @@ def may_be_float16(forward: Forward) -> bool:
     if context.dtype is not None or context.device is not None or not isinstance(context.site, ast.Call):
         return context.dtype == "float16"
     named = {keyword.arg for keyword in context.site.keywords}
-    return len(context.site.args) < 2 and not named & {"dtype", None}
+    whole = last_name(context.site.func) == "autocast"  # a partial may have been given a dtype
+    return whole and len(context.site.args) < 2 and not named & {"dtype", None}
 
 
 def enabled_of(call: ast.AST | None) -> ast.expr | None:

@@ -107,8 +107,8 @@ def _ran(course: Course, unreached: Mapping[Place, frozenset[str]], result: Resu
 
 
 def _word(name: str, mutant: Mutant, said: Said) -> Word:
-    if name == WATCHED:
-        return word_of(mutant, said.news)
+    if name == WATCHED:  # an alarm stands where the hazard happens, which may be the file that calls the mutated one
+        return word_of(mutant, [replace(item, near=True) for item in said.news])
     failures = set(said.failing) - _ALARMS
     caught = failures & (_TESTS | {STAGE}) if name == TESTED else failures - _TESTS
     return "caught" if caught else "missed"

@@ -152,6 +152,21 @@ RULE = RuleInfo(
                     scaler.update()
         """),
         Good("""
+            from functools import partial
+
+            import torch
+
+            def train(model, loader, optimizer, device, name):
+                scaler = torch.amp.GradScaler(device, enabled=name == "float16")
+                context = partial(torch.autocast, device_type=device, dtype=getattr(torch, name))
+                for batch in loader:
+                    with context():
+                        loss = model(batch)
+                    scaler.scale(loss).backward()
+                    scaler.step(optimizer)
+                    scaler.update()
+        """),
+        Good("""
             from contextlib import nullcontext
 
             import torch
