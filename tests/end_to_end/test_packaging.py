@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 import verifier
 
@@ -74,14 +75,13 @@ def from_sdist(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def closure(requirements: list[str]) -> set[str]:
     """Return the distributions that the requirements need here, extras and other platforms left out."""
     found: set[str] = set()
-    todo = list(requirements)
+    todo = [Requirement(one) for one in requirements]
     while todo:
         requirement = todo.pop()
-        read = re.match(r"[A-Za-z0-9._-]+", requirement)
-        if read is None or ";" in requirement or read[0] in found:
-            continue  # our own dependencies have no marker; those of others here are for extras and other systems
-        found.add(read[0])
-        todo += metadata.requires(read[0]) or []
+        wanted = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        if wanted and requirement.name not in found:
+            found.add(requirement.name)
+            todo += [Requirement(one) for one in metadata.requires(requirement.name) or []]
     return found
 
 
