@@ -37,7 +37,7 @@ _FIRST = 10  # steps that are looked at closely, as every `_EVERY`-th is, and so
 _EVERY = 10
 _AFTER_TROUBLE = 2
 _WHOLE = 100  # steps that are watched whole; of those that follow, every `_WATCHED`-th, and some after trouble
-_WATCHED = 3
+_WATCHED = 5  # no divisor of the usual periods of two, three and four; programs log at its multiples
 _TOLD = "__amp_sanitizer_told__"
 _forks = 0  # how often the process was forked on the way to this one: asking for its id at every event costs a call
 
@@ -349,7 +349,8 @@ class Run:
             self._whole_until = max(self._whole_until, self.step + _WHOLE)
 
     def _choose_level(self) -> None:
-        close = self.step <= max(_FIRST, self._close_until) or self.step % _EVERY == 0
+        every = _EVERY if self.step <= self._whole_until else _EVERY * _WATCHED
+        close = self.step <= max(_FIRST, self._close_until) or self.step % every == 0
         resting = not close and self._may_rest()
         if (close and not self.close) or (self.resting and not resting):
             self.gradients.settle()
