@@ -103,6 +103,8 @@ def _task(config: Config, name: str) -> Task:
 
 def _chosen(plugins: Plugins, names: Sequence[str]) -> Sequence[MutationOperator]:
     known = {operator.name: operator for operator in plugins.mutations}
+    if not known:
+        raise UsageError("no plugin brings mutation operators; ours do, so this installation is older than its code")
     for name in names:
         if name not in known:
             raise UsageError(f'there is no mutation operator "{name}"{suggestion(name, known)}')

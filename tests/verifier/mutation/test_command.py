@@ -181,3 +181,17 @@ def test_a_task_with_nothing_to_run_asks_for_static(project, verify):
     code, out, err = verify("mutate", "T", "--no-progress")
     assert (code, out) == (2, "")
     assert err == "verify: task T has no tests, workloads or scripts to run mutants by; use --static\n"
+
+
+def test_an_installation_without_operators_says_so(project, verify, monkeypatch):
+    import dataclasses
+
+    from verifier.mutation import command
+    from verifier.plugins import load_plugins
+
+    monkeypatch.setattr(command, "load_plugins", lambda: dataclasses.replace(load_plugins(), mutations=()))
+    code, _out, err = verify("mutate", "T", "--static")
+    assert (code, err) == (
+        2,
+        "verify: no plugin brings mutation operators; ours do, so this installation is older than its code\n",
+    )
