@@ -72,27 +72,32 @@ def time_in_pairs(
     blocks = []
     for second_led in pairing.orders():
         if second_led:
-            second_s = _stretch(second, pairing, settle)
-            first_s = _stretch(first, pairing, settle)
+            second_s = _led_in(second, pairing, settle)
+            first_s = _led_in(first, pairing, settle)
         else:
-            first_s = _stretch(first, pairing, settle)
-            second_s = _stretch(second, pairing, settle)
+            first_s = _led_in(first, pairing, settle)
+            second_s = _led_in(second, pairing, settle)
         blocks.append(Block(first_s=first_s, second_s=second_s, second_led=second_led))
     return tuple(blocks)
 
 
-def _stretch(call: Callable[[], object], pairing: Pairing, settle: Callable[[], object]) -> float:
+def _led_in(call: Callable[[], object], pairing: Pairing, settle: Callable[[], object]) -> float:
     for _ in range(pairing.lead_in):
         call()
+    return stretch(call, pairing.steps, settle)
+
+
+def stretch(call: Callable[[], object], calls: int, settle: Callable[[], object]) -> float:
+    """Return the seconds per call of some calls in a row; nothing is collected in between."""
     collecting = gc.isenabled()
     gc.disable()  # a collection would be charged to whoever happens to run
     try:
         settle()
         begin = time.perf_counter()
-        for _ in range(pairing.steps):
+        for _ in range(calls):
             call()
         settle()
-        return (time.perf_counter() - begin) / pairing.steps
+        return (time.perf_counter() - begin) / calls
     finally:
         if collecting:
             gc.enable()

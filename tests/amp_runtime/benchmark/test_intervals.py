@@ -83,3 +83,21 @@ def test_a_ratio_of_figures_that_are_no_times_is_refused(times):
 def test_a_confidence_beyond_certainty_is_refused():
     with pytest.raises(ValueError, match="between 0 and 1"):
         centre([1.0], confidence=1.0)
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=61, max_size=90))
+def test_many_samples_give_the_same_order_statistics_without_all_the_means(values):
+    means = sorted((a + b) / 2 for n, a in enumerate(values) for b in values[n:])
+    found = centre(values, 0.99)
+    assert found.value == pytest.approx(statistics.median(means), rel=1e-12, abs=1e-9)
+    below = sum(mean < found.low for mean in means)
+    above = sum(mean > found.high for mean in means)
+    assert abs(below - above) <= sum(mean in (found.low, found.high) for mean in means)
+
+
+def test_the_approximation_joins_the_exact_interval():
+    draw = random.Random(5)
+    values = [draw.expovariate(1) for _ in range(61)]
+    few, many = centre(values[:60], 0.999), centre(values, 0.999)
+    assert many.confidence == pytest.approx(few.confidence, abs=2e-4)
+    assert many.high - many.low == pytest.approx(few.high - few.low, rel=0.1)

@@ -1,0 +1,227 @@
+"""Time two programs in random order until an interval clears a threshold or the budget ends. Standard library only.
+
+The method, and why it may be trusted on a machine that others use too:
+
+- The two run in pairs, and a fair coin decides in each who goes first (Bulej et al., "Duet benchmarking", ICPE 2020,
+  show what pairing brings on shared machines). If the second program takes `r` times as long as the first under
+  whatever conditions both meet, then the logarithms of the pairs' ratios, less log r, have the signs that the coins
+  gave them: no assumption on the distribution of the times, on outliers or on autocorrelation enters (Rosenbaum,
+  "Hodges-Lehmann point estimates of treatment effect in observational studies", JASA 88, 1993). So the Wilcoxon
+  signed-rank interval for r holds, skewed and autocorrelated as timings are.
+- The interval is looked at while sampling goes on, at counts that grow by half. Looking often would find a "difference"
+  in the end; the allowed error is therefore divided between the looks (Bonferroni's inequality, which needs no
+  independence), and the number of looks is fixed before the first counted pair.
+- The last look belongs to the end of the budget: a machine that turns out slower than its warm-up promised costs
+  samples, not correctness.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from . import intervals
+from .deciding import Outcome
+from .noise import load_now, noise_of
+from .pairing import Block, stretch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from .deciding import Rule
+    from .intervals import Estimate
+    from .noise import Noise
+
+METHOD = (
+    "pairs in random order, Hodges-Lehmann estimate of the log ratio, Wilcoxon signed-rank interval, "
+    "error divided between the looks"
+)
+_GROWTH = 1.5  # of the number of pairs from one look to the next
+_MARGIN = 3  # the first calls may be that much slower than the later ones, and looks must not end before the samples
+_LONG_ENOUGH_S = 0.01  # a stretch below this is made of several calls, as clocks and wake-ups cost microseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How long and how carefully two programs are compared.
+
+    Args:
+        budget_s: seconds after which no new pair begins, warm-up included.
+        error: probability that any interval looked at does not hold the true ratio.
+        least_pairs: before the first look. At least 12, so that a divided error can be reached at all.
+        most_pairs: after which sampling ends.
+        warm_up: calls of both before anything counts.
+        seed: of the coins.
+
+    Raises:
+        ValueError: a figure with which nothing can be decided.
+    """
+
+    budget_s: float = 15.0
+    error: float = 0.01
+    least_pairs: int = 16
+    most_pairs: int = 2000
+    warm_up: int = 3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.budget_s) and self.budget_s > 0):
+            raise ValueError(f"budget_s must be a positive finite number of seconds, not {self.budget_s!r}")
+        if not 0 < self.error < 0.5:
+            raise ValueError(f"error must lie between 0 and 0.5, not {self.error!r}")
+        if self.least_pairs < 12 or self.most_pairs < self.least_pairs:
+            raise ValueError("least_pairs must be 12 or more, and most_pairs not below it")
+        if self.warm_up < 1:
+            raise ValueError(f"warm_up must be at least one call, not {self.warm_up!r}")
+
+    def looks(self, pairs: int) -> tuple[int, ...]:
+        """Return the counts at which the interval is looked at, if `pairs` fit into the budget; the last is the end."""
+        found, count = [], float(self.least_pairs)
+        last = max(self.least_pairs, min(pairs, self.most_pairs))
+        while count < last:
+            found.append(math.ceil(count))
+            count *= _GROWTH
+        return (*found, last)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What came of comparing two programs.
+
+    Args:
+        outcome: what the rule makes of `ratio`.
+        ratio: of the second program's time to the first's; None where the budget ended before enough pairs.
+        blocks: the raw series in the order of measurement, seconds per call.
+        calls: of a program in each stretch of a pair.
+        looks: counts of pairs at which an interval was made.
+        elapsed_s: of the whole comparison.
+        noise: what the series and the machine say of each other's calm.
+        reason: why it ended.
+    """
+
+    outcome: Outcome
+    ratio: Estimate | None
+    blocks: tuple[Block, ...]
+    calls: int
+    looks: tuple[int, ...]
+    elapsed_s: float
+    noise: Noise
+    reason: str
+
+    @property
+    def first_s(self) -> tuple[float, ...]:
+        return tuple(block.first_s for block in self.blocks)
+
+    @property
+    def second_s(self) -> tuple[float, ...]:
+        return tuple(block.second_s for block in self.blocks)
+
+
+def compare_until(
+    first: Callable[[], object],
+    second: Callable[[], object],
+    rule: Rule,
+    plan: Plan | None = None,
+    settle: Callable[[], object] = lambda: None,
+) -> Comparison:
+    """Compare the time of a call of two programs until `rule` is answered or the budget ends.
+
+    Args:
+        settle: waits until the device has done all it was told; called outside of the calls, on both ends of the clock.
+    """
+    plan = plan or Plan()
+    begin, before = time.perf_counter(), load_now()
+    sampling = _Sampling(first, second, plan, settle, begin)
+    looked: list[int] = []
+    outcome, ratio, reason = Outcome.INCONCLUSIVE, None, ""
+    for due, error in sampling.looks():
+        sampling.until(due)
+        if len(sampling.blocks) < plan.least_pairs:
+            break
+        looked.append(len(sampling.blocks))
+        ratio = ratio_of(sampling.blocks, 1 - error)
+        outcome = rule(ratio)
+        if outcome is not Outcome.INCONCLUSIVE:
+            reason = f"the interval answers after {len(sampling.blocks)} pairs"
+            break
+        if sampling.over():
+            break
+    blocks = tuple(sampling.blocks)
+    return Comparison(
+        outcome=outcome,
+        ratio=ratio,
+        blocks=blocks,
+        calls=sampling.calls,
+        looks=tuple(looked),
+        elapsed_s=time.perf_counter() - begin,
+        noise=noise_of(blocks, before, load_now()),
+        reason=reason or _unanswered(plan, blocks),
+    )
+
+
+def ratio_of(blocks: Sequence[Block], confidence: float) -> Estimate:
+    """Estimate the second program's time as a multiple of the first's, both taken from the same pairs."""
+    return intervals.ratio([block.second_s for block in blocks], [block.first_s for block in blocks], confidence)
+
+
+def _unanswered(plan: Plan, blocks: Sequence[Block]) -> str:
+    if len(blocks) < plan.least_pairs:
+        return f"only {len(blocks)} pairs in {plan.budget_s:g} s; an interval needs {plan.least_pairs}"
+    return f"the interval does not answer after {len(blocks)} pairs"
+
+
+class _Sampling:
+    """The pairs of one comparison, as far as they have been taken."""
+
+    def __init__(
+        self,
+        first: Callable[[], object],
+        second: Callable[[], object],
+        plan: Plan,
+        settle: Callable[[], object],
+        begin: float,
+    ) -> None:
+        self.blocks: list[Block] = []
+        self._programs = (first, second)
+        self._plan = plan
+        self._settle = settle
+        self._end = begin + plan.budget_s
+        self._coins = random.Random(plan.seed)
+        self._call_s = self._warm_up()
+        self.calls = max(1, math.ceil(_LONG_ENOUGH_S / max(self._call_s, 1e-9)))
+
+    def _warm_up(self) -> float:
+        """Return the seconds of a call, once the first calls have done what only first calls do."""
+        seconds = [0.0]
+        for _ in range(self._plan.warm_up):
+            seconds = [stretch(program, 1, self._settle) for program in self._programs]
+            if self.over():
+                break
+        return sum(seconds) / len(seconds)
+
+    def looks(self) -> Iterator[tuple[int, float]]:
+        """Yield the counts of pairs at which to look, and the error that each look may spend."""
+        left_s = max(0.0, self._end - time.perf_counter())
+        likely = left_s / (2 * self.calls * max(self._call_s, 1e-9))
+        counts = self._plan.looks(int(_MARGIN * likely))
+        for count in counts[:-1]:
+            yield count, self._plan.error / len(counts)
+        yield self._plan.most_pairs, self._plan.error / len(counts)
+
+    def until(self, count: int) -> None:
+        while len(self.blocks) < count and not self.over():
+            self.blocks.append(self._pair())
+
+    def over(self) -> bool:
+        return time.perf_counter() >= self._end or len(self.blocks) >= self._plan.most_pairs
+
+    def _pair(self) -> Block:
+        second_led = self._coins.random() < 0.5
+        order = (1, 0) if second_led else (0, 1)
+        taken = [0.0, 0.0]
+        for which in order:
+            taken[which] = stretch(self._programs[which], self.calls, self._settle)
+        return Block(first_s=taken[0], second_s=taken[1], second_led=second_led)
