@@ -2,7 +2,7 @@
 
 from verifier.children import has_ended
 from verifier.edits import Edit, SourceText, UneditableError
-from verifier.errors import MachineError, StageError, VerifierError
+from verifier.errors import BaselineError, MachineError, StageError, VerifierError
 from verifier.git import ask_git
 from verifier.globs import compile_glob
 from verifier.hookspecs import hookimpl
@@ -15,6 +15,7 @@ from verifier.model.analysis import (
     ModuleAnalysis,
     Soundness,
 )
+from verifier.model.baseline import KeptFile
 from verifier.model.finding import Evidence, Finding, Json, Location, Related, Severity
 from verifier.model.fix import Fix, FixContext, Repair, Safety
 from verifier.model.isolation import LEVELS, SANDBOXES, is_reserved
@@ -69,6 +70,7 @@ __all__ = [
     "AnalysisFormat",
     "AnalysisReport",
     "Bad",
+    "BaselineError",
     "Cell",
     "Config",
     "Criterion",
@@ -85,6 +87,7 @@ __all__ = [
     "GateStatus",
     "Good",
     "Json",
+    "KeptFile",
     "Key",
     "Location",
     "MachineError",

@@ -23,7 +23,7 @@ from verifier.streams import complain, say
 _NOT_YET_COMMANDS = (*("calibrate", "compare", "check-report", "merge"),)
 _NOT_YET_OPTIONS = (
     *("--changed-since", "--baseline", "--update-baseline", "--watch", "--no-cache"),
-    *("--require-device", "--strict", "--save-baseline", "--executor", "--shard"),
+    *("--executor", "--shard"),
 )
 _HELP = """The pre-merge gate for PyTorch mixed-precision (AMP) training code.
 
@@ -103,6 +103,38 @@ _RUNNING_CODE = (
     ),
 )
 
+_DECIDING = (
+    click.option("--strict", is_flag=True, help="A gate on which the figures decide neither way fails."),
+    click.option(
+        "--require-device",
+        type=click.Choice(["cuda", "cpu"]),
+        help="A gate that would be deferred for want of this device fails.",
+    ),
+)
+_KEEPING = (
+    click.option(
+        "--save-baseline",
+        is_flag=True,
+        help="Keep the figures of this run in .verify-baselines, for later runs to be compared with.",
+    ),
+    click.option(
+        "--save-baseline-anyway",
+        "save_anyway",
+        metavar="REASON",
+        help="The same for a run that would be refused: one that blocks, or a machine that was too busy.",
+    ),
+)
+
+
+def _with(options: tuple[Any, ...], function: Any) -> Any:
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _keeping(function: Any) -> Any:
+    return _with(_KEEPING, function)
+
 
 def _common(function: Any) -> Any:
     """Add the options that every run takes."""
@@ -137,14 +169,13 @@ def _common(function: Any) -> Any:
         click.option("--jobs", type=click.IntRange(min=1), help="Processes at work at a time; 1: everything in turn."),
         click.option("--facts", is_flag=True, help="Keep every fact of a large tree in the JSON."),
         *_RUNNING_CODE,
+        *_DECIDING,
         click.option("-q", "--quiet", is_flag=True, help="No progress and no summary."),
         click.option("-v", "--verbose", is_flag=True, help="Say more while working."),
         click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True),
         click.option("--no-progress", is_flag=True, help="No progress on stderr."),
     )
-    for option in reversed(options):
-        function = option(function)
-    return function
+    return _with(options, function)
 
 
 @click.group(cls=_Group, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
@@ -156,6 +187,7 @@ def cli() -> None:
 @cli.command("task", hidden=True, help="Run every stage of these tasks and write their reports.")
 @click.argument("names", nargs=-1, metavar="TASK...")
 @click.option("--all", "every", is_flag=True, help="Every task of the configuration.")
+@_keeping
 @_common
 def task_command(names: tuple[str, ...], every: bool, **options: Any) -> None:
     from verifier.commands import Options, run_tasks  # noqa: PLC0415 - `--help` must not pay for it

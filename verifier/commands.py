@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from verifier.app import Selection, select_stages, verify
 from verifier.chosen_rules import choose_rules
 from verifier.config import find_root, load_config
-from verifier.errors import ExitCode, UsageError
+from verifier.errors import BaselineError, ExitCode, UsageError
 from verifier.model.isolation import LEVELS, SANDBOXES
 from verifier.model.report import Renderer, RunReport, Verdict
 from verifier.model.stage import RunOptions
@@ -50,11 +50,15 @@ class Options:
     memory_limit: float | None
     sandbox: str
     require_isolation: str | None
+    strict: bool
+    require_device: str | None
     quiet: bool
     verbose: bool
     color: str
     no_progress: bool
     command: tuple[str, ...]
+    save_baseline: bool = False
+    save_anyway: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +99,35 @@ def run_tasks(names: Sequence[str], *, every: bool, options: Options) -> int:
     terminal = terminal_of(options)
     runner = _Runner(config=config, plugins=plugins, selection=selection, options=options, terminal=terminal)
     several = len(tasks) > 1
-    return max(_delivered(runner, runner.run(task, task_sources(config, task)), formats, several) for task in tasks)
+    _check_keeping(options)
+    return max(_run_task(runner, task, formats, several) for task in tasks)
+
+
+def _run_task(runner: _Runner, task: Task, formats: Sequence[Renderer], several: bool) -> int:
+    report = runner.run(task, task_sources(runner.config, task))
+    code = _delivered(runner, report, formats, several)
+    if not _keeps(runner.options):
+        return code
+    from verifier.keeping import keep  # noqa: PLC0415 - few runs ask for it
+
+    try:
+        lines = keep(report, runner.config.root, runner.plugins, runner.options.save_anyway)
+    except BaselineError as error:
+        complain(f"verify: {error}")
+        return max(code, ExitCode.USAGE) if code is not ExitCode.BLOCK else code
+    if not runner.terminal.quiet:
+        tell = complain if _to_stdout(runner.options, formats) else say
+        tell("\n".join(lines))
+    return code
+
+
+def _keeps(options: Options) -> bool:
+    return options.save_baseline or options.save_anyway is not None
+
+
+def _check_keeping(options: Options) -> None:
+    if options.save_anyway is not None and not options.save_anyway.strip():
+        raise UsageError("--save-baseline-anyway needs a reason, which is kept with the figures")
 
 
 def _delivered(runner: _Runner, report: RunReport, formats: Sequence[Renderer], several: bool = False) -> int:
@@ -325,6 +357,8 @@ def run_options(options: Options, config: Config) -> RunOptions:
         all_facts=options.facts,
         sandbox=options.sandbox,
         require_isolation=options.require_isolation,
+        require_device=options.require_device,
+        strict=options.strict,
     )
 
 

@@ -35,6 +35,10 @@ class PluginError(VerifierError):
     """A plugin could not be loaded or contradicts another."""
 
 
+class BaselineError(VerifierError):
+    """Figures cannot be kept for later runs, or those that were kept cannot be read."""
+
+
 class StageError(VerifierError):
     """Raised by a stage that cannot do its work for a reason outside itself (torch is missing, say).
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from verifier.model.analysis import AnalysisFormat
+    from verifier.model.baseline import KeptFile
     from verifier.model.finding import Json
     from verifier.model.fix import Fix
     from verifier.model.machine import Ability
@@ -84,6 +85,23 @@ def verifier_module_facts(context: StageContext, facts: Mapping[str, Any]) -> Ma
 @hookspec
 def verifier_analysis_formats() -> Iterable[AnalysisFormat]:
     """Return the formats this plugin adds to `verify analyze`."""
+    return ()
+
+
+@hookspec
+def verifier_baseline(report: RunReport, root: Path, reason: str | None) -> Iterable[KeptFile]:
+    """Return what later runs are to be compared with, as files that belong into version control.
+
+    Only `--save-baseline` asks, once the report is written. Nothing may be written here: the core does that.
+
+    Args:
+        report: of the run; it passed, unless there is a reason.
+        root: of the project; paths of files are relative to it.
+        reason: why a run is kept that would else be refused, in the user's words.
+
+    Raises:
+        BaselineError: the run is not fit to be one, or what was kept before cannot be read.
+    """
     return ()
 
 

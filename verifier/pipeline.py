@@ -18,7 +18,7 @@ from verifier.model.report import Suppressed
 from verifier.model.stage import Reported, StageOutcome, StageResult, StageStatus
 from verifier.notebooks.places import with_cells
 from verifier.own_rules import RULES, STAGE_CRASHED, STAGE_UNABLE
-from verifier.scoring import settle_gate, stage_score, stage_status
+from verifier.scoring import demand_device, settle_gate, stage_score, stage_status
 from verifier.suppress import Allow, bad_suppressions, read_allows, sort_findings, unused_suppressions
 
 if TYPE_CHECKING:
@@ -192,7 +192,8 @@ class _Judge:
         self.left_out += unwanted
         block_at = self._context.config.block_at
         counted = (*findings, *self._confirmed.get(stage.name, ()))
-        gates = tuple(settle_gate(gate, counted, block_at, unwanted) for gate in outcome.gates)
+        settled = (settle_gate(gate, counted, block_at, unwanted) for gate in outcome.gates)
+        gates = tuple(demand_device(gate, self._context.options.require_device) for gate in settled)
         blocked = any(finding.severity >= block_at for finding in findings)
         outcome = StageOutcome(checks_run=outcome.checks_run, findings=findings, gates=gates, facts=outcome.facts)
         return self._result(stage, stage_status(gates, blocked=blocked), ran.duration_s, outcome)

@@ -41,6 +41,14 @@ def settle_gate(gate: Gate, findings: Sequence[Finding], block_at: Severity, lef
     return dataclasses.replace(settled, status=GateStatus.DEFERRED, evidence=evidence)
 
 
+def demand_device(gate: Gate, device: str | None) -> Gate:
+    """Return a gate that is deferred for want of the device that `--require-device` asks for as failed."""
+    if device is None or gate.status is not GateStatus.DEFERRED or device not in gate.lacks:
+        return gate
+    evidence = f"--require-device {device}: not decided here; {gate.evidence}"
+    return dataclasses.replace(gate, status=GateStatus.FAIL, evidence=evidence)
+
+
 def _settled(gate: Gate, findings: Sequence[Finding], block_at: Severity) -> Gate:
     found = [finding for finding in findings if gate.sums_up and finding.rule.startswith(gate.sums_up)]
     if not found:

@@ -28,6 +28,7 @@ class _Seen:
     run: Run
     status: GateStatus
     evidence: str
+    lacks: tuple[str, ...] = ()
 
 
 Pair = tuple["Run", "Run"]  # in FP32, and under AMP
@@ -61,7 +62,8 @@ def _gate(name: str, seen: Sequence[_Seen], none: str) -> Gate:
     elif GateStatus.DEFERRED in statuses:
         status = GateStatus.DEFERRED
     said = "; ".join(dict.fromkeys(one.evidence for one in seen)) or none
-    return Gate(name=name, requirement=GATES[name], status=status, evidence=said)
+    lacks = tuple(dict.fromkeys(kind for one in seen for kind in one.lacks))
+    return Gate(name=name, requirement=GATES[name], status=status, evidence=said, lacks=lacks)
 
 
 def _cause(gate: str, seen: _Seen) -> Cause:
@@ -174,7 +176,8 @@ def _cuda(pair: Pair) -> _Seen:
 def _on_device(kind: str, run: Run) -> _Seen:
     device = (run.device or "").partition(":")[0]
     if kind == "cuda" and run.observed is not None and not run.observed.cuda:
-        return _Seen(run=run, status=GateStatus.DEFERRED, evidence="needs a CUDA device, and PyTorch sees none here")
+        said = "needs a CUDA device, and PyTorch sees none here"
+        return _Seen(run=run, status=GateStatus.DEFERRED, evidence=said, lacks=("cuda",))
     mode = f"under AMP ({run.precision or 'precision not stated'})" if run.workload.amp else "in FP32"
     if not run.learned:
         return _failed(run, f"did not train {mode} on {run.device or 'any device'}")

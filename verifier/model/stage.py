@@ -46,7 +46,8 @@ class Gate:
     A gate that sums up findings names their codes or families in `sums_up`: the core then decides its status from
     those that remain after suppression (FAIL if one blocks, WARN if one is above INFO, else the stage's own word,
     PASS or DEFERRED) and adds their count to the evidence. With `at_most`, it is FAIL too where more places than that
-    remain in them, whatever their severity.
+    remain in them, whatever their severity. `lacks` names the kinds of device on which a deferred gate could be
+    decided: where `--require-device` asks for one of them, the gate fails.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Gate:
     evidence: str
     sums_up: tuple[str, ...] = ()
     at_most: int | None = None
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +99,8 @@ class RunOptions:
         all_facts: keep every fact of a large tree.
         sandbox: one of `SANDBOXES`: by which means code is isolated.
         require_isolation: one of `LEVELS`, which must hold before code is run; None: what the machine has.
+        strict: a gate for which the measurements do not suffice fails.
+        require_device: a gate that is deferred for want of this kind of device fails.
     """
 
     jobs: int = 1
@@ -106,6 +110,8 @@ class RunOptions:
     all_facts: bool = False
     sandbox: str = DEFAULT_SANDBOX
     require_isolation: str | None = None
+    strict: bool = False
+    require_device: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

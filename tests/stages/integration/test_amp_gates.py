@@ -97,6 +97,11 @@ def test_each_gate_follows_what_was_heard(name, amp, status, says):
     assert says in gate.evidence
 
 
+def test_only_the_gate_that_waits_for_a_device_says_which():
+    assert decide("cuda", fp16()).lacks == ("cuda",)
+    assert decide("autocast", fp16(with_modules=0)).lacks == ()
+
+
 @pytest.mark.parametrize("name", ["grad-scaler", "scaled-gradients", "loss-scale-log"])
 def test_where_nobody_needs_a_scaler_its_gates_are_deferred(name):
     gate = decide(name, run(amp=True, precision="bf16", observed=replace(QUIET, under_autocast={"bfloat16": 4})))
