@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "verifier": set(),
     "amp_runtime": set(),
     "reports": {"verifier.api"},
-    "stages": {"verifier.api", "amp_runtime.wire"},
+    "stages": {"verifier.api", "amp_runtime.wire", "amp_runtime.calibration"},
 }
 SHARED_BY_STAGES = {"stages._source", "stages._probe"}
 
