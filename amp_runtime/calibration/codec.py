@@ -46,7 +46,8 @@ def decode(kind: type[T], data: object, where: str = "") -> T:
     """
     if not isinstance(data, Mapping):
         raise ProfileError(f"{where or 'the profile'} must be an object, not {_shown(data)}")
-    known = _fields(kind)
+    record: Any = kind
+    known = _fields(record)
     given: dict[str, Any] = {}
     for name, (hint, field) in known.items():
         if name in data:
@@ -55,7 +56,7 @@ def decode(kind: type[T], data: object, where: str = "") -> T:
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise ProfileError(f"{where or 'the profile'} has no {name!r}, which every profile has")
     rest = {str(key): value for key, value in data.items() if key not in known}
-    return kind(**given, **({UNKNOWN: rest} if rest and UNKNOWN in _all_names(kind) else {}))
+    return kind(**given, **({UNKNOWN: rest} if rest and UNKNOWN in _all_names(record) else {}))
 
 
 @functools.cache
