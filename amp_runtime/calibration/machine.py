@@ -31,6 +31,9 @@ class Machine:
         cpu_id: vendor, family and model as the processor itself tells them, `"AuthenticAMD/25/1"`; empty if unknown.
         cpu_flags: features in the spelling of Linux.
         cpus: logical processors that this process may use.
+        cores: of them, as far as the system tells threads of one core apart; virtual machines often do not.
+        sockets: with processors of this machine.
+        max_clock_ghz: the highest of any processor; None where the system does not state it.
         board: what the firmware calls an embedded board, such as a Jetson.
         cuda_devices: names of the NVIDIA GPUs this process may use; None where that cannot be asked.
     """
@@ -41,6 +44,9 @@ class Machine:
     cpu_id: str = ""
     cpu_flags: frozenset[str] = frozenset()
     cpus: int = 1
+    cores: int = 1
+    sockets: int = 1
+    max_clock_ghz: float | None = None
     memory_gb: float | None = None
     board: str = ""
     cuda_devices: tuple[str, ...] | None = None
@@ -56,7 +62,9 @@ def this_machine() -> Machine:
 def describe_machine(root: Path = Path("/"), environment: Mapping[str, str] | None = None) -> Machine:
     """Describe the machine whose `/proc` and `/sys` stand in `root`."""
     environment = os.environ if environment is None else environment
-    cpu = _first_processor(root / "proc/cpuinfo")
+    listed = _text(root / "proc/cpuinfo")
+    cpu = _first_processor(listed)
+    cpus, packages = usable_cpus(root), _packages(listed)
     board = _text(root / "proc/device-tree/model").rstrip("\0").strip()
     gpus, driver = _nvidia(environment, board)
     return Machine(
@@ -65,7 +73,10 @@ def describe_machine(root: Path = Path("/"), environment: Mapping[str, str] | No
         cpu_model=cpu.get("model name") or cpu.get("Model") or platform.processor() or platform.machine(),
         cpu_id=_cpu_id(cpu),
         cpu_flags=frozenset((cpu.get("flags") or cpu.get("Features") or "").split()),
-        cpus=usable_cpus(root),
+        cpus=cpus,
+        cores=min(cpus, len(packages)) or cpus,
+        sockets=len({package for package, _ in packages}) or 1,
+        max_clock_ghz=_max_clock_ghz(root / "sys/devices/system/cpu"),
         memory_gb=_memory_gb(root / "proc/meminfo"),
         board=board,
         cuda_devices=gpus,
@@ -135,10 +146,10 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _first_processor(path: Path) -> dict[str, str]:
+def _first_processor(listed: str) -> dict[str, str]:
     """Return what the system lists of its first processor; Arm boards name the whole at the end of the list."""
     known: dict[str, str] = {}
-    for line in _text(path).splitlines():
+    for line in listed.splitlines():
         key, _, value = line.partition(":")
         known.setdefault(key.strip(), value.strip())
     return known
@@ -149,6 +160,23 @@ def _cpu_id(cpu: Mapping[str, str]) -> str:
     if not all(cpu.get(key) for key in keys):
         keys = ("CPU implementer", "CPU architecture", "CPU part")
     return "/".join(cpu[key] for key in keys) if all(cpu.get(key) for key in keys) else ""
+
+
+def _packages(listed: str) -> set[tuple[str, str]]:
+    """Return every core as its package and its number in it; empty where the list does not tell."""
+    found, package = set(), ""
+    for line in listed.splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "physical id":
+            package = value.strip()
+        elif key.strip() == "core id":
+            found.add((package, value.strip()))
+    return found
+
+
+def _max_clock_ghz(processors: Path) -> float | None:
+    clocks = [_text(path).strip() for path in processors.glob("cpu[0-9]*/cpufreq/cpuinfo_max_freq")]
+    return max((int(clock) / 1e6 for clock in clocks if clock.isdigit()), default=None)
 
 
 def _memory_gb(path: Path) -> float | None:
