@@ -32,7 +32,9 @@ def _line(item: Judged) -> str:
     finding = item.reported.finding
     where = finding.location
     path = one_line(where.path, _PATH_LIMIT)
-    return f"{path}:{where.line}:{where.column}: {finding.rule} [{finding.severity.name}] {one_line(finding.message)}"
+    known = " (in the baseline)" if item.reported.baselined else ""
+    told = f"{finding.rule} [{finding.severity.name}] {one_line(finding.message)}{known}"
+    return f"{path}:{where.line}:{where.column}: {told}"
 
 
 def _without_finding(stage: StageResult) -> list[str]:
@@ -52,7 +54,8 @@ def _last(report: RunReport, judged: list[Judged]) -> str:
     blocking = sum(item.reported.blocking for item in judged)
     found = f"{plural(len(judged), 'finding')}"
     if judged:
-        found += f" ({counted(judged)}; {blocking} blocking)"
+        known = sum(item.reported.baselined for item in judged)
+        found += f" ({counted(judged)}; {blocking} blocking{f', {known} in the baseline' if known else ''})"
     deferred = f", {plural(len(report.deferred), 'gate')} deferred" if report.deferred else ""
     silenced = f", {len(report.suppressed)} suppressed" if report.suppressed else ""
     out = plural(whole(section(report.tool, "selection"), "rules"), "rule")

@@ -52,6 +52,7 @@ class FindingView:
     message: str  # in full, where the headline had to be cut
     place: str
     seen: str  # what a run showed of it
+    baselined: bool
     context: Markup
     related: tuple[Markup, ...]
     more_related: int
@@ -93,6 +94,7 @@ def view(item: Judged, snippets: Mapping[tuple[str, int], str]) -> FindingView:
         message="" if headline == finding.message else finding.message,
         place=place(finding.location),
         seen=seen_at_run_time(finding.evidence),
+        baselined=item.reported.baselined,
         context=code_context(finding.location, snippets),
         related=tuple(_related(one, snippets) for one in finding.related[:_RELATED_LIMIT]),
         more_related=max(0, len(finding.related) - _RELATED_LIMIT),

@@ -116,6 +116,7 @@ def finding_row(item: Reported) -> dict[str, Any]:
         "name": item.name,
         "severity": finding.severity.name,
         "blocking": item.blocking,
+        **({"baselined": True} if item.baselined else {}),
         "message": finding.message,
         "path": finding.location.path,
         "line": finding.location.line,
@@ -143,6 +144,7 @@ def _suppressed(entry: Suppressed) -> dict[str, Any]:
         "stage": entry.stage,
         "reason": entry.reason,
         "line": entry.line,
+        **({"until": entry.until} if entry.until else {}),
         "finding": finding_row(entry.finding),
     }
 

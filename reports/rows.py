@@ -120,7 +120,7 @@ def finding_table(judged: Iterable[Judged]) -> Table:
         "Severity|Code|Where|What",
         (
             (
-                item.reported.finding.severity.name,
+                item.reported.finding.severity.name + (" (in the baseline)" if item.reported.baselined else ""),
                 Markup(f"{code(item.reported.finding.rule, cell=True)} {prose(item.reported.name, cell=True)}"),
                 code(place(item.reported.finding.location), cell=True),
                 item.reported.finding.message,
@@ -138,7 +138,7 @@ def suppressed_table(entries: Iterable[Suppressed]) -> Table:
                 code(entry.finding.finding.rule, cell=True),
                 code(place(entry.finding.finding.location), cell=True),
                 entry.finding.finding.message,
-                entry.reason,
+                f"until {entry.until}: {entry.reason}" if entry.until else entry.reason,
             )
             for entry in sorted(entries, key=lambda entry: place(entry.finding.finding.location))
         ),

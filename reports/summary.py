@@ -23,6 +23,9 @@ def summary(stages: Sequence[StageResult], judged: Sequence[Judged], silenced: i
     undecided = [f"`{stage.name}` {stage.status.value}" for stage in stages if stage.status in _UNDECIDED]
     if undecided:
         lines.append(f"Not decided, and so not passed: {listed(undecided)}.")
+    known = sum(item.reported.baselined for item in judged)
+    if known:
+        lines.append(f"{plural(known, 'finding')} accepted in the baseline: shown, not counted against this run.")
     if silenced:
         lines.append(f"{plural(silenced, 'finding')} silenced by a comment in the code.")
     return tuple(line for line in lines if line)

@@ -130,7 +130,8 @@ def _page(report: RunReport, stages: tuple[StageResult, ...], *, verdict: str, s
 
 def _worth_a_section(item: Judged) -> bool:
     """Say whether a stage page shows a finding that does not block with its code, not only as a row."""
-    return not item.reported.blocking and item.reported.finding.severity >= Severity.MEDIUM
+    known = item.reported.blocking or item.reported.baselined
+    return not known and item.reported.finding.severity >= Severity.MEDIUM
 
 
 def _crashed(stages: tuple[StageResult, ...]) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from verifier.pipeline import PipelineResult, run_stages
 from verifier.scoring import task_score, verdict
 
 if TYPE_CHECKING:
+    from verifier.baseline.ratchet import Ratchet
     from verifier.model.finding import Json
     from verifier.model.task import Config, Task
     from verifier.plugins import Plugins
@@ -35,11 +36,16 @@ _CONTEXT_LINES = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The stages to run, those left out with the reason, and the rules to report."""
+    """The stages to run, those left out with the reason, and the rules to report.
+
+    Args:
+        accepted: the baseline; it takes note of what each run changes in it.
+    """
 
     stages: tuple[Stage, ...]
     left_out: tuple[NotRun, ...] = ()
     rules: ChosenRules = EVERY_RULE
+    accepted: Ratchet | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +97,7 @@ def verify(
     observer: Observer | None = None,
 ) -> RunReport:
     """Run the selected stages over one task and return the judged report. Writes nothing."""
-    observer = observer or Observer()
+    observer, ratchet = observer or Observer(), selection.accepted
     context = StageContext(
         root=config.root,
         task=task,
@@ -109,25 +115,31 @@ def verify(
         context,
         plugins,
         left_out=selection.rules.left_out,
+        **({"cover": lambda: ratchet.cover(task.name)} if ratchet is not None else {}),
         started=observer.started,
         finished=observer.finished,
     )
-    stages = with_fixes(result.stages, config, sources, plugins.fixes, plugins.rules)
+    judged = result.stages
+    tool = _tool(plugins, config, selection.rules, result, command)
+    if ratchet is not None:
+        judged = ratchet.settled(task.name, judged, selection.rules.left_out)
+        tool["baseline"] = ratchet.facts(judged)
+    stages = with_fixes(judged, config, sources, plugins.fixes, plugins.rules)
     report = RunReport(
         task=task.name,
         title=task.title,
-        verdict=verdict(result.stages),
-        score=task_score(result.stages),
+        verdict=verdict(judged),
+        score=task_score(judged),
         block_at=config.block_at.name,
-        tool=_tool(plugins, config, selection.rules, result, command),
+        tool=tool,
         source=Source(commit=commit, dirty=dirty, files=_records(sources)),
-        environment=_environment(result.stages, options),
+        environment=_environment(judged, options),
         stages=stages,
-        acceptance=judge_acceptance(task.acceptance, result.stages),
+        acceptance=judge_acceptance(task.acceptance, judged),
         suppressed=result.suppressed,
         not_run=selection.left_out,
-        deferred=deferred_gates(result.stages),
-        snippets=_snippets(result.stages, sources),
+        deferred=deferred_gates(judged),
+        snippets=_snippets(judged, sources),
     )
     plugins.manager.hook.verifier_run_finished(report=report)
     return report

@@ -22,7 +22,7 @@ from verifier.streams import complain, say
 # `verify compare` is never taken for a task called "compare".
 _NOT_YET_COMMANDS = (*("calibrate", "compare", "check-report", "merge"),)
 _NOT_YET_OPTIONS = (
-    *("--changed-since", "--baseline", "--update-baseline", "--watch", "--no-cache"),
+    *("--changed-since", "--watch", "--no-cache"),
     *("--executor", "--shard"),
 )
 _HELP = """The pre-merge gate for PyTorch mixed-precision (AMP) training code.
@@ -178,6 +178,22 @@ def _common(function: Any) -> Any:
     return _with(options, function)
 
 
+def _accepting(function: Any) -> Any:
+    """Add the options that say which findings a project has accepted."""
+    options = (
+        click.option(
+            "--baseline", "baseline", type=_PATH, metavar="FILE", help="Findings that stand in FILE do not block."
+        ),
+        click.option(
+            "--update-baseline",
+            "update_baseline",
+            metavar="REASON",
+            help="Accept what is found now: add it to the file of --baseline, with this reason.",
+        ),
+    )
+    return _with(options, function)
+
+
 @click.group(cls=_Group, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="verify")
 def cli() -> None:
@@ -189,6 +205,7 @@ def cli() -> None:
 @click.option("--all", "every", is_flag=True, help="Every task of the configuration.")
 @_keeping
 @_common
+@_accepting
 def task_command(names: tuple[str, ...], every: bool, **options: Any) -> None:
     from verifier.commands import Options, run_tasks  # noqa: PLC0415 - `--help` must not pay for it
 
@@ -198,6 +215,7 @@ def task_command(names: tuple[str, ...], every: bool, **options: Any) -> None:
 @cli.command("check", help="Static stages on files or folders. Needs no configuration, runs nothing.")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=_CHECKED)
 @_common
+@_accepting
 def check_command(paths: tuple[Path, ...], **options: Any) -> None:
     from verifier.commands import Options, run_check  # noqa: PLC0415
 
@@ -213,6 +231,7 @@ def check_command(paths: tuple[Path, ...], **options: Any) -> None:
 @click.option("--emulate", type=click.Choice(["cuda"]), help="Emulate that device on the CPU.")
 @click.option("-m", "--module", is_flag=True, help="SCRIPT is the name of a module, as with `python -m`.")
 @_common
+@_accepting
 @click.argument("script", metavar="SCRIPT")
 @click.argument("arguments", nargs=-1, metavar="[ARGS]...", type=click.UNPROCESSED)
 def run_command(

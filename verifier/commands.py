@@ -27,6 +27,7 @@ from verifier.streams import complain, say
 from verifier.terminal import Terminal, internal_failures, make_terminal, passing_on, summary, watching
 
 if TYPE_CHECKING:
+    from verifier.baseline.ratchet import Ratchet
     from verifier.sources import SourceTree
 
 CHECK_TASK = "check"
@@ -59,6 +60,8 @@ class Options:
     command: tuple[str, ...]
     save_baseline: bool = False
     save_anyway: str | None = None
+    baseline: Path | None = None
+    update_baseline: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +88,12 @@ class _Runner:
                 observer=observer,
             )
 
+    def save_baseline(self) -> None:
+        """Rewrite the baseline where this run has changed it, and say so."""
+        sentence = self.selection.accepted.save() if self.selection.accepted else ""
+        if sentence and not self.terminal.quiet:
+            complain(f"verify: {sentence}")
+
 
 def run_tasks(names: Sequence[str], *, every: bool, options: Options) -> int:
     """Run tasks by name, or every one, and return the exit code: the worst of all."""
@@ -97,6 +106,7 @@ def run_tasks(names: Sequence[str], *, every: bool, options: Options) -> int:
     if to_stdout and len(tasks) > 1:
         raise UsageError("--output - takes one task; give a folder for several")
     terminal = terminal_of(options)
+    selection = dataclasses.replace(selection, accepted=ratchet_of(options, config, plugins))
     runner = _Runner(config=config, plugins=plugins, selection=selection, options=options, terminal=terminal)
     several = len(tasks) > 1
     _check_keeping(options)
@@ -143,6 +153,7 @@ def _delivered(runner: _Runner, report: RunReport, formats: Sequence[Renderer], 
     if not terminal.quiet:
         tell = complain if to_stdout else say
         tell(summary(report, terminal, written), colour=terminal.colour)
+    runner.save_baseline()
     return exit_code(report)
 
 
@@ -160,12 +171,14 @@ def run_check(paths: Sequence[Path], *, options: Options) -> int:
         files=tuple(file.path for file in sources),
     )
     selection = selection_of(plugins, options, static_only=True)
+    selection = dataclasses.replace(selection, accepted=ratchet_of(options, config, plugins, paths))
     told = formats_of_check(plugins, options)
     runner = _Runner(
         config=config, plugins=plugins, selection=selection, options=options, terminal=terminal_of(options)
     )
     report = runner.run(task, sources)
     deliver_check(report, config, told, options)
+    runner.save_baseline()
     return exit_code(report)
 
 
@@ -225,7 +238,9 @@ def run_script(
     runner = _Runner(
         config=config,
         plugins=plugins,
-        selection=_selection_of_run(plugins, options),
+        selection=dataclasses.replace(
+            _selection_of_run(plugins, options), accepted=ratchet_of(options, config, plugins)
+        ),
         options=options,
         terminal=terminal_of(options),
         live=True,
@@ -323,6 +338,19 @@ def selection_of(plugins: Plugins, options: Options, *, static_only: bool = Fals
     selection = select_stages(plugins, options.stage, static_only=static_only)
     chosen = choose_rules(plugins, selection.stages, options.select, options.ignore)
     return dataclasses.replace(selection, rules=chosen)
+
+
+def ratchet_of(options: Options, config: Config, plugins: Plugins, checked: Sequence[Path] = ()) -> Ratchet | None:
+    """Return the baseline that the options name, read; `checked` is what `verify check` was given."""
+    if options.baseline is None:
+        if options.update_baseline is not None:
+            raise UsageError("--update-baseline needs --baseline FILE: the file to write")
+        return None
+    from verifier.baseline.ratchet import Ratchet  # noqa: PLC0415 - most runs have none
+
+    paths = tuple(Path(os.path.relpath(os.path.realpath(path), config.root)).as_posix() for path in checked)
+    running = {stage.name for stage in plugins.stages if stage.runs_code}
+    return Ratchet(options.baseline, config.root, reason=options.update_baseline, checked=paths, running=running)
 
 
 def _to_stdout(options: Options, formats: Sequence[Renderer]) -> bool:

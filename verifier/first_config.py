@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 import textwrap
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from verifier.config import configured_in, load_config
-from verifier.errors import ConfigError, OutputError, UsageError
+from verifier.errors import ConfigError, UsageError
 from verifier.layout import Layout, read_layout
+from verifier.writing.one_file import replace_file
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -76,10 +74,7 @@ def write(first: FirstConfig, plugins: Plugins) -> None:
         ConfigError: what was written does not load, which is a fault of ours.
     """
     before = first.path.read_bytes() if first.path.exists() else None
-    try:
-        _replace(first.path, first.text.encode("utf-8"))
-    except OSError as error:
-        raise OutputError(f"{first.path} cannot be written: {error.strerror or error}") from error
+    replace_file(first.path, first.text.encode("utf-8"))
     gates = {stage.name: stage.gates for stage in plugins.stages}
     try:
         load_config(first.path.parent, gates=gates, codes=plugins.rules)
@@ -87,7 +82,7 @@ def write(first: FirstConfig, plugins: Plugins) -> None:
         if before is None:
             first.path.unlink()
         else:
-            _replace(first.path, before)
+            replace_file(first.path, before)
         raise
 
 
@@ -210,20 +205,3 @@ def _adds_only_ours(before: str, after: str) -> bool:
     rest = {key: value for key, value in new.items() if key != "tool"} | ({"tool": tool} if tool else {})
     old: Mapping[str, Any] = tomllib.loads(before)
     return ours is not None and rest == {key: value for key, value in old.items() if key != "tool" or value}
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write the file whole or not at all, with the rights that it had; a link keeps pointing to it."""
-    target = path.resolve()
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        if target.exists():
-            shutil.copymode(target, temporary)
-        else:
-            Path(temporary).chmod(0o644)
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -1,4 +1,4 @@
-"""The verifier's own findings: about suppression comments and about stages that could not do their work."""
+"""The verifier's own findings: about suppressions, the baseline, and stages that could not do their work."""
 
 from __future__ import annotations
 
@@ -40,4 +40,29 @@ STAGE_UNABLE = RuleInfo(
     why="What a stage did not establish is not known to be right, so the task cannot pass.",
     essential=True,
 )
-RULES = (BAD_SUPPRESSION, UNUSED_SUPPRESSION, STAGE_CRASHED, STAGE_UNABLE)
+STALE_BASELINE = RuleInfo(
+    code="VER005",
+    name="stale-baseline",
+    severity=Severity.CRITICAL,
+    summary="In CI, the baseline holds findings that are gone.",
+    why=(
+        "What a baseline no longer needs to excuse, it would excuse again when it comes back. Outside CI the file is "
+        "made smaller by itself; a build server would throw that away, so it says so instead."
+    ),
+    essential=True,
+)
+EXPIRED_SUPPRESSION = RuleInfo(
+    code="VER006",
+    name="expired-suppression",
+    severity=Severity.MEDIUM,
+    summary="The date of a suppression comment has passed.",
+    why=(
+        "Somebody decided that the finding may stay until that day. The comment silences nothing any more: the finding "
+        "that it stands beside is reported as if it were not there."
+    ),
+    essential=True,
+)
+RULES = (
+    *(BAD_SUPPRESSION, UNUSED_SUPPRESSION, STAGE_CRASHED, STAGE_UNABLE),
+    *(STALE_BASELINE, EXPIRED_SUPPRESSION),
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import graphlib
 import time
 import traceback
@@ -9,11 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from verifier.baseline.matching import Cover
 from verifier.errors import MachineError, StageError
 from verifier.fingerprints import fingerprints
 from verifier.globs import compile_glob
 from verifier.marks import FOUND, confirmed_by, marked
-from verifier.model.finding import Evidence, Finding, Location
+from verifier.model.finding import Evidence, Finding, Location, Severity
 from verifier.model.report import Suppressed
 from verifier.model.stage import Reported, StageOutcome, StageResult, StageStatus
 from verifier.notebooks.places import with_cells
@@ -23,7 +25,7 @@ from verifier.suppress import Allow, bad_suppressions, read_allows, sort_finding
 
 if TYPE_CHECKING:
     from verifier.model.rule import Rule
-    from verifier.model.stage import Need, Stage, StageContext
+    from verifier.model.stage import Gate, Need, Stage, StageContext
     from verifier.plugins import Plugins
 
 _FAILED = {StageStatus.FAILED, StageStatus.ERRORED, StageStatus.SKIPPED}
@@ -68,12 +70,17 @@ def in_order(stages: Sequence[Stage]) -> tuple[Stage, ...]:
     return tuple(ordered)
 
 
+def _nothing_accepted() -> Cover:
+    return Cover((), "")
+
+
 def run_stages(
     stages: Sequence[Stage],
     context: StageContext,
     plugins: Plugins,
     *,
     left_out: frozenset[str] = frozenset(),
+    cover: Callable[[], Cover] = _nothing_accepted,
     started: Callable[[Stage], None] = lambda _stage: None,
     finished: Callable[[StageResult], None] = lambda _result: None,
 ) -> PipelineResult:
@@ -82,10 +89,11 @@ def run_stages(
     Args:
         left_out: codes that are not reported and do not count. Their rules run all the same: a gate that one of
             them would fail is DEFERRED, so that nothing is called proven that was not.
+        cover: gives what the project has accepted, anew for every judging.
     """
     names = {code: rule.name for code, rule in plugins.rules.items()}
     allows = read_allows(context.sources, names)
-    judge = _Judge(plugins, context, allows, left_out)
+    judge = _Judge(plugins, context, allows, left_out, cover())
     results: dict[str, StageResult] = {}
     ran: list[_Ran] = []
     for stage in in_order(stages):
@@ -98,7 +106,7 @@ def run_stages(
             added = [rule for rule in plugins.added_rules if rule.stage == stage.name]
             ran.append(_execute(stage, added, context))
             if ran[-1].outcome.marks:  # what is known of earlier findings has changed: judge these stages again
-                judge = _Judge(plugins, context, allows, left_out, ran)
+                judge = _Judge(plugins, context, allows, left_out, cover(), ran)
                 results |= {earlier.stage.name: judge.judged(earlier) for earlier in ran[:-1]}
             result = judge.judged(ran[-1])
             context.stash.put(FOUND, {one.stage.name: one.outcome.findings for one in ran})
@@ -156,12 +164,15 @@ class _Judge:
         context: StageContext,
         allows: tuple[Allow, ...],
         unwanted: frozenset[str],
+        cover: Cover,
         marking: Sequence[_Ran] = (),
     ) -> None:
         self._rules = plugins.rules
         self._context = context
         self._allows = allows
         self._unwanted = unwanted
+        self._cover = cover
+        self._accepted: set[int] = set()  # ids of findings that the baseline covers
         self._marks = {ran.stage.name: ran.outcome.marks for ran in marking}
         self._confirmed: dict[str, list[Finding]] = {}  # by marking stage: what remains and was seen to happen
         self._reporters: dict[str, set[str]] = {}
@@ -176,7 +187,7 @@ class _Judge:
         self._ignores = [(compile_glob(glob), codes) for glob, codes in context.config.per_file_ignores.items()]
 
     def skipped(self, stage: Stage, reason: str) -> StageResult:
-        return self._result(stage, StageStatus.SKIPPED, 0.0, StageOutcome(checks_run=0), reason=reason)
+        return self._result(stage, StageStatus.SKIPPED, 0.0, StageOutcome(checks_run=0), (), reason=reason)
 
     def judged(self, ran: _Ran) -> StageResult:
         if ran.error is not None:
@@ -191,12 +202,29 @@ class _Judge:
         unwanted = [finding for finding in kept if finding.rule in self._unwanted]
         self.left_out += unwanted
         block_at = self._context.config.block_at
+        reported = self._matched(findings, outcome.gates)
         counted = (*findings, *self._confirmed.get(stage.name, ()))
-        settled = (settle_gate(gate, counted, block_at, unwanted) for gate in outcome.gates)
+        fresh = [finding for finding in counted if id(finding) not in self._accepted]
+        accepted = [finding for finding in counted if id(finding) in self._accepted]
+        settled = (settle_gate(gate, fresh, block_at, unwanted, accepted) for gate in outcome.gates)
         gates = tuple(demand_device(gate, self._context.options.require_device) for gate in settled)
-        blocked = any(finding.severity >= block_at for finding in findings)
-        outcome = StageOutcome(checks_run=outcome.checks_run, findings=findings, gates=gates, facts=outcome.facts)
-        return self._result(stage, stage_status(gates, blocked=blocked), ran.duration_s, outcome)
+        status = stage_status(gates, blocked=any(item.blocking for item in reported))
+        outcome = dataclasses.replace(outcome, gates=gates)
+        return self._result(stage, status, ran.duration_s, outcome, reported)
+
+    def _matched(self, findings: Sequence[Finding], gates: Sequence[Gate]) -> tuple[Reported, ...]:
+        """Return the findings in order, those that the baseline covers marked as such, and remember which these are."""
+        told = zip(with_cells(findings, self._context.sources), findings, strict=True)
+        pairs = sorted(told, key=lambda pair: _order(pair[0]))
+        capped = tuple(code for gate in gates if gate.at_most is not None for code in gate.sums_up)
+        reported = []
+        for item, (_, finding) in zip(self._reported([celled for celled, _ in pairs]), pairs, strict=True):
+            counts = finding.severity > Severity.INFO or finding.rule.startswith(capped)
+            known = self._cover.takes(finding, item.fingerprint, counts=counts)
+            if known:
+                self._accepted.add(id(finding))
+            reported.append(dataclasses.replace(item, blocking=item.blocking and not known, baselined=known))
+        return tuple(reported)
 
     def _kept(self, stage: Stage, outcome: StageOutcome) -> tuple[Finding, ...]:
         """Return the findings that neither the configuration nor a comment silences, and keep the others aside."""
@@ -208,7 +236,10 @@ class _Judge:
         pairs = [(finding, allow) for finding, allow in split.silenced if finding.rule not in self._unwanted]
         silenced = self._reported(with_cells([finding for finding, _ in pairs], self._context.sources))
         for reported, (_, allow) in zip(silenced, pairs, strict=True):
-            self.suppressed.append(Suppressed(stage=stage.name, finding=reported, reason=allow.reason, line=allow.line))
+            until = allow.until.isoformat() if allow.until else None
+            self.suppressed.append(
+                Suppressed(stage=stage.name, finding=reported, reason=allow.reason, line=allow.line, until=until)
+            )
         kept = {id(finding) for finding in split.kept if finding.rule not in self._unwanted}
         for finding in outcome.findings:
             for name in confirmed_by(finding, self._marks):
@@ -245,9 +276,9 @@ class _Judge:
             if ran.trace
             else "Remove the cause and run again.",
         )
-        outcome = StageOutcome(checks_run=0, findings=(finding,))
-        status = StageStatus.ERRORED
-        return self._result(ran.stage, status, ran.duration_s, outcome, reason=error, internal=ran.internal)
+        outcome, status = StageOutcome(checks_run=0), StageStatus.ERRORED
+        reported = tuple(self._reported([finding]))
+        return self._result(ran.stage, status, ran.duration_s, outcome, reported, reason=error, internal=ran.internal)
 
     def _reported(self, findings: Sequence[Finding]) -> list[Reported]:
         block_at = self._context.config.block_at
@@ -268,21 +299,21 @@ class _Judge:
         status: StageStatus,
         duration_s: float,
         outcome: StageOutcome,
+        reported: tuple[Reported, ...],
         *,
         reason: str = "",
         internal: bool = False,
     ) -> StageResult:
-        findings = sorted(with_cells(outcome.findings, self._context.sources), key=_order)
         return StageResult(
             number=stage.number,
             name=stage.name,
             title=stage.title,
             status=status,
-            score=stage_score(finding.severity for finding in findings),
+            score=stage_score(item.finding.severity for item in reported if not item.baselined),
             checks_run=outcome.checks_run,
             duration_s=round(duration_s, 3),
             gates=outcome.gates,
-            findings=tuple(self._reported(findings)),
+            findings=reported,
             facts=outcome.facts,
             reason=reason,
             internal=internal,

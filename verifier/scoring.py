@@ -24,15 +24,22 @@ def stage_score(severities: Iterable[Severity]) -> int:
     return max(0, 100 - sum(COST[severity] for severity in severities))
 
 
-def settle_gate(gate: Gate, findings: Sequence[Finding], block_at: Severity, left_out: Sequence[Finding] = ()) -> Gate:
+def settle_gate(
+    gate: Gate,
+    findings: Sequence[Finding],
+    block_at: Severity,
+    left_out: Sequence[Finding] = (),
+    accepted: Sequence[Finding] = (),
+) -> Gate:
     """Return a gate that sums up findings with the status that these findings give it; others unchanged.
 
     Args:
+        accepted: findings that a baseline covers. They never fail the gate, but above INFO they make it WARN.
         left_out: findings of rules that this run does not report. They do not fail the gate, but where they
             would, the gate is not passed either: it is DEFERRED.
     """
-    settled = _settled(gate, findings, block_at)
-    whole = _settled(gate, [*findings, *left_out], block_at)
+    settled = _settled(gate, findings, block_at, accepted)
+    whole = _settled(gate, [*findings, *left_out], block_at, accepted)
     if settled.status is GateStatus.FAIL or whole.status is not GateStatus.FAIL:
         return settled
     codes = sorted({finding.rule for finding in left_out if finding.rule.startswith(gate.sums_up)})
@@ -49,23 +56,28 @@ def demand_device(gate: Gate, device: str | None) -> Gate:
     return dataclasses.replace(gate, status=GateStatus.FAIL, evidence=evidence)
 
 
-def _settled(gate: Gate, findings: Sequence[Finding], block_at: Severity) -> Gate:
-    found = [finding for finding in findings if gate.sums_up and finding.rule.startswith(gate.sums_up)]
-    if not found:
+def _settled(gate: Gate, findings: Sequence[Finding], block_at: Severity, accepted: Sequence[Finding]) -> Gate:
+    found, old = (
+        [finding for finding in group if gate.sums_up and finding.rule.startswith(gate.sums_up)]
+        for group in (findings, accepted)
+    )
+    if not found and not old:
         return gate
-    worst = max(finding.severity for finding in found)
     status = gate.status
-    if worst >= block_at:
+    if any(finding.severity >= block_at for finding in found):
         status = GateStatus.FAIL
-    elif worst > Severity.INFO:
+    elif any(finding.severity > Severity.INFO for finding in (*found, *old)):
         status = GateStatus.WARN
     if gate.at_most is not None and sum(1 + len(finding.related) for finding in found) > gate.at_most:
         status = GateStatus.FAIL
-    counts = Counter((finding.severity, finding.rule) for finding in found)
-    summary = ", ".join(f"{count} {rule} {level.name}" for (level, rule), count in sorted(counts.items(), reverse=True))
-    return dataclasses.replace(
-        gate, status=status, evidence=f"{summary}; {gate.evidence}" if gate.evidence else summary
-    )
+    known = f"in the baseline: {_counts(old)}" if old else ""
+    evidence = "; ".join(part for part in (_counts(found), known, gate.evidence) if part)
+    return dataclasses.replace(gate, status=status, evidence=evidence)
+
+
+def _counts(findings: Sequence[Finding]) -> str:
+    counts = Counter((finding.severity, finding.rule) for finding in findings)
+    return ", ".join(f"{count} {rule} {level.name}" for (level, rule), count in sorted(counts.items(), reverse=True))
 
 
 def stage_status(gates: Sequence[Gate], *, blocked: bool) -> StageStatus:

@@ -1,7 +1,8 @@
-"""`# verify: allow[CODE] reason`: what each such comment silences, and which of them are findings themselves."""
+"""`# verify: allow[CODE] reason`: what each such comment silences, until when, and which are findings themselves."""
 
 from __future__ import annotations
 
+import datetime
 import io
 import re
 import tokenize
@@ -11,18 +12,23 @@ from typing import TYPE_CHECKING
 
 from verifier.model.finding import Evidence, Finding, Location, Severity
 from verifier.nearest import suggestion
-from verifier.own_rules import BAD_SUPPRESSION, UNUSED_SUPPRESSION
+from verifier.own_rules import BAD_SUPPRESSION, EXPIRED_SUPPRESSION, UNUSED_SUPPRESSION
 
 if TYPE_CHECKING:
     from verifier.sources import SourceFile, SourceTree
 
 _MARK = b"verify:"
+_UNTIL = re.compile(r"until\s+(?P<date>\d{4}-\d{2}-\d{2})\b[\s:,;]*", re.IGNORECASE)
 _COMMENT = re.compile(r"#\s*verify:\s*allow\b\s*(?:\[(?P<codes>[^\]]*)\])?\s*(?P<reason>.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allow:
-    """One suppression comment. It covers its own line or, alone on its line, the next line of code."""
+    """One suppression comment. It covers its own line or, alone on its line, the next line of code.
+
+    Args:
+        until: the last day on which it counts.
+    """
 
     path: str
     line: int
@@ -30,6 +36,15 @@ class Allow:
     codes: tuple[str, ...]
     reason: str
     problem: str = ""
+    until: datetime.date | None = None
+
+    @property
+    def expired(self) -> bool:
+        return self.until is not None and _today() > self.until
+
+    @property
+    def counts(self) -> bool:
+        return not self.problem and not self.expired
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,16 +96,34 @@ def _allow(path: str, line: int, covers: int, match: re.Match[str], rule_names: 
     by_name = {name: code for code, name in rule_names.items()}
     written = [part.strip() for part in (match["codes"] or "").split(",") if part.strip()]
     unknown = [part for part in written if part not in rule_names and part not in by_name]
-    problem = ""
-    if not written:
+    until, reason, problem = _dated(match["reason"].strip())
+    if problem:
+        pass
+    elif not written:
         problem = "names no rule; write `# verify: allow[CODE] reason`"
     elif unknown:
         near = suggestion(unknown[0], [*rule_names, *by_name])
         problem = f"names `{unknown[0]}`, which is no rule of this version{near}"
-    elif not match["reason"].strip():
+    elif not reason:
         problem = "gives no reason; say after the bracket why the finding may stay"
     codes = tuple(by_name.get(part, part) for part in written)
-    return Allow(path=path, line=line, covers=covers, codes=codes, reason=match["reason"].strip(), problem=problem)
+    return Allow(path=path, line=line, covers=covers, codes=codes, reason=reason, problem=problem, until=until)
+
+
+def _dated(text: str) -> tuple[datetime.date | None, str, str]:
+    """Split `until 2027-01-31 reason` into date, reason and problem. A reason that only begins with "until" is one."""
+    match = _UNTIL.match(text)
+    if match is None:
+        return None, text, ""
+    reason = text[match.end() :].strip()
+    try:
+        return datetime.date.fromisoformat(match["date"]), reason, ""
+    except ValueError:
+        return None, reason, f"ends on {match['date']}, which is no day of the calendar"
+
+
+def _today() -> datetime.date:
+    return datetime.datetime.now(datetime.UTC).date()  # the same for everybody who looks at the same time
 
 
 def sort_findings(findings: Sequence[Finding], allows: Sequence[Allow]) -> Sorted:
@@ -99,9 +132,7 @@ def sort_findings(findings: Sequence[Finding], allows: Sequence[Allow]) -> Sorte
     A comment counts for a finding where it covers the finding's line or, for a finding whose statement spans
     several lines, any of them. Only the place where a finding is reported counts, not its related places.
     """
-    by_place = {
-        (allow.path, allow.covers, code): allow for allow in allows if not allow.problem for code in allow.codes
-    }
+    by_place = {(allow.path, allow.covers, code): allow for allow in allows if allow.counts for code in allow.codes}
     kept, silenced = [], []
     for finding in findings:
         place = finding.location
@@ -115,12 +146,24 @@ def sort_findings(findings: Sequence[Finding], allows: Sequence[Allow]) -> Sorte
 
 
 def bad_suppressions(allows: Sequence[Allow]) -> tuple[Finding, ...]:
-    """Return a finding for every comment that cannot count."""
-    return tuple(
+    """Return a finding for every comment that cannot count, or counts no more."""
+    bad = tuple(
         _finding(BAD_SUPPRESSION.code, BAD_SUPPRESSION.severity, allow, f"This suppression {allow.problem}.")
         for allow in allows
         if allow.problem
     )
+    expired = tuple(
+        _finding(
+            EXPIRED_SUPPRESSION.code,
+            EXPIRED_SUPPRESSION.severity,
+            allow,
+            f"This suppression of {', '.join(allow.codes)} ended on {allow.until}: it silences nothing any more.",
+            "Repair what it excused, or decide anew: set a later date, or none.",
+        )
+        for allow in allows
+        if allow.expired and not allow.problem
+    )
+    return (*bad, *expired)
 
 
 def unused_suppressions(
@@ -140,13 +183,15 @@ def unused_suppressions(
             f"This suppression of {code} silences nothing: {code} is not reported here.",
         )
         for allow in allows
-        if not allow.problem
+        if allow.counts
         for code in allow.codes
         if code in codes and (allow, code) not in used
     )
 
 
-def _finding(rule: str, severity: Severity, allow: Allow, message: str) -> Finding:
+def _finding(
+    rule: str, severity: Severity, allow: Allow, message: str, remediation: str = "Correct the comment, or remove it."
+) -> Finding:
     return Finding(
         rule=rule,
         severity=severity,
@@ -154,5 +199,5 @@ def _finding(rule: str, severity: Severity, allow: Allow, message: str) -> Findi
         location=Location(path=allow.path, line=allow.line),
         symbol=",".join(allow.codes) or None,
         evidence=(Evidence(kind="source", summary=f"comment on line {allow.line} of {allow.path}"),),
-        remediation="Correct the comment, or remove it.",
+        remediation=remediation,
     )

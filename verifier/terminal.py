@@ -187,6 +187,9 @@ def _closing(report: RunReport) -> str:
         )
     if report.suppressed:
         parts.append(f"{len(report.suppressed)} findings suppressed")
+    known = sum(item.baselined for stage in report.stages for item in stage.findings)
+    if known:
+        parts.append(f"{known} finding{'' if known == 1 else 's'} in the baseline")
     chosen = report.tool.get("selection")
     if isinstance(chosen, Mapping):
         parts.append(f"{chosen['rules']} rules left out by --select or --ignore")

@@ -171,6 +171,15 @@ def test_a_suppressed_finding_neither_blocks_nor_costs_but_is_listed(tmp_path: P
     assert (suppressed.reason, suppressed.line) == ("kept for the old checkpoint format", 1)
 
 
+def test_a_suppression_whose_day_has_passed_silences_nothing_and_is_a_finding(tmp_path: Path) -> None:
+    text = "x = 1  # verify: allow[TST001] until 2020-01-31 kept for the old checkpoint format\n"
+    result = _run(tmp_path, _stage(lambda _c: _outcome(_finding())), text=text)
+    found = [(item.finding.rule, item.blocking) for item in result.stages[0].findings]
+    assert (result.suppressed, found) == ((), [("TST001", True), ("VER006", False)])
+    later = _run(tmp_path, _stage(lambda _c: _outcome(_finding())), text=text.replace("2020", "2999"))
+    assert [entry.until for entry in later.suppressed] == ["2999-01-31"]
+
+
 def test_a_suppression_settles_the_gate_too(tmp_path: Path) -> None:
     gate = Gate(name="g", requirement="r", status=GateStatus.PASS, evidence="1 name", sums_up=("TST",))
     stage = _stage(lambda _c: _outcome(_finding(), gates=[gate]), gates={"g": "r"})

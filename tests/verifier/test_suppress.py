@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 
 import pytest
 
+from verifier import suppress
 from verifier.sources import SourceFile, SourceTree
 from verifier.suppress import Allow, read_allows
 
@@ -36,12 +38,28 @@ def test_text_inside_a_string_is_no_comment(tmp_path: Path) -> None:
     assert _allows(tmp_path, 's = "# verify: allow[SCP001] no"\n') == ()
 
 
+def test_a_date_is_the_last_day_on_which_it_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (allow,) = _allows(tmp_path, "x  # verify: allow[SCP001] until 2027-01-31: the host defines it\n")
+    assert (str(allow.until), allow.reason, allow.problem) == ("2027-01-31", "the host defines it", "")
+    monkeypatch.setattr(suppress, "_today", lambda: datetime.date(2027, 1, 31))
+    assert allow.counts
+    monkeypatch.setattr(suppress, "_today", lambda: datetime.date(2027, 2, 1))
+    assert not allow.counts
+
+
+def test_a_reason_that_only_begins_like_a_date_is_a_reason(tmp_path: Path) -> None:
+    (allow,) = _allows(tmp_path, "x  # verify: allow[SCP001] until the next release\n")
+    assert (allow.until, allow.reason, allow.problem) == (None, "until the next release", "")
+
+
 @pytest.mark.parametrize(
     ("comment", "part"),
     [
         ("# verify: allow[SCP001]", "gives no reason"),
         ("# verify: allow[] why", "names no rule"),
         ("# verify: allow why", "names no rule"),
+        ("# verify: allow[SCP001] until 2027-01-31", "gives no reason"),
+        ("# verify: allow[SCP001] until 2027-02-31 why", "2027-02-31, which is no day of the calendar"),
         ("# verify: allow[SCP01] why", 'no rule of this version; did you mean "SCP001"?'),
     ],
 )

@@ -65,6 +65,7 @@ class Suppressed:
     finding: Reported
     reason: str
     line: int  # of the comment
+    until: str | None = None  # the last day on which it does, as 2027-01-31
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -188,7 +188,8 @@ class Stage:
 class Reported:
     """A finding as the core judged it. The fingerprint holds no line number, so moved code keeps it.
 
-    `diff` is what its fix would change, for people's formats; empty where none is known.
+    `diff` is what its fix would change, for people's formats; empty where none is known. `baselined`: the project has
+    accepted it (`--baseline`), so it neither blocks nor costs.
     """
 
     finding: Finding
@@ -196,6 +197,7 @@ class Reported:
     blocking: bool
     fingerprint: str
     diff: str = ""
+    baselined: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
