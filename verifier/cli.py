@@ -15,7 +15,7 @@ import click
 
 from verifier import __version__
 from verifier.errors import ConfigError, ExitCode, MachineError, OutputError, UsageError, VerifierError
-from verifier.model.isolation import DEFAULT_SANDBOX, LEVELS, SANDBOXES
+from verifier.options import CHECKED, PATH, accepting, common, keeping
 from verifier.streams import complain, say
 
 # Commands and options that the contract names and a later version brings. They are refused by name, so that
@@ -73,127 +73,6 @@ def _before_the_script(args: list[str]) -> list[str]:
     return words[:script]
 
 
-_PATH = click.Path(path_type=Path)
-_CHECKED = click.Path(path_type=Path, readable=False)  # what cannot be read is a finding, beside those of the others
-
-
-_RUNNING_CODE = (
-    click.option(
-        "--time-limit",
-        type=click.FloatRange(min=0, min_open=True),
-        metavar="S",
-        help="Seconds for each stage that runs code.",
-    ),
-    click.option(
-        "--memory-limit",
-        type=click.FloatRange(min=0, min_open=True),
-        metavar="GIB",
-        help="Memory for each stage that runs code.",
-    ),
-    click.option(
-        "--sandbox",
-        default=DEFAULT_SANDBOX,
-        metavar="NAME",
-        help=f"How code is isolated: {', '.join(SANDBOXES)}. auto takes what this machine has.",
-    ),
-    click.option(
-        "--require-isolation",
-        metavar="LEVEL",
-        help=f"Run code only where this much isolation holds: {', '.join(LEVELS)}, each with those before it.",
-    ),
-)
-
-_DECIDING = (
-    click.option("--strict", is_flag=True, help="A gate on which the figures decide neither way fails."),
-    click.option(
-        "--require-device",
-        type=click.Choice(["cuda", "cpu"]),
-        help="A gate that would be deferred for want of this device fails.",
-    ),
-)
-_KEEPING = (
-    click.option(
-        "--save-baseline",
-        is_flag=True,
-        help="Keep the figures of this run in .verify-baselines, for later runs to be compared with.",
-    ),
-    click.option(
-        "--save-baseline-anyway",
-        "save_anyway",
-        metavar="REASON",
-        help="The same for a run that would be refused: one that blocks, or a machine that was too busy.",
-    ),
-)
-
-
-def _with(options: tuple[Any, ...], function: Any) -> Any:
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-def _keeping(function: Any) -> Any:
-    return _with(_KEEPING, function)
-
-
-def _common(function: Any) -> Any:
-    """Add the options that every run takes."""
-    options = (
-        click.option(
-            "--stage", "stage", multiple=True, metavar="NAME", help="Only this stage, by name or number (repeatable)."
-        ),
-        click.option(
-            "--select",
-            "select",
-            multiple=True,
-            metavar="CODES",
-            help="Report only these rules: codes, names or families (repeatable or comma list).",
-        ),
-        click.option(
-            "--ignore",
-            "ignore",
-            multiple=True,
-            metavar="CODES",
-            help="Do not report these rules; wins over --select. The report names what was left out.",
-        ),
-        click.option(
-            "--format",
-            "formats",
-            multiple=True,
-            metavar="NAMES",
-            help="Report formats: md, json, concise (repeatable or comma list).",
-        ),
-        click.option("--output", metavar="DIR", help="Folder for the reports; - with one format prints it."),
-        click.option("--config", "config_file", type=_PATH, help="Configuration file; its folder is the root."),
-        click.option("--python", "python", type=_PATH, help="Interpreter of the verified project."),
-        click.option("--jobs", type=click.IntRange(min=1), help="Processes at work at a time; 1: everything in turn."),
-        click.option("--facts", is_flag=True, help="Keep every fact of a large tree in the JSON."),
-        *_RUNNING_CODE,
-        *_DECIDING,
-        click.option("-q", "--quiet", is_flag=True, help="No progress and no summary."),
-        click.option("-v", "--verbose", is_flag=True, help="Say more while working."),
-        click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True),
-        click.option("--no-progress", is_flag=True, help="No progress on stderr."),
-    )
-    return _with(options, function)
-
-
-def _accepting(function: Any) -> Any:
-    """Add the options that say which findings a project has accepted."""
-    options = (
-        click.option(
-            "--baseline", "baseline", type=_PATH, metavar="FILE", help="Findings that stand in FILE do not block."
-        ),
-        click.option(
-            "--update-baseline",
-            "update_baseline",
-            metavar="REASON",
-            help="Accept what is found now: add it to the file of --baseline, with this reason.",
-        ),
-    )
-    return _with(options, function)
-
-
 @click.group(cls=_Group, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="verify")
 def cli() -> None:
@@ -203,9 +82,9 @@ def cli() -> None:
 @cli.command("task", hidden=True, help="Run every stage of these tasks and write their reports.")
 @click.argument("names", nargs=-1, metavar="TASK...")
 @click.option("--all", "every", is_flag=True, help="Every task of the configuration.")
-@_keeping
-@_common
-@_accepting
+@keeping
+@common
+@accepting
 def task_command(names: tuple[str, ...], every: bool, **options: Any) -> None:
     from verifier.commands import Options, run_tasks  # noqa: PLC0415 - `--help` must not pay for it
 
@@ -213,9 +92,9 @@ def task_command(names: tuple[str, ...], every: bool, **options: Any) -> None:
 
 
 @cli.command("check", help="Static stages on files or folders. Needs no configuration, runs nothing.")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=_CHECKED)
-@_common
-@_accepting
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=CHECKED)
+@common
+@accepting
 def check_command(paths: tuple[Path, ...], **options: Any) -> None:
     from verifier.commands import Options, run_check  # noqa: PLC0415
 
@@ -230,14 +109,15 @@ def check_command(paths: tuple[Path, ...], **options: Any) -> None:
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="End it cleanly after N training steps.")
 @click.option("--emulate", type=click.Choice(["cuda"]), help="Emulate that device on the CPU.")
 @click.option("-m", "--module", is_flag=True, help="SCRIPT is the name of a module, as with `python -m`.")
-@_common
-@_accepting
+@common
+@accepting
 @click.argument("script", metavar="SCRIPT")
 @click.argument("arguments", nargs=-1, metavar="[ARGS]...", type=click.UNPROCESSED)
 def run_command(
     script: str, arguments: tuple[str, ...], steps: int | None, emulate: str | None, module: bool, **options: Any
 ) -> None:
-    from verifier.commands import Options, run_script  # noqa: PLC0415
+    from verifier.commands import Options  # noqa: PLC0415
+    from verifier.run_command import run_script  # noqa: PLC0415
 
     given = Options(**options, command=_command_line())
     sys.exit(run_script(script, arguments, steps=steps, emulate=emulate == "cuda", module=module, options=given))
@@ -247,7 +127,7 @@ def run_command(
 @click.argument("targets", nargs=-1, required=True, metavar="PATH...|TASK")
 @click.option("--unsafe", is_flag=True, help="Apply those too that may change what the program does.")
 @click.option("--diff", is_flag=True, help="Show what would be changed, and write nothing.")
-@_common
+@common
 def fix_command(targets: tuple[str, ...], unsafe: bool, diff: bool, **options: Any) -> None:
     from verifier.commands import Options  # noqa: PLC0415
     from verifier.fix_command import run_fix  # noqa: PLC0415
@@ -257,11 +137,11 @@ def fix_command(targets: tuple[str, ...], unsafe: bool, diff: bool, **options: A
 
 
 @cli.command("analyze", help="Report on modules and packages in eight sections each. Exit code 0: all are sound.")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=_CHECKED)
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=CHECKED)
 @click.option("--format", "formats", multiple=True, metavar="NAMES", help="md (the default), json.")
 @click.option("--output", metavar="DIR", help="Folder for the documents; without it one is printed.")
-@click.option("--config", "config_file", type=_PATH, help="Configuration file; its folder is the root.")
-@click.option("--python", "python", type=_PATH, help="Interpreter of the analyzed project.")
+@click.option("--config", "config_file", type=PATH, help="Configuration file; its folder is the root.")
+@click.option("--python", "python", type=PATH, help="Interpreter of the analyzed project.")
 @click.option("-q", "--quiet", is_flag=True, help="No summary.")
 def analyze_command(paths: tuple[Path, ...], **options: Any) -> None:
     from verifier.analysis import AnalyzeOptions, run_analyze  # noqa: PLC0415
@@ -275,7 +155,7 @@ def analyze_command(paths: tuple[Path, ...], **options: Any) -> None:
 @click.option("--everything", "every", is_flag=True, help="Run those mutants too that a rule has caught.")
 @click.option("--operator", "operators", multiple=True, metavar="NAME", help="Only this operator (repeatable).")
 @click.option("--fail-under", type=click.FloatRange(0, 100), metavar="PERCENT", help="Exit 1 if fewer are caught.")
-@_common
+@common
 def mutate_command(task: str, **options: Any) -> None:
     from verifier.commands import Options  # noqa: PLC0415
     from verifier.mutation.command import Wanted, mutate  # noqa: PLC0415
@@ -285,16 +165,16 @@ def mutate_command(task: str, **options: Any) -> None:
 
 
 @cli.command("tasks", help="List the tasks of the configuration.")
-@click.option("--config", "config_file", type=_PATH, help="Configuration file.")
+@click.option("--config", "config_file", type=PATH, help="Configuration file.")
 def tasks_command(config_file: Path | None) -> None:
-    from verifier.commands import list_tasks  # noqa: PLC0415
+    from verifier.listings import list_tasks  # noqa: PLC0415
 
     say(list_tasks(config_file))
 
 
 @cli.command("stages", help="List the stages, their gates and where they come from.")
 def stages_command() -> None:
-    from verifier.commands import list_stages  # noqa: PLC0415
+    from verifier.listings import list_stages  # noqa: PLC0415
 
     say(list_stages())
 
@@ -321,16 +201,16 @@ def explain_command(rule: str) -> None:
 @cli.command("init", help="Write a first configuration from what the repository contains.")
 @click.option("--dry-run", is_flag=True, help="Print what would be written, and write nothing.")
 def init_command(dry_run: bool) -> None:
-    from verifier.commands import init  # noqa: PLC0415
+    from verifier.listings import init  # noqa: PLC0415
 
     say(init(dry_run=dry_run))
 
 
 @cli.command("doctor", help="Say what this machine can and cannot verify, and why.")
-@click.option("--config", "config_file", type=_PATH, help="Configuration file.")
-@click.option("--python", "python", type=_PATH, help="Interpreter of the verified project.")
+@click.option("--config", "config_file", type=PATH, help="Configuration file.")
+@click.option("--python", "python", type=PATH, help="Interpreter of the verified project.")
 def doctor_command(config_file: Path | None, python: Path | None) -> None:
-    from verifier.commands import doctor  # noqa: PLC0415
+    from verifier.listings import doctor  # noqa: PLC0415
 
     text, code = doctor(config_file, python)
     say(text)

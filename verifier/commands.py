@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +16,11 @@ from verifier.errors import BaselineError, ExitCode, UsageError
 from verifier.model.isolation import LEVELS, SANDBOXES
 from verifier.model.report import Renderer, RunReport, Verdict
 from verifier.model.stage import RunOptions
-from verifier.model.task import Config, Program, Task
+from verifier.model.task import Config, Task
 from verifier.nearest import suggestion
 from verifier.output import DEFAULT_FORMATS, default_folder, parse_formats, print_document, write_report
 from verifier.plugins import Plugins, load_plugins
-from verifier.selection import MARKERS, check_root, check_sources, is_absent, script_sources, task_sources
+from verifier.selection import check_root, check_sources, is_absent, task_sources
 from verifier.streams import complain, say
 from verifier.terminal import Terminal, internal_failures, make_terminal, passing_on, summary, watching
 
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     from verifier.sources import SourceTree
 
 CHECK_TASK = "check"
-RUN_STAGE = "integration"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +62,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Runner:
+class Runner:
     """What the tasks of one command line share."""
 
     config: Config
@@ -102,20 +99,20 @@ def run_tasks(names: Sequence[str], *, every: bool, options: Options) -> int:
     tasks = _wanted(config, names, every=every)
     selection = selection_of(plugins, options)
     formats = parse_formats(options.formats or DEFAULT_FORMATS, plugins.renderers)
-    to_stdout = _to_stdout(options, formats)
+    to_stdout = is_to_stdout(options, formats)
     if to_stdout and len(tasks) > 1:
         raise UsageError("--output - takes one task; give a folder for several")
     terminal = terminal_of(options)
     selection = dataclasses.replace(selection, accepted=ratchet_of(options, config, plugins))
-    runner = _Runner(config=config, plugins=plugins, selection=selection, options=options, terminal=terminal)
+    runner = Runner(config=config, plugins=plugins, selection=selection, options=options, terminal=terminal)
     several = len(tasks) > 1
     _check_keeping(options)
     return max(_run_task(runner, task, formats, several) for task in tasks)
 
 
-def _run_task(runner: _Runner, task: Task, formats: Sequence[Renderer], several: bool) -> int:
+def _run_task(runner: Runner, task: Task, formats: Sequence[Renderer], several: bool) -> int:
     report = runner.run(task, task_sources(runner.config, task))
-    code = _delivered(runner, report, formats, several)
+    code = delivered(runner, report, formats, several)
     if not _keeps(runner.options):
         return code
     from verifier.keeping import keep  # noqa: PLC0415 - few runs ask for it
@@ -126,7 +123,7 @@ def _run_task(runner: _Runner, task: Task, formats: Sequence[Renderer], several:
         complain(f"verify: {error}")
         return max(code, ExitCode.USAGE) if code is not ExitCode.BLOCK else code
     if not runner.terminal.quiet:
-        tell = complain if _to_stdout(runner.options, formats) else say
+        tell = complain if is_to_stdout(runner.options, formats) else say
         tell("\n".join(lines))
     return code
 
@@ -140,10 +137,10 @@ def _check_keeping(options: Options) -> None:
         raise UsageError("--save-baseline-anyway needs a reason, which is kept with the figures")
 
 
-def _delivered(runner: _Runner, report: RunReport, formats: Sequence[Renderer], several: bool = False) -> int:
+def delivered(runner: Runner, report: RunReport, formats: Sequence[Renderer], several: bool = False) -> int:
     """Write or print a finished report and its summary, and return the exit code."""
     options, terminal = runner.options, runner.terminal
-    to_stdout = _to_stdout(options, formats)
+    to_stdout = is_to_stdout(options, formats)
     written: tuple[Path, ...] = ()
     if to_stdout:
         print_document(report, formats[0])
@@ -173,9 +170,7 @@ def run_check(paths: Sequence[Path], *, options: Options) -> int:
     selection = selection_of(plugins, options, static_only=True)
     selection = dataclasses.replace(selection, accepted=ratchet_of(options, config, plugins, paths))
     told = formats_of_check(plugins, options)
-    runner = _Runner(
-        config=config, plugins=plugins, selection=selection, options=options, terminal=terminal_of(options)
-    )
+    runner = Runner(config=config, plugins=plugins, selection=selection, options=options, terminal=terminal_of(options))
     report = runner.run(task, sources)
     deliver_check(report, config, told, options)
     runner.save_baseline()
@@ -190,13 +185,13 @@ def formats_of_check(plugins: Plugins, options: Options) -> tuple[Renderer, ...]
     """
     wanted = options.formats or (("concise",) if options.output is None else DEFAULT_FORMATS)
     formats = parse_formats(wanted, plugins.renderers)
-    _to_stdout(options, formats)
+    is_to_stdout(options, formats)
     return formats
 
 
 def deliver_check(report: RunReport, config: Config, formats: Sequence[Renderer], options: Options) -> None:
     """Print the report of a run without a task of its own, or write it where the options ask for that."""
-    if (not options.formats and options.output is None) or _to_stdout(options, formats):
+    if (not options.formats and options.output is None) or is_to_stdout(options, formats):
         print_document(report, formats[0])
         return
     folder = _folder(options.output, config.root, report.task, several=False)
@@ -204,105 +199,6 @@ def deliver_check(report: RunReport, config: Config, formats: Sequence[Renderer]
     terminal = terminal_of(options)
     if not terminal.quiet:
         say(summary(report, terminal, written), colour=terminal.colour)
-
-
-def run_script(
-    script: str, arguments: tuple[str, ...], *, steps: int | None, emulate: bool, module: bool, options: Options
-) -> int:
-    """Run a training script under the sanitizer, and return the exit code."""
-    plugins = load_plugins()
-    target = Path(script)
-    if not module and is_absent(target):
-        raise UsageError(f"{script}: there is no such script; for a module write `verify run -m NAME`")
-    if not module and not target.is_file():
-        raise UsageError(f"{script}: it is no file; name the script that trains")
-    start = Path.cwd() if module else target
-    config = load_for(check_root([start]), options.config_file, plugins)
-    program = Program(
-        target=script if module else os.path.abspath(script),  # noqa: PTH100 - a link stays a link, as for Python
-        shown=script,
-        arguments=arguments,
-        folder=Path.cwd(),
-        module=module,
-        steps=steps,
-        emulate=emulate,
-    )
-    sources = script_sources(config, start)
-    task = Task(
-        name=_task_name(script.rpartition(".")[2] if module else target.stem),
-        title=shlex.join((script, *arguments)),
-        files=tuple(file.path for file in sources),
-        program=program,
-    )
-    formats = parse_formats(options.formats or DEFAULT_FORMATS, plugins.renderers)
-    runner = _Runner(
-        config=config,
-        plugins=plugins,
-        selection=dataclasses.replace(
-            _selection_of_run(plugins, options), accepted=ratchet_of(options, config, plugins)
-        ),
-        options=options,
-        terminal=terminal_of(options),
-        live=True,
-    )
-    _to_stdout(options, formats)  # refused before anything runs
-    return _delivered(runner, runner.run(task, sources), formats)
-
-
-def _selection_of_run(plugins: Plugins, options: Options) -> Selection:
-    for name in options.stage:
-        if name not in (RUN_STAGE, "3"):
-            raise UsageError(f"`verify run` has one stage, {RUN_STAGE}; leave out --stage {name}")
-    selection = select_stages(plugins, (RUN_STAGE,), reason="`verify run` only runs the script")
-    chosen = choose_rules(plugins, selection.stages, options.select, options.ignore)
-    return dataclasses.replace(selection, rules=chosen)
-
-
-def _task_name(stem: str) -> str:
-    """Return a name for the report of a script that can stand in a path."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-.") or "script"
-
-
-def init(*, dry_run: bool) -> str:
-    """Write a first configuration at the root of the project, or only return what would be added."""
-    from verifier import first_config  # noqa: PLC0415 - only this command needs it
-
-    plugins = load_plugins()
-    root = find_root(Path.cwd(), markers=MARKERS) or Path.cwd()
-    first = first_config.propose(root, plugins)
-    if dry_run:
-        complain(f"verify: would write {first.path}")
-        return first.added.rstrip("\n")
-    first_config.write(first, plugins)
-    return first_config.described(first)
-
-
-def doctor(config_file: Path | None, python: Path | None) -> tuple[str, int]:
-    """Return what this machine can verify, and the exit code that follows."""
-    from verifier.doctor import described, examine  # noqa: PLC0415 - only this command needs it
-
-    def load(plugins: Plugins) -> Config:
-        return load_for(find_root(Path.cwd()) or Path.cwd(), config_file, plugins)
-
-    examination = examine(load_plugins, load, python.absolute() if python else None)
-    return described(examination), examination.exit_code
-
-
-def list_tasks(config_file: Path | None) -> str:
-    config = project_config(config_file, load_plugins())
-    rows = [f"{task.name:12s} {task.title}" for task in config.tasks.values()]
-    return "\n".join(rows) if rows else f"no tasks in {config.path or config.root}"
-
-
-def list_stages() -> str:
-    plugins = load_plugins()
-    lines = []
-    for stage in plugins.stages:
-        does = "runs the code" if stage.runs_code else "reads only"
-        origin = plugins.stage_origin.get(stage.name)
-        lines.append(f"{stage.number} {stage.name:12s} {does}: {stage.summary}{f' (from {origin})' if origin else ''}")
-        lines += [f"    {name:18s} {requirement}" for name, requirement in stage.gates.items()]
-    return "\n".join(lines)
 
 
 def project_config(config_file: Path | None, plugins: Plugins) -> Config:
@@ -353,7 +249,7 @@ def ratchet_of(options: Options, config: Config, plugins: Plugins, checked: Sequ
     return Ratchet(options.baseline, config.root, reason=options.update_baseline, checked=paths, running=running)
 
 
-def _to_stdout(options: Options, formats: Sequence[Renderer]) -> bool:
+def is_to_stdout(options: Options, formats: Sequence[Renderer]) -> bool:
     if options.output != "-":
         return False
     if len(formats) != 1:

@@ -1,0 +1,58 @@
+"""What the commands say that judge nothing: tasks, stages, a first configuration, this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verifier.commands import load_for, project_config
+from verifier.config import find_root
+from verifier.plugins import load_plugins
+from verifier.selection import MARKERS
+from verifier.streams import complain
+
+if TYPE_CHECKING:
+    from verifier.model.task import Config
+    from verifier.plugins import Plugins
+
+
+def init(*, dry_run: bool) -> str:
+    """Write a first configuration at the root of the project, or only return what would be added."""
+    from verifier import first_config  # noqa: PLC0415 - only this command needs it
+
+    plugins = load_plugins()
+    root = find_root(Path.cwd(), markers=MARKERS) or Path.cwd()
+    first = first_config.propose(root, plugins)
+    if dry_run:
+        complain(f"verify: would write {first.path}")
+        return first.added.rstrip("\n")
+    first_config.write(first, plugins)
+    return first_config.described(first)
+
+
+def doctor(config_file: Path | None, python: Path | None) -> tuple[str, int]:
+    """Return what this machine can verify, and the exit code that follows."""
+    from verifier.doctor import described, examine  # noqa: PLC0415 - only this command needs it
+
+    def load(plugins: Plugins) -> Config:
+        return load_for(find_root(Path.cwd()) or Path.cwd(), config_file, plugins)
+
+    examination = examine(load_plugins, load, python.absolute() if python else None)
+    return described(examination), examination.exit_code
+
+
+def list_tasks(config_file: Path | None) -> str:
+    config = project_config(config_file, load_plugins())
+    rows = [f"{task.name:12s} {task.title}" for task in config.tasks.values()]
+    return "\n".join(rows) if rows else f"no tasks in {config.path or config.root}"
+
+
+def list_stages() -> str:
+    plugins = load_plugins()
+    lines = []
+    for stage in plugins.stages:
+        does = "runs the code" if stage.runs_code else "reads only"
+        origin = plugins.stage_origin.get(stage.name)
+        lines.append(f"{stage.number} {stage.name:12s} {does}: {stage.summary}{f' (from {origin})' if origin else ''}")
+        lines += [f"    {name:18s} {requirement}" for name, requirement in stage.gates.items()]
+    return "\n".join(lines)
