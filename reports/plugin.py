@@ -5,12 +5,12 @@ from __future__ import annotations
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from verifier.api import Ability, AnalysisFormat, Renderer, State, hookimpl
+from verifier.api import Ability, AnalysisFormat, ComparisonFormat, Renderer, State, hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from verifier.api import AnalysisReport, RunReport
+    from verifier.api import AnalysisReport, Comparison, RunReport
 
 
 def _markdown(report: RunReport) -> str:
@@ -37,6 +37,12 @@ def _concise(report: RunReport) -> str:
     return concise.render(report)
 
 
+def _intoto(report: RunReport) -> str:
+    from reports import intoto  # noqa: PLC0415 - only when it is asked for
+
+    return intoto.render(report)
+
+
 RENDERERS = (
     Renderer(
         name="md",
@@ -47,6 +53,9 @@ RENDERERS = (
     ),
     Renderer(name="json", filename="report.json", summary="the whole report, for tools", render=_json),
     Renderer(name="concise", filename="report.txt", summary="one line a finding", render=_concise),
+    Renderer(
+        name="intoto", filename="report.intoto.json", summary="an in-toto statement, to be signed", render=_intoto
+    ),
 )
 
 
@@ -69,6 +78,33 @@ def verifier_analysis_formats() -> tuple[AnalysisFormat, ...]:
             name="md", filename="analysis.md", summary="for people: eight sections a module", render=_analysis
         ),
         AnalysisFormat(name="json", filename="analysis.json", summary="the same, for tools", render=_analysis_json),
+    )
+
+
+def _comparison_text(comparison: Comparison) -> str:
+    from reports import comparison as written  # noqa: PLC0415 - only when it is asked for
+
+    return written.text(comparison)
+
+
+def _comparison_markdown(comparison: Comparison) -> str:
+    from reports import comparison as written  # noqa: PLC0415 - only when it is asked for
+
+    return written.markdown(comparison)
+
+
+def _comparison_json(comparison: Comparison) -> str:
+    from reports import comparison_json as written  # noqa: PLC0415 - only when it is asked for
+
+    return written.render(comparison)
+
+
+@hookimpl
+def verifier_comparison_formats() -> tuple[ComparisonFormat, ...]:
+    return (
+        ComparisonFormat(name="text", summary="for a terminal", render=_comparison_text),
+        ComparisonFormat(name="md", summary="for a code host", render=_comparison_markdown),
+        ComparisonFormat(name="json", summary="for tools", render=_comparison_json),
     )
 
 

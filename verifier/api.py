@@ -16,6 +16,15 @@ from verifier.model.analysis import (
     Soundness,
 )
 from verifier.model.baseline import KeptFile
+from verifier.model.comparison import (
+    COMPARISON_SCHEMA,
+    ChangedFinding,
+    ChangedStatus,
+    ComparedFigure,
+    Comparison,
+    ComparisonFormat,
+    Turn,
+)
 from verifier.model.finding import Evidence, Finding, Json, Location, Related, Severity
 from verifier.model.fix import Fix, FixContext, Repair, Safety
 from verifier.model.isolation import LEVELS, SANDBOXES, is_reserved
@@ -54,12 +63,14 @@ from verifier.model.task import Config, Criterion, Program, Script, Task
 from verifier.notebooks.file import NotebookFile
 from verifier.notebooks.model import Cell, Notebook
 from verifier.plugins import Plugins, load_plugins
+from verifier.saved.report import SavedFinding, SavedReport
 from verifier.selection import rest_of_project, task_sources
 from verifier.sources import EditedFile, SourceFile, SourceTree, read_regular
 from verifier.toml_places import line_of
 
 __all__ = [
     "ANALYSIS_SCHEMA",
+    "COMPARISON_SCHEMA",
     "FOUND",
     "LEVELS",
     "SANDBOXES",
@@ -72,6 +83,11 @@ __all__ = [
     "Bad",
     "BaselineError",
     "Cell",
+    "ChangedFinding",
+    "ChangedStatus",
+    "ComparedFigure",
+    "Comparison",
+    "ComparisonFormat",
     "Config",
     "Criterion",
     "Deferred",
@@ -111,6 +127,8 @@ __all__ = [
     "RunOptions",
     "RunReport",
     "Safety",
+    "SavedFinding",
+    "SavedReport",
     "Script",
     "Severity",
     "Soundness",
@@ -128,6 +146,7 @@ __all__ = [
     "State",
     "Suppressed",
     "Task",
+    "Turn",
     "UneditableError",
     "Verdict",
     "VerifierError",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import shlex
 import sys
@@ -23,6 +24,7 @@ from verifier.nearest import suggestion
 from verifier.notebooks.file import NotebookFile
 from verifier.pipeline import PipelineResult, run_stages
 from verifier.scoring import task_score, verdict
+from verifier.sources import read_regular
 
 if TYPE_CHECKING:
     from verifier.baseline.ratchet import Ratchet
@@ -110,6 +112,7 @@ def verify(
         output=observer.output,
     )
     commit, dirty = commit_and_dirty(config.root)  # before any code runs, which may change files
+    configuration = _configuration(config)
     result = run_stages(
         selection.stages,
         context,
@@ -120,7 +123,7 @@ def verify(
         finished=observer.finished,
     )
     judged = result.stages
-    tool = _tool(plugins, config, selection.rules, result, command)
+    tool = _tool(plugins, config, selection.rules, result, command) | configuration
     if ratchet is not None:
         judged = ratchet.settled(task.name, judged, selection.rules.left_out)
         tool["baseline"] = ratchet.facts(judged)
@@ -164,6 +167,14 @@ def _tool(
             "files": sorted({finding.location.path for finding in result.ignored}),
         }
     return tool
+
+
+def _configuration(config: Config) -> dict[str, Json]:
+    """Return which configuration was in force, byte by byte: what a task demands is an input like its files."""
+    if config.path is None:
+        return {}
+    digest = hashlib.sha256(read_regular(config.path)).hexdigest()
+    return {"configuration": {"path": config.path.name, "sha256": digest}}
 
 
 def _records(sources: SourceTree) -> tuple[FileRecord, ...]:

@@ -19,8 +19,8 @@ from verifier.options import CHECKED, PATH, accepting, common, keeping
 from verifier.streams import complain, say
 
 # Commands and options that the contract names and a later version brings. They are refused by name, so that
-# `verify compare` is never taken for a task called "compare".
-_NOT_YET_COMMANDS = (*("calibrate", "compare", "check-report", "merge"),)
+# `verify merge` is never taken for a task called "merge".
+_NOT_YET_COMMANDS = (*("calibrate", "merge"),)
 _NOT_YET_OPTIONS = (
     *("--changed-since", "--watch", "--no-cache"),
     *("--executor", "--shard"),
@@ -61,7 +61,20 @@ class _Group(click.Group):
             raise OutputError("standard output was closed before all of it was written") from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ["check", "run", "fix", "analyze", "mutate", "tasks", "stages", "rules", "explain", "init", "doctor"]
+        return [
+            "check",
+            "run",
+            "fix",
+            "analyze",
+            "mutate",
+            "compare",
+            "tasks",
+            "stages",
+            "rules",
+            "explain",
+            "init",
+            "doctor",
+        ]
 
 
 def _before_the_script(args: list[str]) -> list[str]:
@@ -162,6 +175,25 @@ def mutate_command(task: str, **options: Any) -> None:
 
     wanted = Wanted(**{name: options.pop(name) for name in ("static", "every", "operators", "fail_under")})
     sys.exit(mutate(task, wanted, Options(**options, command=_command_line())))
+
+
+@cli.command("compare", help="What two reports of one task differ in. Exit code 1: something blocks that did not.")
+@click.argument("old", metavar="OLD.json", type=PATH)
+@click.argument("new", metavar="NEW.json", type=PATH)
+@click.option("--format", "form", default="text", metavar="NAME", help="text (the default), md or json.")
+def compare_command(old: Path, new: Path, form: str) -> None:
+    from verifier.comparing.command import run_compare  # noqa: PLC0415
+
+    sys.exit(run_compare(old, new, form))
+
+
+@cli.command("check-report", help="Does a report still hold for its tree? Exit code 0: it does, and says PASS.")
+@click.argument("report", metavar="FILE", type=PATH)
+@click.option("--root", type=PATH, metavar="DIR", help="The tree; default: the project in which the report stands.")
+def check_report_command(report: Path, root: Path | None) -> None:
+    from verifier.saved.check_command import run_check_report  # noqa: PLC0415
+
+    sys.exit(run_check_report(report, root))
 
 
 @cli.command("tasks", help="List the tasks of the configuration.")

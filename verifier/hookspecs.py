@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from verifier.model.analysis import AnalysisFormat
     from verifier.model.baseline import KeptFile
+    from verifier.model.comparison import ComparisonFormat
     from verifier.model.finding import Json
     from verifier.model.fix import Fix
     from verifier.model.machine import Ability
@@ -102,6 +103,12 @@ def verifier_baseline(report: RunReport, root: Path, reason: str | None) -> Iter
     Raises:
         BaselineError: the run is not fit to be one, or what was kept before cannot be read.
     """
+    return ()
+
+
+@hookspec
+def verifier_comparison_formats() -> Iterable[ComparisonFormat]:
+    """Return the formats this plugin adds to `verify compare`."""
     return ()
 
 

@@ -1,0 +1,1 @@
+"""`verify compare`: two reports of one task."""

@@ -1,0 +1,1 @@
+"""Reports that were written earlier, read again."""
