@@ -49,25 +49,33 @@ class AtMost:
 class NotSlower:
     """The second program must not be slower than the first by a share that matters.
 
-    It is a regression only where both hold: the interval lies above 1 (it is slower at all), and the estimate reaches
-    `1 + least` (it matters). It is none where the interval ends below that. So a true difference between nothing and
-    `least` is never called a regression because many samples made it significant.
+    It is a regression only where both hold: the interval lies above `1 + floor` (it is slower for certain, and by more
+    than two copies of one program may be), and the estimate reaches `1 + least` (it matters). It is none where the
+    interval ends below `1 + least`. So a difference that does not matter is never called a regression because many
+    samples made it significant.
 
     Args:
         least: the smallest slowdown that matters, as a share; 0.05 is 5 %.
+        floor: by which two copies of one program may differ, as a share: their memory lies elsewhere, which no number
+            of samples averages out (Mytkowicz et al., "Producing wrong data without doing anything obviously wrong",
+            ASPLOS 2009; Kalibera and Jones, "Rigorous benchmarking in reasonable time", ISMM 2013).
 
     Raises:
-        ValueError: a share at or below 0, or not finite.
+        ValueError: shares with which nothing can be decided.
     """
 
     least: float = 0.05
+    floor: float = 0.02
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.least) and self.least > 0):
             raise ValueError(f"least must be a positive finite share, not {self.least!r}")
+        if not 0 <= self.floor < self.least:
+            raise ValueError(f"floor must lie between 0 and least ({self.least:g}), not {self.floor!r}")
 
     def __call__(self, estimate: Estimate) -> Outcome:
         matters = 1 + self.least
         if estimate.high < matters:
             return Outcome.PASS
-        return Outcome.FAIL if estimate.low > 1 and estimate.value >= matters else Outcome.INCONCLUSIVE
+        certain = estimate.low > 1 + self.floor
+        return Outcome.FAIL if certain and estimate.value >= matters else Outcome.INCONCLUSIVE

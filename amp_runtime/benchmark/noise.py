@@ -72,8 +72,9 @@ def load_now() -> Load:
 
 def noise_of(blocks: Sequence[Block], before: Load, after: Load) -> Noise:
     """Say how calm the machine was between two readings while these pairs were taken."""
-    both = [math.log(block.first_s * block.second_s) / 2 for block in blocks if block.first_s * block.second_s > 0]
-    sides = [[block.first_s for block in blocks], [block.second_s for block in blocks]]
+    owns = [(block.first_own_s, block.second_own_s) for block in blocks]
+    both = [math.log(first * second) / 2 for first, second in owns if first * second > 0]
+    sides = [[first for first, _ in owns], [second for _, second in owns]]
     spread = max(map(_spread, sides))
     drift = _drift(both)
     others = _others(before, after)

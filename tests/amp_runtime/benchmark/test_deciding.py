@@ -30,7 +30,8 @@ def test_a_limit_is_answered_by_the_side_on_which_the_whole_interval_lies(low, v
     [
         (0.98, 1.0, 1.02, Outcome.PASS),
         (1.01, 1.02, 1.03, Outcome.PASS),  # slower for certain, and too little to matter
-        (1.01, 1.06, 1.12, Outcome.FAIL),
+        (1.03, 1.07, 1.12, Outcome.FAIL),
+        (1.01, 1.06, 1.12, Outcome.INCONCLUSIVE),  # slower, but copies of one program may differ as much
         (0.99, 1.06, 1.12, Outcome.INCONCLUSIVE),  # enough to matter, if it is true
         (1.01, 1.04, 1.07, Outcome.INCONCLUSIVE),
     ],
@@ -53,3 +54,9 @@ def test_thresholds_without_meaning_are_refused(wrong):
         AtMost(limit=wrong)
     with pytest.raises(ValueError, match="least"):
         NotSlower(least=wrong)
+
+
+@pytest.mark.parametrize("floor", [-0.01, 0.05, math.nan])
+def test_a_floor_that_leaves_nothing_to_matter_is_refused(floor):
+    with pytest.raises(ValueError, match="floor"):
+        NotSlower(least=0.05, floor=floor)

@@ -1,9 +1,15 @@
+import builtins
 import gc
+import io
+import os
+import subprocess
+import sys
 import time
 
 import pytest
 
-from amp_runtime.benchmark.pairing import Pairing, time_in_pairs
+from amp_runtime.benchmark import pairing
+from amp_runtime.benchmark.pairing import Block, Pairing, time_in_pairs
 
 
 def calls(pairing):
@@ -53,3 +59,36 @@ def test_collection_of_garbage_rests_while_the_clock_runs_and_goes_on_after_a_fa
 def test_figures_that_measure_nothing_are_refused(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be a whole number"):
         Pairing(**wrong)
+
+
+def test_the_scheduler_is_asked_how_long_the_thread_waited_for_a_processor():
+    free = os.sched_getaffinity(0)
+    burn = f"import os; os.sched_setaffinity(0, {{{min(free)}}})\nwhile True: pass"
+    neighbours = [subprocess.Popen([sys.executable, "-S", "-c", burn]) for _ in range(3)]
+    try:
+        os.sched_setaffinity(0, {min(free)})
+        time.sleep(0.3)
+        seconds, waited = pairing.stretch(lambda: sum(range(3_000_000)), 3, lambda: None)
+    finally:
+        os.sched_setaffinity(0, free)
+        for neighbour in neighbours:
+            neighbour.kill()
+            neighbour.wait()
+    assert 0.1 * seconds < waited < seconds
+
+
+def test_sleep_is_no_wait_for_a_processor():
+    seconds, waited = pairing.stretch(lambda: time.sleep(0.05), 4, lambda: None)
+    assert seconds >= 0.05
+    assert waited < seconds / 2
+
+
+def test_where_the_scheduler_says_nothing_nothing_is_left_out(monkeypatch):
+    monkeypatch.setattr(builtins, "open", lambda *_args, **_more: io.BytesIO(b"0\n"))
+    assert pairing.waited_s() == 0.0
+
+
+def test_a_block_knows_its_time_with_and_without_the_waits():
+    block = Block(first_s=0.5, second_s=0.4, second_led=True, first_waited_s=0.2, second_waited_s=0.41)
+    assert block.first_own_s == pytest.approx(0.3)
+    assert block.second_own_s == pytest.approx(0.004)  # the clocks disagree by more than the time; never none

@@ -21,6 +21,7 @@ class Machine:
 
     seed: int
     now: float = 0.0
+    waited: float = 0.0  # for a processor, as the scheduler would count it
     slow: float = 0.0  # logarithm of how slow the machine is just now, an AR(1) process
     draw: random.Random = field(init=False)
 
@@ -44,6 +45,7 @@ def simulated(monkeypatch):
     def make(seed: int) -> Machine:
         machine = Machine(seed)
         monkeypatch.setattr(pairing.time, "perf_counter", machine.perf_counter)
+        monkeypatch.setattr(pairing, "waited_s", lambda: machine.waited)
         return machine
 
     assert pairing.time is sequential.time is time
@@ -121,6 +123,22 @@ def test_short_calls_are_timed_several_at_once(simulated):
     found = compare_until(machine.program(0.0005), machine.program(0.0005), NotSlower(), Plan(budget_s=10))
     assert 10 <= found.calls <= 40
     assert statistics.median(found.first_s) == pytest.approx(0.0005, rel=0.6)
+
+
+@pytest.mark.parametrize(("on_host", "least"), [(True, 1.0), (False, 2.0)])
+def test_the_wait_for_a_processor_is_left_out_where_the_host_does_the_work(simulated, on_host, least):
+    machine = simulated(1)
+    quick = machine.program(0.02)
+
+    def held_up() -> None:
+        quick()
+        machine.now += 0.05
+        machine.waited += 0.05
+
+    found = compare_until(quick, held_up, NotSlower(), Plan(budget_s=30), on_host=on_host)
+    assert found.ratio is not None
+    assert found.ratio.value == pytest.approx(1.0, abs=0.3) if on_host else found.ratio.value > least
+    assert min(found.second_s) > 0.05  # the raw series says what the clock said
 
 
 def test_real_training_steps_are_compared_in_real_time():
