@@ -46,19 +46,19 @@ def run_one(slowdown: float, seed: int, parts: int, budget_s: float) -> Trial:
     torch.set_num_threads(1)  # threads that wait for each other on a busy machine make a step fifty times as long
     draw = random.Random(seed)
     ballast = [torch.empty(draw.randrange(1, 100_000)) for _ in range(20)]  # moves what is allocated after it
-    programs = [training_step(parts), training_step(round(parts * (1 + slowdown)))]
-    found = compare_until(*programs, NotSlower(least=LEAST), Plan(budget_s=budget_s, seed=seed))
+    first, second = training_step(parts), training_step(round(parts * (1 + slowdown)))
+    found = compare_until(first, second, NotSlower(least=LEAST), Plan(budget_s=budget_s, seed=seed))
     del ballast
-    ratio = found.ratio
+    ratio, others = found.ratio, found.noise.others
     return Trial(
         slowdown=slowdown,
         seed=seed,
         outcome=str(found.outcome),
-        ratio=ratio and ratio.value,
-        low=ratio and ratio.low,
-        high=ratio and ratio.high,
+        ratio=None if ratio is None else ratio.value,
+        low=None if ratio is None else ratio.low,
+        high=None if ratio is None else ratio.high,
         elapsed_s=round(found.elapsed_s, 3),
-        others=found.noise.others and round(found.noise.others, 3),
+        others=None if others is None else round(others, 3),
         first_us=_microseconds(block.first_s for block in found.blocks),
         second_us=_microseconds(block.second_s for block in found.blocks),
         first_waited_us=_microseconds(block.first_waited_s for block in found.blocks),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from functools import partial
 from typing import TYPE_CHECKING
 
 from amp_runtime.benchmark.trials.rivals import RIVALS, in_turn, one_after_the_other
@@ -23,7 +24,7 @@ def table(trials: Sequence[Trial]) -> str:
     rows.append(_row("this library, `NotSlower(least=0.05)`", same, slower, lambda trial: trial.outcome == "fail"))
     for name, says in RIVALS.items():
         for how, of in (("in turn", in_turn), ("one after the other", one_after_the_other)):
-            rows.append(_row(f"{name}, {how}", same, slower, lambda trial, says=says, of=of: of(says, trial)))
+            rows.append(_row(f"{name}, {how}", same, slower, partial(of, says)))
     said = [*_described("identical", same), *_described("slower", slower)]
     return "\n".join([*rows, "", *said])
 
