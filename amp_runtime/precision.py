@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from amp_runtime.config_table import ConfigError, nearest
+from .config_table import ConfigError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,20 +12,52 @@ from typing import Literal
 from .instrument.records import Alarm, Difference, Frame, Resumed, SanitizerReport, StepSeen, UpdatesCompared, Watched
 from .wire_cage import Cage, Witness
 from .wire_json import WireError, from_json, to_json
+from .wire_performance import (
+    MODES,
+    DeviceSeen,
+    Estimated,
+    Kept,
+    MeasureUnit,
+    Mode,
+    NotMeasured,
+    Prepared,
+    ScriptTimed,
+    Timed,
+    Validated,
+    Worked,
+)
+from .wire_units import ALL, ModuleUnit, ScriptUnit, Share, WorkloadUnit
 
 # Both sides know this module alone.
 __all__ = [
+    "ALL",
+    "MODES",
     "Alarm",
     "Cage",
+    "DeviceSeen",
     "Difference",
+    "Estimated",
     "Frame",
+    "Kept",
+    "MeasureUnit",
+    "Mode",
+    "ModuleUnit",
+    "NotMeasured",
+    "Prepared",
     "Resumed",
     "SanitizerReport",
+    "ScriptTimed",
+    "ScriptUnit",
+    "Share",
     "StepSeen",
+    "Timed",
     "UpdatesCompared",
+    "Validated",
     "Watched",
     "WireError",
     "Witness",
+    "Worked",
+    "WorkloadUnit",
     "from_json",
     "to_json",
 ]
@@ -49,68 +81,6 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModuleUnit:
-    """A module to import first in a fresh process. `file` is relative to the root, `paths` extend sys.path."""
-
-    name: str
-    file: str
-    paths: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkloadUnit:
-    """One training run: `factory` is `module:name`.
-
-    Args:
-        on_cpu: no accelerator is to be seen.
-        faults: an overflow and a batch with a NaN are planted, so that losses need not be finite.
-        emulate: a CUDA device is emulated on the CPU.
-    """
-
-    factory: str
-    amp: bool
-    steps: int
-    seed: int
-    on_cpu: bool = False
-    faults: bool = False
-    emulate: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScriptUnit:
-    """One run of a training script, as a user would start it.
-
-    Args:
-        target: the file, or with `module` the name that stands behind `python -m`.
-        shown: the file as it was named, which becomes `sys.argv[0]`.
-        folder: where it is started. Relative paths, of both, are below the root.
-        mode: which of its runs this is; empty where it has only one.
-        steps: after how many training steps it is ended; None: it runs to its own end.
-        emulate: a CUDA device is emulated on the CPU.
-    """
-
-    target: str
-    shown: str
-    arguments: tuple[str, ...]
-    folder: str
-    module: bool = False
-    mode: Literal["", "fp32", "amp"] = ""
-    steps: int | None = None
-    emulate: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
-    """Which part of the tests one process runs: number `index`, from 0, of `of`."""
-
-    index: int
-    of: int
-
-
-ALL = Share(index=0, of=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """Everything the child needs. The file that carries it is deleted as soon as it is read.
 
@@ -129,12 +99,13 @@ class Request:
         measured: files of which it is told how much the tests reach.
         pairs: workloads whose FP32 and AMP steps are timed against each other.
         compared: workloads whose updates are compared, and that are saved and resumed.
-        scripts: run one after another, each watched by the sanitizer.
+        scripts: run one after another, each watched by the sanitizer; of the performance probe, timed by it.
+        measured_workloads: measured one after another.
         channel_fd: where records are written.
         lifeline_fd: gives one byte when the verifier has seen that the cage holds, and end-of-file when it is gone.
     """
 
-    probe: Literal["imports", "tests", "workloads", "scripts"]
+    probe: Literal["imports", "tests", "workloads", "scripts", "performance"]
     nonce: str
     root: str
     origin: str
@@ -158,6 +129,7 @@ class Request:
     pairs: tuple[WorkloadUnit, ...] = ()
     compared: tuple[WorkloadUnit, ...] = ()
     scripts: tuple[ScriptUnit, ...] = ()
+    measured_workloads: tuple[MeasureUnit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -395,5 +367,14 @@ Item = (
     | UpdatesCompared
     | ScriptEnd
     | Emulated
+    | DeviceSeen
+    | Prepared
+    | Kept
+    | Worked
+    | Timed
+    | Validated
+    | Estimated
+    | NotMeasured
+    | ScriptTimed
 )
 ITEMS: dict[str, type] = {kind.__name__: kind for kind in typing.get_args(Item)}

@@ -43,6 +43,7 @@ from verifier.model.report import (
     Suppressed,
     Verdict,
 )
+from verifier.model.requirement import ANY_DEVICE, Bound, Requirement
 from verifier.model.rule import Bad, Example, Good, Rule, RuleInfo
 from verifier.model.stage import (
     Gate,
@@ -70,6 +71,7 @@ from verifier.toml_places import line_of
 
 __all__ = [
     "ANALYSIS_SCHEMA",
+    "ANY_DEVICE",
     "COMPARISON_SCHEMA",
     "FOUND",
     "LEVELS",
@@ -82,6 +84,7 @@ __all__ = [
     "AnalysisReport",
     "Bad",
     "BaselineError",
+    "Bound",
     "Cell",
     "ChangedFinding",
     "ChangedStatus",
@@ -122,6 +125,7 @@ __all__ = [
     "Renderer",
     "Repair",
     "Reported",
+    "Requirement",
     "Rule",
     "RuleInfo",
     "RunOptions",

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from verifier.discovery import matching, walk
 from verifier.errors import ConfigError, UsageError
@@ -16,8 +16,12 @@ from verifier.model.finding import Severity
 from verifier.model.isolation import is_reserved
 from verifier.model.task import Config, Criterion, Script, Task
 from verifier.nearest import suggestion
+from verifier.requirements import read_requirements
 from verifier.sources import read_regular
 from verifier.toml_places import line_of
+
+if TYPE_CHECKING:
+    from verifier.model.requirement import Requirement
 
 COMMANDS = (
     *("check", "run", "fix", "analyze", "calibrate", "compare", "mutate", "check-report", "merge"),
@@ -28,13 +32,10 @@ _TASK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _FILE_NAMES = ("verifier.toml", "pyproject.toml")
 _CAGE_KEYS = ("pass-env", "allow-network")
 _TOP_KEYS = ("source-roots", "block-at", "exclude", "python", "per-file-ignores", "tasks", *_CAGE_KEYS)
-_TASK_KEYS = ("title", "files", "tests", "test-processes", "workloads", "scripts", "acceptance", *_CAGE_KEYS)
+_MEASURED_KEYS = ("workloads", "scripts", "requirements")
+_TASK_KEYS = ("title", "files", "tests", "test-processes", *_MEASURED_KEYS, "acceptance", *_CAGE_KEYS)
 _SCRIPT_KEYS = ("run", "amp", "fp32")
 _CRITERION_KEYS = ("text", "proven-by")
-# Named by the contract, built by a later version: refused, because accepting them would promise a check.
-_NOT_YET = {
-    "requirements": "no stage of this version measures performance, so nothing could prove it; remove it",
-}
 
 
 @dataclass(slots=True)
@@ -56,7 +57,7 @@ class _Document:
     def unknown_keys(self, keys: tuple[str | int, ...], table: Mapping[str, Any], valid: Sequence[str]) -> None:
         for key in table:
             if key not in valid:
-                self.problem((*keys, key), _NOT_YET.get(key) or f"unknown key{suggestion(key, valid)}")
+                self.problem((*keys, key), f"unknown key{suggestion(key, valid)}")
 
     def strings(self, keys: tuple[str | int, ...], table: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the list of strings under the last of `keys`, or () and a problem."""
@@ -278,6 +279,7 @@ def _task(
         module, _, factory = workload.partition(":")
         if not factory.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
             document.problem((*here, "workloads"), f'"{workload}" is not of the form "package.module:factory"')
+    scripts = _scripts(document, here, table, root)
     return Task(
         name=name,
         title=title,
@@ -285,7 +287,10 @@ def _task(
         tests=tests,
         test_processes=_test_processes(document, here, table),
         workloads=workloads,
-        scripts=_scripts(document, here, table, root),
+        scripts=scripts,
+        requirements=_requirements(
+            document, here, table, (*workloads, *(script.run[0] for script in scripts if script.run))
+        ),
         acceptance=_criteria(document, here, table, gates),
         pass_env=_pass_env(document, here, table),
         allow_network=_allow_network(document, here, table),
@@ -310,6 +315,18 @@ def _scripts(document: _Document, task: tuple[str, str], table: Mapping[str, Any
             document.problem(here, "amp and fp32 add the same arguments, so nothing switches AMP on and off")
         scripts.append(Script(run=run, amp=amp, fp32=fp32))
     return tuple(scripts)
+
+
+def _requirements(
+    document: _Document, here: tuple[str, str], table: Mapping[str, Any], measured: Sequence[str]
+) -> tuple[Requirement, ...]:
+    place = (*here, "requirements")
+    return read_requirements(
+        table.get("requirements", {}),
+        measured,
+        lambda name: line_of(document.text, (*document.prefix, *place, name)),
+        lambda keys, sentence: document.problem((*place, *keys), sentence),
+    )
 
 
 def _test_processes(document: _Document, here: tuple[str, ...], table: Mapping[str, Any]) -> int:

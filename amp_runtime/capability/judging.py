@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-from amp_runtime.capability.knowledge import explain
-from amp_runtime.capability.model import DTYPES, Capability, DtypeSupport, Probe
-from amp_runtime.capability.probing import probe
-from amp_runtime.device import DeviceDescription, describe
+from ..device import DeviceDescription, describe
+from .knowledge import explain
+from .model import DTYPES, Capability, DtypeSupport, Probe
+from .probing import probe
 
 
 @functools.cache

@@ -12,10 +12,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from amp_runtime.capability.model import FP8
+from .model import FP8
 
 if TYPE_CHECKING:
-    from amp_runtime.device import DeviceDescription
+    from ..device import DeviceDescription
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

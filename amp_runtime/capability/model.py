@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from amp_runtime.precision import EffectivePrecision, Precision
+from ..precision import EffectivePrecision, Precision
 
 if TYPE_CHECKING:
-    from amp_runtime.device import DeviceDescription
+    from ..device import DeviceDescription
 
 # The two fp8 formats of the Open Compute Project, then AMD's earlier variants without infinities and negative zero.
 FP8 = ("fp8_e4m3fn", "fp8_e5m2", "fp8_e4m3fnuz", "fp8_e5m2fnuz")

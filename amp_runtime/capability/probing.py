@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from amp_runtime.capability.model import FP8, Probe
-from amp_runtime.float32 import float32_products
+from ..float32 import float32_products
+from .model import FP8, Probe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,12 +12,14 @@ from .failure import safe_text
 from .imports import forget
 
 if TYPE_CHECKING:
-    from ..wire import WorkloadUnit
+    from collections.abc import Callable
+
+    from ..wire import MeasureUnit, WorkloadUnit
     from .child import Reporter
 
 
 def find_factory(
-    workload: WorkloadUnit, root: str, startup: frozenset[str], reporter: Reporter
+    workload: WorkloadUnit | MeasureUnit, root: str, startup: frozenset[str], reporter: Reporter
 ) -> tuple[Any, str | None, int]:
     """Import the module and return what its name stands for, None where there is nothing, and where that is written."""
     module_name, _, attribute = workload.factory.partition(":")
@@ -56,3 +58,10 @@ def device_of(training: object) -> str:
     for parameter in parameters() if callable(parameters) else ():
         return safe_text(getattr(parameter, "device", "cpu"))
     return safe_text(getattr(training, "device", "cpu"))
+
+
+def settle_on(device: str) -> Callable[[], object]:
+    """Return what waits until a device has done all it was told; on a CPU there is nothing to wait for."""
+    torch = sys.modules.get("torch")
+    synchronize = getattr(getattr(torch, device.partition(":")[0], None), "synchronize", None)
+    return synchronize if callable(synchronize) else lambda: None

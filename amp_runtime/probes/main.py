@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from ..wire import GO, Hello, Request, from_json
-from . import guard, imports, process_tree, scripts, selftest, suite, workloads
+from . import guard, imports, performance, process_tree, scripts, selftest, suite, workloads
 from .confine import confine
 from .emit import ChannelLostError, Writer, decode, keep_json
 from .failure import Project, safe_text
@@ -30,6 +30,7 @@ _PROBES: dict[str, Callable[[Request, frozenset[str]], Iterable[Unit]]] = {
     "tests": suite.units,
     "workloads": workloads.units,
     "scripts": scripts.units,
+    "performance": performance.units,
 }
 _PACKAGE = __name__.partition(".")[0]
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from ..benchmark.intervals import METHOD, ratio
 from ..benchmark.pairing import Pairing, time_in_pairs
 from ..wire import Paired, Rejected
-from .factories import device_of, find_factory, precision_of, seed_generators
+from .factories import device_of, find_factory, precision_of, seed_generators, settle_on
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ..wire import WorkloadUnit
     from .child import Reporter
 
@@ -34,7 +31,7 @@ def time_pair(workload: WorkloadUnit, root: str, startup: frozenset[str], report
     fp32, low = made
     device = device_of(low)
     reporter.phase("steps in FP32 and under AMP, in turn")
-    blocks = time_in_pairs(fp32.step, low.step, _PAIRING, _settle(device))
+    blocks = time_in_pairs(fp32.step, low.step, _PAIRING, settle_on(device))
     fp32_s, amp_s = tuple(block.first_s for block in blocks), tuple(block.second_s for block in blocks)
     found = ratio(fp32_s, amp_s)
     reporter.item(
@@ -51,9 +48,3 @@ def time_pair(workload: WorkloadUnit, root: str, startup: frozenset[str], report
             precision=precision_of(low),
         )
     )
-
-
-def _settle(device: str) -> Callable[[], object]:
-    torch = sys.modules.get("torch")
-    synchronize = getattr(getattr(torch, device.partition(":")[0], None), "synchronize", None)
-    return synchronize if callable(synchronize) else lambda: None

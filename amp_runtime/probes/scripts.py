@@ -19,7 +19,7 @@ from .imports import forget
 from .watched import watched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import CodeType
 
     from ..wire import Request, ScriptUnit
@@ -40,26 +40,38 @@ def units(request: Request, startup: frozenset[str]) -> Iterable[Unit]:
 def _run(script: ScriptUnit, request: Request, startup: frozenset[str], reporter: Reporter) -> None:
     if script.emulate and not emulate_cuda(reporter):
         return
+    program = load(script, request, startup, reporter)
+    end = functools.partial(end_after, script.steps)
+    with watched(request.root, reporter, end) as progress:
+        exit_code, stopped = program()
+    reporter.item(ScriptEnd(exit_code=exit_code, stopped=stopped, devices=progress.devices))
+
+
+def load(
+    script: ScriptUnit, request: Request, startup: frozenset[str], reporter: Reporter
+) -> Callable[[], tuple[int, bool]]:
+    """Make this process the program's, and return what runs it and tells its exit code and whether it was ended."""
     reporter.phase("loading the script")
     folder = os.path.join(request.root, script.folder)
     os.chdir(folder)
     for stream in (sys.stdout, sys.stderr):  # a pipe to a person who watches
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     main, code = _prepared(script, folder, request.root, startup)
-    end = functools.partial(_end_after, script.steps)
     reporter.phase("running, before its first training step")
-    exit_code, stopped = 0, False
-    with watched(request.root, reporter, end) as progress:
-        try:
-            exec(code, vars(main))
-        except StepsDoneError:
-            stopped = True
-        except SystemExit as leaving:
-            exit_code = _exit_code(leaving)
-    reporter.item(ScriptEnd(exit_code=exit_code, stopped=stopped, devices=progress.devices))
+    return functools.partial(_execute, main, code)
 
 
-def _end_after(steps: int | None, step: int) -> None:
+def _execute(main: types.ModuleType, code: CodeType) -> tuple[int, bool]:
+    try:
+        exec(code, vars(main))
+    except StepsDoneError:
+        return 0, True
+    except SystemExit as leaving:
+        return _exit_code(leaving), False
+    return 0, False
+
+
+def end_after(steps: int | None, step: int) -> None:
     if steps is not None and step >= steps:
         raise StepsDoneError(f"the {steps} training steps that were asked for are done")
 

@@ -17,7 +17,7 @@ from stages._probe.scratch import INSIDE, writable
 from stages._probe.workcopy import WorkCopy, copy_project
 
 if TYPE_CHECKING:
-    from amp_runtime.wire import ModuleUnit, ScriptUnit, Witness, WorkloadUnit
+    from amp_runtime.wire import MeasureUnit, ModuleUnit, ScriptUnit, Witness, WorkloadUnit
 
 HARNESS = Path(wire.__file__).resolve().parent / "probes" / "bootstrap.py"
 
@@ -35,7 +35,7 @@ class Work:
         halted: whether nobody wants the result any more; asked all the time.
     """
 
-    probe: Literal["imports", "tests", "workloads", "scripts"]
+    probe: Literal["imports", "tests", "workloads", "scripts", "performance"]
     root: Path
     python: Path
     paths: tuple[str, ...]
@@ -49,6 +49,7 @@ class Work:
     pairs: tuple[WorkloadUnit, ...] = ()
     compared: tuple[WorkloadUnit, ...] = ()
     scripts: tuple[ScriptUnit, ...] = ()
+    measured_workloads: tuple[MeasureUnit, ...] = ()
     output: Callable[[bytes], None] = lambda _data: None
     isolation: Isolation = AS_THE_MACHINE_HAS
     sources: tuple[str, ...] = ()
@@ -106,6 +107,7 @@ def request_of(work: Work, limits: Limits, copy: WorkCopy, ends: Ends, witness: 
         workloads=work.workloads,
         pairs=work.pairs,
         compared=work.compared,
+        measured_workloads=work.measured_workloads,
         scripts=tuple(replace(script, arguments=_named(script.arguments, work, copy)) for script in work.scripts),
     )
 

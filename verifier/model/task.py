@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from verifier.model.finding import Severity
+
+if TYPE_CHECKING:
+    from verifier.model.requirement import Requirement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,7 @@ class Task:
         scripts: training scripts, each run in FP32 and under AMP.
         pass_env: environment variables that its code is given, besides those of the whole configuration.
         allow_network: whether its code may use the network; None: as the whole configuration says.
+        requirements: what measurements must show; each becomes a gate.
         program: what `verify run` was asked to run; then nothing else of the task is.
     """
 
@@ -69,6 +74,7 @@ class Task:
     test_processes: int = 1
     workloads: tuple[str, ...] = ()
     scripts: tuple[Script, ...] = ()
+    requirements: tuple[Requirement, ...] = ()
     program: Program | None = None
     acceptance: tuple[Criterion, ...] = ()
     pass_env: tuple[str, ...] = ()

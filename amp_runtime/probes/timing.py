@@ -1,0 +1,119 @@
+"""Time two modes of a workload against each other, and report the raw series with its interval."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ..benchmark import intervals, sequential
+from ..benchmark.deciding import AtMost, Outcome
+from ..wire import Timed
+from .factories import settle_on
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..benchmark.deciding import Rule
+    from ..benchmark.intervals import Estimate
+    from ..wire import MeasureUnit, Mode
+
+_WIDTH = 1.1  # of an interval that needs to answer no question: its upper end over its lower
+
+
+def time_modes(
+    modes: tuple[Mode, Mode],
+    steps: tuple[Callable[[], object], Callable[[], object]],
+    gain: float | None,
+    unit: MeasureUnit,
+    device: str,
+) -> Timed:
+    """Compare the time of a step.
+
+    Args:
+        gain: what the first one's time over the second's has to be; None: a narrow interval is all that is asked for.
+    """
+    rule: Rule = _narrow if gain is None else AtMost(limit=1 / gain)
+    plan = sequential.Plan(budget_s=unit.budget_s, seed=unit.seed)
+    trained = _Trained(steps[1])
+    with trained.watching():
+        found = sequential.compare_until(steps[0], trained, rule, plan, settle_on(device))
+    ratio = found.ratio or _of_few(found)
+    noise = found.noise
+    figures = {
+        "spread": noise.spread,
+        "autocorrelation": noise.autocorrelation,
+        "drift": noise.drift,
+        "others": noise.others,
+        "throttled": noise.throttled,
+    }
+    return Timed(
+        first=modes[0],
+        second=modes[1],
+        first_s=found.first_s,
+        second_s=found.second_s,
+        second_led=tuple(block.second_led for block in found.blocks),
+        calls=found.calls,
+        ratio=ratio.value if ratio else 0.0,
+        low=ratio.low if ratio else 0.0,
+        high=ratio.high if ratio else 0.0,
+        confidence=ratio.confidence if ratio else 0.0,
+        outcome=found.outcome.value,
+        looks=found.looks,
+        elapsed_s=found.elapsed_s,
+        method=sequential.METHOD if found.ratio else f"pairs in random order, {intervals.METHOD}",
+        reason=found.reason,
+        skipped=trained.skipped(),
+        noise={name: float(value) for name, value in figures.items() if value is not None},
+        warnings=noise.warnings,
+    )
+
+
+def _narrow(estimate: Estimate) -> Outcome:
+    """Let sampling go on until the interval says the ratio to about 5 %."""
+    return Outcome.PASS if estimate.high <= estimate.low * _WIDTH else Outcome.INCONCLUSIVE
+
+
+def _of_few(found: sequential.Comparison) -> Estimate | None:
+    """Return what little a budget brought that was too short for a planned look; it decides nothing."""
+    return sequential.ratio_of(found.blocks, 0.95) if found.blocks else None
+
+
+class _Trained:
+    """A step, and for each call whether an optimizer ran in it."""
+
+    def __init__(self, step: Callable[[], object]) -> None:
+        self._step = step
+        self._calls = 0
+        self._with = 0
+        self._seen = False
+        self._watched = False
+
+    def __call__(self) -> None:
+        self._seen = False
+        self._step()
+        self._calls += 1
+        self._with += self._seen
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        if sys.modules.get("torch") is None:
+            yield
+            return
+        from torch.optim.optimizer import register_optimizer_step_pre_hook  # noqa: PLC0415
+
+        handle = register_optimizer_step_pre_hook(self._note)
+        self._watched = True
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    def _note(self, _optimizer: Any, _args: Any, _kwargs: Any) -> None:
+        self._seen = True
+
+    def skipped(self) -> float:
+        """Return the share of the calls in which none did; 0 where no optimizer of torch is at work at all."""
+        if not self._watched or not self._with:
+            return 0.0
+        return 1 - self._with / self._calls
