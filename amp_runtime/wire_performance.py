@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Mode = Literal["fp32", "amp", "fp32-compiled", "amp-compiled"]
+Mode = Literal["fp32", "amp", "fp32-compiled", "amp-compiled", "reference"]  # the last: work that is always the same
 MODES: tuple[Mode, ...] = ("fp32", "amp", "fp32-compiled", "amp-compiled")
 
 
@@ -19,11 +19,11 @@ class MeasureUnit:
     Args:
         factory: `module:name`.
         seed: of the runs that are timed.
-        budget_s: for timing FP32 against AMP, and again for each other comparison.
-        speedup: FP32's time over AMP's that has to be shown; sampling ends when it is answered. None: none has.
+        budget_s: for timing FP32 against AMP where a bound has to be decided, and so for other comparisons.
+        brief_s: where none has.
+        speedup: by kind of device, FP32's time over AMP's that has to be shown; "any" is every other device.
         compiled: measure both under torch.compile too.
         compile_speedup: eager AMP's time over compiled AMP's that has to be shown; as before.
-        work: count the operations and the memory traffic of a step.
         seeds: for each of these, both are trained for `steps` steps and validated; empty: quality is not asked for.
         quality_s: after which no further seed is begun.
     """
@@ -31,10 +31,10 @@ class MeasureUnit:
     factory: str
     seed: int
     budget_s: float
-    speedup: float | None = None
+    brief_s: float
+    speedup: dict[str, float]
+    compile_speedup: dict[str, float]
     compiled: bool = False
-    compile_speedup: float | None = None
-    work: bool = False
     seeds: tuple[int, ...] = ()
     steps: int = 40
     quality_s: float = 30.0
@@ -173,6 +173,7 @@ class ScriptTimed:
     """The training steps of one run of a script, timed from the end of one to the end of the next.
 
     Args:
+        autocast: the formats of its autocast regions.
         start_s: from the start of the program to the end of its first step.
         step_s: of every later step.
         losses: of the steps, as far as they are known and finite; None for the others.
@@ -184,5 +185,6 @@ class ScriptTimed:
     losses: tuple[float | None, ...]
     skipped: int
     devices: tuple[str, ...]
+    autocast: tuple[str, ...]
     exit_code: int
     stopped: bool

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..wire import NotMeasured, Prepared
 from .failure import safe_text
-from .timing import time_modes
+from .timing import time_modes, wanted_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ def time_compiled(
         return
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # or workers of the compiler outlive the measurement
     modes: tuple[tuple[Mode, Mode, float | None], ...] = (
-        ("amp", "amp-compiled", unit.compile_speedup),
+        ("amp", "amp-compiled", wanted_on(device, unit.compile_speedup)),
         ("fp32", "fp32-compiled", None),
     )
     for plain, compiled, gain in modes:

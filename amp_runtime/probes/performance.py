@@ -9,13 +9,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..wire import DeviceSeen, Kept, NotMeasured, Prepared, Rejected, Worked
+from ..wire import DeviceSeen, Kept, Prepared, Rejected, Worked
 from .child import Unit
 from .compiling import time_compiled
 from .factories import device_of, find_factory, precision_of, seed_generators
 from .failure import safe_text
 from .script_times import time_script
-from .timing import time_modes
+from .timing import time_modes, wanted_on
 from .validating import validate
 
 if TYPE_CHECKING:
@@ -70,15 +70,29 @@ def _measure(unit: MeasureUnit, root: str, startup: frozenset[str], reporter: Re
         reporter.item(_worked(one, kept))
         ready.append(one)
     fp32, amp = ready
-    reporter.item(_device_seen(amp.training, amp.device))
+    seen = device_seen(amp.training, amp.device)
+    reporter.item(seen)
     reporter.phase("steps in FP32 and under AMP, in turn")
     steps = fp32.training.step, amp.training.step
-    reporter.item(time_modes(("fp32", "amp"), steps, unit.speedup, unit, amp.device))
+    gain = None if seen.native is False else wanted_on(amp.device, unit.speedup)  # what is emulated decides nothing
+    reporter.item(time_modes(("fp32", "amp"), steps, gain, unit, amp.device))
+    _against_reference(steps[1], unit, amp.device, reporter)
     if unit.compiled:
         time_compiled(unit, make, steps, amp.device, reporter)
     del ready, fp32, amp, steps
     if unit.seeds:
         validate(unit, make, reporter)
+
+
+def _against_reference(step: Callable[[], object], unit: MeasureUnit, device: str, reporter: Reporter) -> None:
+    """Time AMP's step against work that is always the same, so that runs of different days can be compared."""
+    if sys.modules.get("torch") is None:
+        return
+    from ..benchmark.reference import ReferenceKernel  # noqa: PLC0415 - needs torch
+
+    reporter.phase("steps under AMP and reference work, in turn")
+    reference = ReferenceKernel(device)
+    reporter.item(time_modes(("reference", "amp"), (reference, step), None, unit, device))
 
 
 def _make(factory: Callable[..., Any], unit: MeasureUnit, amp: bool, seed: int | None = None) -> Any:
@@ -145,7 +159,7 @@ def _worked(one: _Ready, kept: Kept) -> Worked:
         return Worked(mode=one.mode, problem=f"{type(error).__name__}: {safe_text(error)}")
 
 
-def _device_seen(amp: object, device: str) -> DeviceSeen:
+def device_seen(amp: object, device: str) -> DeviceSeen:
     torch = sys.modules.get("torch")
     precision = precision_of(amp)
     name, native, reason = device, None, "the workload does not state its precision"
@@ -178,7 +192,3 @@ def _support(device: str, precision: str) -> tuple[str, bool | None, str]:
         return device, None, safe_text(error)
     known = explain(described, precision)
     return described.name, known.native, known.reason
-
-
-def not_measured(what: str, error: BaseException) -> NotMeasured:
-    return NotMeasured(what=what, reason=f"{type(error).__name__}: {safe_text(error)}")

@@ -43,7 +43,8 @@ def time_script(script: ScriptUnit, request: Request, startup: frozenset[str], r
         sanitizer.run.after_step.remove(ended)  # what stopping counts as a step ends no program
         devices = _devices(sanitizer)
         sanitizer.stop()
-    timeline = sanitizer.report().timeline[: len(ends)]
+    report = sanitizer.report()
+    timeline = report.timeline[: len(ends)]
     reporter.item(
         ScriptTimed(
             start_s=ends[0] - begin if ends else _now() - begin,
@@ -51,6 +52,7 @@ def time_script(script: ScriptUnit, request: Request, startup: frozenset[str], r
             losses=tuple(one.loss if one.loss is not None and math.isfinite(one.loss) else None for one in timeline),
             skipped=sum(one.skipped for one in timeline),
             devices=devices,
+            autocast=tuple(sorted(report.watched.autocast)),
             exit_code=exit_code,
             stopped=stopped,
         )

@@ -34,7 +34,7 @@ def time_modes(
         gain: what the first one's time over the second's has to be; None: a narrow interval is all that is asked for.
     """
     rule: Rule = _narrow if gain is None else AtMost(limit=1 / gain)
-    plan = sequential.Plan(budget_s=unit.budget_s, seed=unit.seed)
+    plan = sequential.Plan(budget_s=unit.brief_s if gain is None else unit.budget_s, seed=unit.seed)
     trained = _Trained(steps[1])
     with trained.watching():
         found = sequential.compare_until(steps[0], trained, rule, plan, settle_on(device))
@@ -67,6 +67,11 @@ def time_modes(
         noise={name: float(value) for name, value in figures.items() if value is not None},
         warnings=noise.warnings,
     )
+
+
+def wanted_on(device: str, gains: dict[str, float]) -> float | None:
+    """Return the gain that is asked for on a device, None where none is."""
+    return gains.get(device.partition(":")[0], gains.get("any"))
 
 
 def _narrow(estimate: Estimate) -> Outcome:

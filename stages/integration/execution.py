@@ -10,10 +10,10 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from amp_runtime.wire import ALL, Share, WorkloadUnit
-from stages._probe.client import interpreter, run_probe
+from stages._probe.client import run_probe
 from stages._probe.isolation import isolation_of
 from stages._probe.limits import DEFAULT_TIME_S, Limits, default_memory_bytes
-from stages._probe.work import Work
+from stages._probe.starting import work_of
 from stages._source.testfiles import is_test_file
 from stages.integration.causes import findings_of
 from stages.integration.disturbed_runs import FAULT_STEPS, judge_disturbed
@@ -266,19 +266,8 @@ class Execution:
     def _run(self, todo: Plan, limits: Limits, **work: Any) -> ProbeReport:
         """Run a probe. Changes nothing here, as it may be called from several threads."""
         context = self.context
-        python = interpreter(context.options.python or context.config.python, context.root)
         needs = ("torch",) if todo.uses_torch else ()
-        started = Work(
-            root=context.root,
-            python=python,
-            paths=todo.paths,
-            needs=needs,
-            isolation=isolation_of(context),
-            sources=(*(file.path for file in context.sources), *(script.run[0] for script in context.task.scripts)),
-            exclude=context.config.exclude,
-            replaced={file.path: file.data for file in context.sources if file.is_replaced and file.data is not None},
-            **work,
-        )
+        started = work_of(context, paths=todo.paths, needs=needs, **work)
         return run_probe(started, limits, context.progress)
 
     def _take(self, report: ProbeReport, limits: Limits, probe: str) -> None:

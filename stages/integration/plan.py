@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import ast
 import os
-import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from amp_runtime.wire import ModuleUnit
+from stages._probe.places import imports_torch, project_paths, search_folders
 from stages._source.testfiles import is_test_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from verifier.api import SourceFile, StageContext
 
-_IMPORTS_TORCH = re.compile(rb"^[ \t]*(?:import|from)[ \t]+torch\b", re.MULTILINE)
 _PROGRAM_CALLS = frozenset({"parse_args", "parse_known_args", "backward", "input"})
 _PROGRAM_NAMES = frozenset({"main", "cli", "run", "train"})
 
@@ -59,7 +56,7 @@ def plan(context: StageContext) -> Plan:
             *_sentence("programs that start work when imported, so they were not imported", scripts),
             *_sentence("files whose names no import statement can spell, so they were not imported", unnamed),
         ),
-        uses_torch=any(_IMPORTS_TORCH.search(file.data or b"") for file in sources),
+        uses_torch=imports_torch(context),
     )
 
 
@@ -68,17 +65,6 @@ def nothing_but_torch(context: StageContext) -> Plan:
     given = [os.path.abspath(folder) for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]  # noqa: PTH100
     paths = tuple(dict.fromkeys((*given, *project_paths(context))))
     return Plan(modules=(), paths=paths, not_imported=(), uses_torch=True)
-
-
-def project_paths(context: StageContext) -> tuple[str, ...]:
-    """Return the folders of the project that go on sys.path, in order."""
-    folders = search_folders(context.config.source_roots)
-    return tuple(str(context.root / folder) for folder in folders if (context.root / folder).is_dir())
-
-
-def search_folders(source_roots: Iterable[str]) -> tuple[str, ...]:
-    """Return the folders of the project that Python searches, relative to the root, in order."""
-    return tuple(dict.fromkeys(PurePosixPath(folder).as_posix() for folder in (".", *source_roots, "src")))
 
 
 def _unit(

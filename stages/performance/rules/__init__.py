@@ -1,0 +1,1 @@
+"""What stage 4 reports: one file a rule."""
