@@ -173,18 +173,14 @@ class ScriptTimed:
     """The training steps of one run of a script, timed from the end of one to the end of the next.
 
     Args:
-        autocast: the formats of its autocast regions.
         start_s: from the start of the program to the end of its first step.
         step_s: of every later step.
         losses: of the steps, as far as they are known and finite; None for the others.
-        devices: where the parameters lay.
     """
 
     start_s: float
     step_s: tuple[float, ...]
     losses: tuple[float | None, ...]
     skipped: int
-    devices: tuple[str, ...]
-    autocast: tuple[str, ...]
     exit_code: int
     stopped: bool

@@ -56,6 +56,8 @@ def _compiled(mode: Mode, make: Callable[[bool], Any], torch: Any, reporter: Rep
     if not isinstance(model, torch.nn.Module):
         reporter.item(NotMeasured(what=WHAT, reason="the workload has no `model` that is a torch.nn.Module"))
         return None
+    torch.compiler.reset()  # or code that another mode compiled would be found
+    graphs = _graphs(torch)
     begin = _now()
     try:
         model.compile()
@@ -65,6 +67,14 @@ def _compiled(mode: Mode, make: Callable[[bool], Any], torch: Any, reporter: Rep
         reason = f"torch.compile failed, {mode}: {type(error).__name__}: {text[0] if text else ''}"
         reporter.item(NotMeasured(what=WHAT, reason=reason))
         return None
+    if _graphs(torch) == graphs:
+        reporter.item(NotMeasured(what=WHAT, reason=f"torch.compile found nothing in the model to compile, {mode}"))
+        return None
     reporter.item(Prepared(mode=mode, import_s=0.0, build_s=build_s, first_step_s=_now() - begin))
     step: Callable[[], object] = training.step
     return step
+
+
+def _graphs(torch: Any) -> int:
+    """Return how many graphs torch.compile has captured in this process."""
+    return int(torch._dynamo.utils.counters["stats"]["unique_graphs"])

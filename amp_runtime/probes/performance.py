@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-import numbers
 import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..wire import DeviceSeen, Kept, Prepared, Rejected, Worked
+from ..wire import Kept, Prepared, Rejected, Worked
 from .child import Unit
 from .compiling import time_compiled
+from .devices import device_seen
 from .factories import device_of, find_factory, precision_of, seed_generators
 from .failure import safe_text
 from .script_times import time_script
@@ -59,7 +59,7 @@ def _measure(unit: MeasureUnit, root: str, startup: frozenset[str], reporter: Re
     make = functools.partial(_make, factory, unit)
     ready = []
     for mode in ("fp32", "amp"):
-        one = _prepare(mode, make, import_s, reporter)  # type: ignore[arg-type]
+        one = _prepare(mode, make, import_s, reporter)
         if one is None:
             reporter.item(Rejected(message=f"{unit.factory}(...) has no step() method", path=path, line=line))
             return
@@ -70,7 +70,7 @@ def _measure(unit: MeasureUnit, root: str, startup: frozenset[str], reporter: Re
         reporter.item(_worked(one, kept))
         ready.append(one)
     fp32, amp = ready
-    seen = device_seen(amp.training, amp.device)
+    seen = device_seen(amp.device, precision_of(amp.training), getattr(amp.training, "samples_per_step", None))
     reporter.item(seen)
     reporter.phase("steps in FP32 and under AMP, in turn")
     steps = fp32.training.step, amp.training.step
@@ -157,38 +157,3 @@ def _worked(one: _Ready, kept: Kept) -> Worked:
         return Worked(mode=one.mode, flops=flops_of(one.training.step), bytes=bytes_of(kept))
     except Exception as error:
         return Worked(mode=one.mode, problem=f"{type(error).__name__}: {safe_text(error)}")
-
-
-def device_seen(amp: object, device: str) -> DeviceSeen:
-    torch = sys.modules.get("torch")
-    precision = precision_of(amp)
-    name, native, reason = device, None, "the workload does not state its precision"
-    if torch is None:
-        reason = "torch is not loaded"
-    elif precision in ("bf16", "fp16"):
-        name, native, reason = _support(device, precision)
-    samples = getattr(amp, "samples_per_step", None)
-    return DeviceSeen(
-        device=device,
-        name=name,
-        precision=precision,
-        native=native,
-        reason=reason,
-        torch="" if torch is None else safe_text(torch.__version__),
-        threads=1 if torch is None else int(torch.get_num_threads()),
-        fp32_matmul="" if torch is None else safe_text(torch.get_float32_matmul_precision()),
-        samples=int(samples) if isinstance(samples, numbers.Integral) and int(samples) > 0 else None,
-    )
-
-
-def _support(device: str, precision: str) -> tuple[str, bool | None, str]:
-    """Return the device's name, whether it computes in the format, and how that is known."""
-    from ..capability.knowledge import explain  # noqa: PLC0415 - needs torch
-    from ..device import describe  # noqa: PLC0415
-
-    try:
-        described = describe(device)
-    except ValueError as error:
-        return device, None, safe_text(error)
-    known = explain(described, precision)
-    return described.name, known.native, known.reason

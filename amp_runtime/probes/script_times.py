@@ -9,13 +9,17 @@ import time
 from typing import TYPE_CHECKING
 
 from ..wire import NotMeasured, ScriptTimed
+from .devices import device_seen
 from .scripts import end_after, load
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..instrument.sanitizer import Sanitizer
     from ..wire import Request, ScriptUnit
     from .child import Reporter
 
+_FORMATS = {"bfloat16": "bf16", "float16": "fp16"}
 _now = time.perf_counter  # bound before the project can replace it
 
 
@@ -44,6 +48,7 @@ def time_script(script: ScriptUnit, request: Request, startup: frozenset[str], r
         devices = _devices(sanitizer)
         sanitizer.stop()
     report = sanitizer.report()
+    reporter.item(device_seen(devices[0] if devices else "cpu", _precision(report.watched.autocast)))
     timeline = report.timeline[: len(ends)]
     reporter.item(
         ScriptTimed(
@@ -51,12 +56,16 @@ def time_script(script: ScriptUnit, request: Request, startup: frozenset[str], r
             step_s=tuple(later - earlier for earlier, later in itertools.pairwise(ends)),
             losses=tuple(one.loss if one.loss is not None and math.isfinite(one.loss) else None for one in timeline),
             skipped=sum(one.skipped for one in timeline),
-            devices=devices,
-            autocast=tuple(sorted(report.watched.autocast)),
             exit_code=exit_code,
             stopped=stopped,
         )
     )
+
+
+def _precision(regions: Iterable[str]) -> str | None:
+    """Return the format of the autocast regions, each a device and a dtype."""
+    dtypes = {region.rpartition(" ")[2].removeprefix("torch.") for region in regions}
+    return next((short for dtype, short in _FORMATS.items() if dtype in dtypes), None)
 
 
 def _devices(sanitizer: Sanitizer) -> tuple[str, ...]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..benchmark import intervals, sequential
 from ..benchmark.deciding import AtMost, Outcome
+from ..benchmark.pairing import Pairing, time_in_pairs
 from ..wire import Timed
 from .factories import settle_on
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from ..benchmark.intervals import Estimate
     from ..wire import MeasureUnit, Mode
 
+_WARM_UP = 1  # call of each: the step has run before, for its memory and its work
+_FEW = Pairing(blocks=4, steps=1, lead_in=0, warm_up=1)  # which say a time, and decide nothing
 _WIDTH = 1.1  # of an interval that needs to answer no question: its upper end over its lower
 
 
@@ -34,11 +38,14 @@ def time_modes(
         gain: what the first one's time over the second's has to be; None: a narrow interval is all that is asked for.
     """
     rule: Rule = _narrow if gain is None else AtMost(limit=1 / gain)
-    plan = sequential.Plan(budget_s=unit.brief_s if gain is None else unit.budget_s, seed=unit.seed)
-    trained = _Trained(steps[1])
+    budget_s = unit.brief_s if gain is None else unit.budget_s
+    plan = sequential.Plan(budget_s=budget_s, seed=unit.seed, warm_up=_WARM_UP)
+    trained, settle = _Trained(steps[1]), settle_on(device)
     with trained.watching():
-        found = sequential.compare_until(steps[0], trained, rule, plan, settle_on(device))
-    ratio = found.ratio or _of_few(found)
+        found = sequential.compare_until(steps[0], trained, rule, plan, settle)
+        if len(found.blocks) < _FEW.blocks:  # the budget is shorter than a few steps
+            found = replace(found, blocks=time_in_pairs(steps[0], trained, _FEW, settle), calls=_FEW.steps)
+    ratio = found.ratio or sequential.ratio_of(found.blocks, 0.95)
     noise = found.noise
     figures = {
         "spread": noise.spread,
@@ -54,10 +61,10 @@ def time_modes(
         second_s=found.second_s,
         second_led=tuple(block.second_led for block in found.blocks),
         calls=found.calls,
-        ratio=ratio.value if ratio else 0.0,
-        low=ratio.low if ratio else 0.0,
-        high=ratio.high if ratio else 0.0,
-        confidence=ratio.confidence if ratio else 0.0,
+        ratio=ratio.value,
+        low=ratio.low,
+        high=ratio.high,
+        confidence=ratio.confidence,
         outcome=found.outcome.value,
         looks=found.looks,
         elapsed_s=found.elapsed_s,
@@ -77,11 +84,6 @@ def wanted_on(device: str, gains: dict[str, float]) -> float | None:
 def _narrow(estimate: Estimate) -> Outcome:
     """Let sampling go on until the interval says the ratio to about 5 %."""
     return Outcome.PASS if estimate.high <= estimate.low * _WIDTH else Outcome.INCONCLUSIVE
-
-
-def _of_few(found: sequential.Comparison) -> Estimate | None:
-    """Return what little a budget brought that was too short for a planned look; it decides nothing."""
-    return sequential.ratio_of(found.blocks, 0.95) if found.blocks else None
 
 
 class _Trained:

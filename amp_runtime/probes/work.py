@@ -15,9 +15,23 @@ if TYPE_CHECKING:
 
 def flops_of(step: Callable[[], object]) -> int:
     """Count the floating-point operations of products, convolutions and attention in one step."""
-    with flop_counter.FlopCounterMode(display=False, custom_mapping=_of_the_cpu()) as counter:
+    counter = flop_counter.FlopCounterMode(display=False, custom_mapping=_of_the_cpu())
+    counter.mod_tracker = _NoModules()  # type: ignore[assignment]  # it cannot follow torch.autograd.grad
+    with counter:
         step()
     return int(counter.get_total_flops())
+
+
+class _NoModules:
+    """Stands for torch's tracker of modules, where only the sum over all of them is wanted."""
+
+    parents = ("Global",)
+
+    def __enter__(self) -> _NoModules:
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        return None
 
 
 def bytes_of(kept: Kept) -> int:
@@ -33,8 +47,14 @@ def bytes_of(kept: Kept) -> int:
 def _of_the_cpu() -> dict[Any, Any]:
     """Return counters for the attention kernels of CPUs, which torch leaves out."""
     aten = torch.ops.aten
-    found = {
-        "_scaled_dot_product_flash_attention_for_cpu": getattr(flop_counter, "sdpa_flop", None),
-        "_scaled_dot_product_flash_attention_for_cpu_backward": getattr(flop_counter, "sdpa_backward_flop", None),
-    }
-    return {getattr(aten, name): count for name, count in found.items() if count is not None and hasattr(aten, name)}
+    found = {"_scaled_dot_product_flash_attention_for_cpu": _forward}
+    found["_scaled_dot_product_flash_attention_for_cpu_backward"] = _backward
+    return {getattr(aten, name): count for name, count in found.items() if hasattr(aten, name)}
+
+
+def _forward(query: Any, key: Any, value: Any, *_args: Any, out_shape: Any = None, **_kwargs: Any) -> int:
+    return int(flop_counter.sdpa_flop_count(query, key, value))
+
+
+def _backward(gradient: Any, query: Any, key: Any, value: Any, *_args: Any, out_shape: Any = None, **_: Any) -> int:
+    return int(flop_counter.sdpa_backward_flop_count(gradient, query, key, value))

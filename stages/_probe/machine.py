@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stages._probe.limits import Limits
     from verifier.api import Config, Json
 
-_STAGE = "integration"
+_STAGES = ("integration", "performance")
 _ISOLATE = (
     "files: Linux 5.19 or newer with Landlock among its security modules (/sys/kernel/security/lsm); network: "
     "user namespaces (Ubuntu: sysctl kernel.apparmor_restrict_unprivileged_userns=0; containers: their seccomp profile)"
@@ -56,7 +56,7 @@ def verifier_machine(config: Config, python: Path) -> Iterable[Ability]:
         answer = ask(python, scratch)
         if isinstance(answer, str):
             text = f"{python}: {answer}"
-            return (Ability(name="interpreter", state=State.MISSING, text=text, remedy=_REPAIR, stops=(_STAGE,)),)
+            return (Ability(name="interpreter", state=State.MISSING, text=text, remedy=_REPAIR, stops=_STAGES),)
         needs_torch, needs_pytest = _needs(config)
         return (
             *_interpreter(python, answer),
@@ -118,14 +118,14 @@ def _interpreter(python: Path, answer: dict[str, Any]) -> Iterable[Ability]:
     text = f"{'.'.join(map(str, version))} of the verified project, {python}"
     if version < _OLDEST:
         remedy = "the harness needs Python 3.11 or newer there; static stages read older code too"
-        yield Ability(name="interpreter", state=State.MISSING, text=text, remedy=remedy, stops=(_STAGE,))
+        yield Ability(name="interpreter", state=State.MISSING, text=text, remedy=remedy, stops=_STAGES)
     else:
         yield Ability(name="interpreter", state=State.WORKS, text=text)
 
 
 def _torch(answer: dict[str, Any], *, needed: bool) -> Ability:
     version, imported = answer["versions"].get("torch"), answer["import"]
-    stops = (_STAGE,) if needed else ()
+    stops = _STAGES if needed else ()
     if version is None:
         text = "not installed there" + (", and the tasks import it" if needed else "; no task imports it")
         remedy = "pip install torch" if needed else ""
@@ -149,7 +149,7 @@ def _pytest(answer: dict[str, Any], *, needed: bool) -> Ability:
     text = "not installed there" + (", and tasks declare tests" if needed else "; no task declares tests")
     if not needed:
         return Ability(name="pytest", state=State.LIMITED, text=text)
-    return Ability(name="pytest", state=State.MISSING, text=text, remedy="pip install pytest", stops=(_STAGE,))
+    return Ability(name="pytest", state=State.MISSING, text=text, remedy="pip install pytest", stops=_STAGES[:1])
 
 
 def isolation(python: Path, scratch: Path) -> Ability:
@@ -164,9 +164,9 @@ def isolation(python: Path, scratch: Path) -> Ability:
         limits = Limits(time_s=_HARNESS_S, phase_s=_HARNESS_S, memory_bytes=default_memory_bytes())
         report = run_probe(Work(probe="imports", root=root, python=python, paths=()), limits)
     except StageError as error:
-        return Ability(name="isolation", state=State.MISSING, text=_one_line(str(error)), stops=(_STAGE,))
+        return Ability(name="isolation", state=State.MISSING, text=_one_line(str(error)), stops=_STAGES)
     except (AttributeError, OSError, ValueError) as error:  # a platform without sysconf, /proc or pipes as on POSIX
-        return Ability(name="isolation", state=State.MISSING, text=_one_line(repr(error)), stops=(_STAGE,))
+        return Ability(name="isolation", state=State.MISSING, text=_one_line(repr(error)), stops=_STAGES)
     return _isolated(report.layers, limits)
 
 

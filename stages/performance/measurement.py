@@ -32,6 +32,7 @@ class Measurement:
     Args:
         figures: by the names of requirements, and "whole-reduction".
         missing: why a figure is not there, by name.
+        deferred: the same, where this machine as it is cannot give it.
         problems: why all of it, or the end of it, was not measured; empty where it was.
     """
 
@@ -46,6 +47,7 @@ class Measurement:
     validated: tuple[Validated, ...] = ()
     figures: Mapping[str, Figure] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
+    deferred: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
@@ -84,7 +86,7 @@ class Measurement:
             "comparisons": [_comparison(one) for one in self.timed],
             "quality": _quality(self.validated),
             "figures": {name: figure.fact(device, precision) for name, figure in self.figures.items()},
-            "missing": dict(self.missing),
+            "missing": {**self.missing, **self.deferred},
             "notes": [*self.notes],
             "problems": [problem.message for problem in self.problems],
         }

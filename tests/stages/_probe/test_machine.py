@@ -71,7 +71,7 @@ def test_an_interpreter_that_does_not_answer_is_said(tmp_path: Path, script: str
 
 def test_an_interpreter_that_does_not_exist_stops_the_stage(tmp_path: Path) -> None:
     (fact,) = found(tmp_path, tmp_path / "no-python").values()
-    assert (fact.state, fact.stops) == (State.MISSING, ("integration",))
+    assert (fact.state, fact.stops) == (State.MISSING, ("integration", "performance"))
     assert "cannot be started" in fact.text
 
 
@@ -88,5 +88,5 @@ def test_a_torch_whose_import_hangs_or_dies_is_not_called_working(tmp_path: Path
 
 def test_a_harness_that_does_not_start_is_no_isolation(tmp_path: Path) -> None:
     fact = isolation(fake(tmp_path, "echo too old; exit 1"), tmp_path)
-    assert (fact.state, fact.stops) == (State.MISSING, ("integration",))
+    assert (fact.state, fact.stops) == (State.MISSING, ("integration", "performance"))
     assert "too old" in fact.text

@@ -1,0 +1,37 @@
+"""Stage 4: measure the task's workloads and scripts in FP32 and under AMP, and judge its requirements."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stages._source.discovery import rules_in
+from stages.performance import rules
+from stages.performance.gates import GATES
+from verifier.api import Need, Stage, hookimpl
+
+if TYPE_CHECKING:
+    from verifier.api import StageContext, StageOutcome
+
+
+def run(context: StageContext) -> StageOutcome:
+    from stages.performance.execution import Execution  # noqa: PLC0415 - static commands must not pay for it
+
+    return Execution(context).outcome()
+
+
+STAGE = Stage(
+    number=4,
+    name="performance",
+    title="Performance",
+    summary="Speed, memory and accuracy of AMP against FP32, measured here",
+    runs_code=True,
+    run=run,
+    rules=rules_in(rules),
+    gates=GATES,
+    needs=(Need(stage="integration", must_pass=True),),
+)
+
+
+@hookimpl
+def verifier_stages() -> tuple[Stage, ...]:
+    return (STAGE,)
