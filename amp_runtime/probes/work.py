@@ -47,14 +47,16 @@ def bytes_of(kept: Kept) -> int:
 def _of_the_cpu() -> dict[Any, Any]:
     """Return counters for the attention kernels of CPUs, which torch leaves out."""
     aten = torch.ops.aten
-    found = {"_scaled_dot_product_flash_attention_for_cpu": _forward}
-    found["_scaled_dot_product_flash_attention_for_cpu_backward"] = _backward
+    found: dict[str, Callable[..., int]] = {
+        "_scaled_dot_product_flash_attention_for_cpu": _forward,
+        "_scaled_dot_product_flash_attention_for_cpu_backward": _backward,
+    }
     return {getattr(aten, name): count for name, count in found.items() if hasattr(aten, name)}
 
 
 def _forward(query: Any, key: Any, value: Any, *_args: Any, out_shape: Any = None, **_kwargs: Any) -> int:
-    return int(flop_counter.sdpa_flop_count(query, key, value))
+    return int(flop_counter.sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
 
 
 def _backward(gradient: Any, query: Any, key: Any, value: Any, *_args: Any, out_shape: Any = None, **_: Any) -> int:
-    return int(flop_counter.sdpa_backward_flop_count(gradient, query, key, value))
+    return int(flop_counter.sdpa_backward_flop_count(gradient, query, key, value))  # type: ignore[no-untyped-call]
