@@ -106,7 +106,7 @@ class Timed:
     """Two modes, timed in pairs of random order in one process.
 
     Args:
-        first_s, second_s: seconds per step of each pair.
+        first_s, second_s: seconds per step of each pair, without those in which it waited for a processor.
         second_led: whether the second mode went first.
         calls: steps in one timed stretch.
         ratio: the second's time over the first's, with its interval; 0 where there were too few pairs.

@@ -42,7 +42,8 @@ def time_modes(
     plan = sequential.Plan(budget_s=budget_s, seed=unit.seed, warm_up=_WARM_UP)
     trained, settle = _Trained(steps[1]), settle_on(device)
     with trained.watching():
-        found = sequential.compare_until(steps[0], trained, rule, plan, settle)
+        on_host = device.startswith("cpu")
+        found = sequential.compare_until(steps[0], trained, rule, plan, settle, on_host=on_host)
         if len(found.blocks) < _FEW.blocks:  # the budget is shorter than a few steps
             found = replace(found, blocks=time_in_pairs(steps[0], trained, _FEW, settle), calls=_FEW.steps)
     ratio = found.ratio or sequential.ratio_of(found.blocks, 0.95)
@@ -57,8 +58,8 @@ def time_modes(
     return Timed(
         first=modes[0],
         second=modes[1],
-        first_s=found.first_s,
-        second_s=found.second_s,
+        first_s=tuple(block.first_own_s for block in found.blocks),
+        second_s=tuple(block.second_own_s for block in found.blocks),
         second_led=tuple(block.second_led for block in found.blocks),
         calls=found.calls,
         ratio=ratio.value,
