@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from stages._source.program.kinds import Kinds
 from stages._source.testfiles import is_test_file
+from stages._source.versions import WHERE_PROMOTES, TorchVersions
 from stages.logic.dtypes.judging import suspected
 from stages.logic.dtypes.suspected import Suspecting
 from stages.logic.findings import finding_of
 from stages.logic.suspects import spoken_of, suspects_of
-from stages.logic.versions import WHERE_PROMOTES, TorchVersions
 from stages.logic.view import View
 from verifier.api import Severity
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from stages._source.program.kinds import Kinds
 from stages._source.testfiles import is_test_file
+from stages._source.versions import TorchVersions
 from stages.logic.projects import project_of
-from stages.logic.versions import TorchVersions
 from stages.logic.view import View
 from verifier.api import Key, rest_of_project
 
 if TYPE_CHECKING:
     from stages._source.program.project import Project
     from stages._source.program.scopes import Scope
-    from stages.logic.versions import Version
+    from stages._source.versions import Version
     from verifier.api import Finding, Fix, FixContext, Repair
 
 _PROJECT: Key[Project] = Key("the project, for fixes")

@@ -9,6 +9,7 @@ from stages._source.depth import deep
 from stages._source.discovery import rules_in
 from stages._source.program.kinds import Kinds
 from stages._source.testfiles import is_test_file
+from stages._source.versions import TorchVersions
 from stages._source.workers import Beside
 from stages.logic import rules
 from stages.logic.doubts import Doubting, doubtful
@@ -21,7 +22,6 @@ from stages.logic.projects import project_of
 from stages.logic.soundness import unsound
 from stages.logic.starts import defined_names, walk_all
 from stages.logic.texts import AMP_TEXT, STEPS_TEXT
-from stages.logic.versions import TorchVersions
 from stages.logic.view import View
 from stages.logic.watch import watchers
 from verifier.api import StageOutcome, rest_of_project

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from stages._source.program.kinds import Kinds
 from stages._source.testfiles import is_test_file
+from stages._source.versions import TorchVersions
 from stages.logic.findings import finding_of
-from stages.logic.versions import TorchVersions
 from stages.logic.view import View
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from stages._source.program.origins import origins
 from stages._source.pythons import supported_pythons
+from stages._source.versions import TorchVersions
 from stages.logic.engine.place import Place
-from stages.logic.versions import TorchVersions
 
 if TYPE_CHECKING:
     import ast
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stages._source.program.project import Module, Project
     from stages._source.program.scopes import Scope, Seen
     from stages._source.pythons import Supported
-    from stages.logic.versions import Versions
+    from stages._source.versions import Versions
 
 
 @dataclass(frozen=True, slots=True)

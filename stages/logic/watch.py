@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from stages._source.program.project import Project
+    from stages._source.wanted import Wanted
     from stages.logic.dtypes.known import Unit
     from stages.logic.engine.events import Event
     from stages.logic.problems import Problem
     from stages.logic.suspects import Spoken
     from stages.logic.view import View
-    from stages.logic.wanted import Wanted
 
     Check = Callable[[Event], Iterable[Problem]]
     Inspect = Callable[[View], Iterable[Problem]]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def verifier_machine(config: Config) -> Iterable[Ability]:
-    from stages.syntax.lint.binary import REMEDY, find_ruff  # noqa: PLC0415 - `verify doctor` alone comes here
+    from stages._source.ruff.binary import REMEDY, find_ruff  # noqa: PLC0415 - `verify doctor` alone comes here
 
     ruff = find_ruff(config.root)
     if ruff is not None:

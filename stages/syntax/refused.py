@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from stages._source.notebooks import cells_of
 from stages._source.pythons import supported_pythons
 from stages._source.records import CompileProblem
+from stages._source.ruff.binary import find_ruff
+from stages._source.ruff.process import RuffError, read_all
+from stages._source.ruff.reading import target_version
 from stages._source.workers import Died, map_forked
 from stages.syntax.further import further_problems
-from stages.syntax.lint.binary import find_ruff
-from stages.syntax.lint.process import RuffError, read_all
-from stages.syntax.lint.selection import target_version
 from stages.syntax.scan import problem_finding
 from verifier.api import Evidence, Finding, Location, Related, Severity
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from stages._source.notebooks import RefusedCell
     from stages._source.pythons import Supported
     from stages._source.records import FileScan
-    from stages.syntax.lint.diagnostics import Diagnostic
+    from stages._source.ruff.diagnostics import Diagnostic
     from verifier.api import SourceFile, StageContext
 
 # what else CPython refuses to compile, as ruff's rules; what its parser itself refuses comes without being selected

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from stages._source.program.origins import resolve_bindings
 from stages._source.program.scopes import own_nodes
+from stages._source.versions import WHERE_PROMOTES, shown
 from stages.logic.half_values import half_values, is_half
 from stages.logic.problems import Problem
 from stages.logic.regions import Regions
-from stages.logic.versions import WHERE_PROMOTES, shown
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:

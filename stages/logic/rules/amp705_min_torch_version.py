@@ -5,16 +5,16 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from stages._source.versions import shown
 from stages.logic.guards import asked_before
 from stages.logic.problems import Problem
-from stages.logic.versions import shown
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stages._source.program.scopes import Seen
-    from stages.logic.versions import Version
+    from stages._source.versions import Version
     from stages.logic.view import View
 
 RULE = RuleInfo(

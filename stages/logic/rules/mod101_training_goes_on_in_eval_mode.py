@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from stages._source.program.kinds import last_name
 from stages._source.program.origins import functions
 from stages._source.program.scopes import Function, own_nodes
+from stages._source.wanted import Wanted
 from stages.logic.blocks import Loop, always_after, loops_around, statement
 from stages.logic.problems import Problem
 from stages.logic.training_code import backward_calls, method_of, own_calls, receiver_of
-from stages.logic.wanted import Wanted
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import re
 from typing import TYPE_CHECKING
 
 from stages._source.program.scopes import Function, own_nodes, parameters
+from stages._source.wanted import Wanted
 from stages.logic.blocks import always_after, around
 from stages.logic.problems import Problem
-from stages.logic.wanted import Wanted
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from stages._source.program.origins import resolve_bindings
 from stages._source.program.scopes import Function
+from stages._source.wanted import Wanted
 from stages.logic.blocks import Loop, loops_around
 from stages.logic.problems import Problem
 from stages.logic.training_code import backward_calls, method_of, own_calls
-from stages.logic.wanted import Wanted
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING
 
 from stages._source.program.origins import resolve_bindings
+from stages._source.wanted import Wanted, lines_of
 from stages.logic.problems import Problem
-from stages.logic.wanted import Wanted, lines_of
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function
+from stages._source.wanted import Wanted, lines_of
 from stages.logic.blocks import always_after, loops_around
 from stages.logic.problems import Problem
-from stages.logic.wanted import Wanted, lines_of
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ import re
 from typing import TYPE_CHECKING
 
 from stages._source.program.scopes import Function, own_nodes
+from stages._source.wanted import Wanted
 from stages.logic.blocks import always_after
 from stages.logic.problems import Problem
 from stages.logic.training_code import LAYERS
-from stages.logic.wanted import Wanted
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:

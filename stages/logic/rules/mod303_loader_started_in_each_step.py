@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function
+from stages._source.wanted import Wanted
 from stages.logic.blocks import loops_around
 from stages.logic.problems import Problem
 from stages.logic.training_code import backward_calls
-from stages.logic.wanted import Wanted
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:

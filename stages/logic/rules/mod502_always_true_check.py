@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from stages._source.program.kinds import last_name
 from stages._source.program.origins import named_classes
 from stages._source.program.scopes import own_nodes
+from stages._source.versions import shown
+from stages._source.wanted import Wanted
 from stages.logic.problems import Problem
-from stages.logic.versions import shown
-from stages.logic.wanted import Wanted
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING
 
 from stages._source.program.scopes import own_nodes
+from stages._source.wanted import Wanted
 from stages.logic.problems import Problem
-from stages.logic.wanted import Wanted
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function, own_nodes, parameters
+from stages._source.wanted import Wanted, lines_of
 from stages.logic.problems import Problem
-from stages.logic.wanted import Wanted, lines_of
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:

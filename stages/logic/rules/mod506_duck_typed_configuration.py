@@ -8,8 +8,8 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from stages._source.program.scopes import Function
+from stages._source.wanted import Wanted
 from stages.logic.problems import Problem
-from stages.logic.wanted import Wanted
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:

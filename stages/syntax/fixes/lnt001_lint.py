@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 from stages._source.rewriting.reading import reading
-from stages.syntax.lint.binary import environment, find_ruff
+from stages._source.ruff.binary import environment, find_ruff
 from stages.syntax.lint.unused import UNUSED
 from verifier.api import Edit, Fix, Key, Repair
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from stages._source.rewriting.reading import Reading
-    from stages.syntax.lint.binary import Ruff
+    from stages._source.ruff.binary import Ruff
     from verifier.api import Finding, FixContext, Location
 
 _RUFF: Key[Ruff] = Key("ruff, for fixes")

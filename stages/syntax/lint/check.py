@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from stages._source.notebooks import cells_of, is_left_out
-from stages._source.pythons import supported_pythons
-from stages.syntax.lint.binary import REMEDY, find_ruff
-from stages.syntax.lint.edited import as_on_disk
+from stages._source.ruff.binary import REMEDY, find_ruff
+from stages._source.ruff.process import Read, RuffError
+from stages._source.ruff.reading import read_files, target_of
 from stages.syntax.lint.grouping import findings
-from stages.syntax.lint.process import Read, RuffError, read_all
 from stages.syntax.lint.refine import Refinement, name_in
-from stages.syntax.lint.selection import GROUPS, target_version
-from verifier.api import EditedFile, GateStatus, compile_glob, rest_of_project
+from stages.syntax.lint.selection import GROUPS, SELECT
+from verifier.api import GateStatus, compile_glob, rest_of_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from stages._source.records import FileScan
-    from stages.syntax.lint.binary import Ruff
-    from stages.syntax.lint.diagnostics import Diagnostic
-    from verifier.api import Config, Finding, Json, SourceTree, StageContext
+    from stages._source.ruff.binary import Ruff
+    from stages._source.ruff.diagnostics import Diagnostic
+    from verifier.api import Config, Finding, Json, StageContext
 
 _NAMED = 3  # files and rules that a gate's evidence spells out
 
@@ -61,8 +57,7 @@ class Linting:
         self._scans = scans
         exempt = _exempt(context.config)
         self._paths = [path for path, scan in scans.items() if scan.problem is None and not exempt(path)]
-        supported = supported_pythons(context.root, "pyproject.toml")
-        self._target = target_version(supported.oldest if supported else sys.version_info.minor)
+        self._target = target_of(context.root)
         self._answer: _Answer | BaseException | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._read, name="lint", daemon=True)
@@ -89,20 +84,13 @@ class Linting:
         ruff = find_ruff(self._context.root)
         if ruff is None:
             return _Answer(None)
-        edited = {path: file for path in self._paths if isinstance(file := self._context.sources.get(path), EditedFile)}
         try:
-            read = self._read_below(ruff, self._context.root, [path for path in self._paths if path not in edited])
-            if edited:
-                with as_on_disk(list(edited.values())) as folder:
-                    beside = self._read_below(ruff, folder, list(edited))
-                read = Read([*read.found, *beside.found], read.unread | beside.unread)
+            read = read_files(
+                ruff, self._context, self._paths, target=self._target, select=SELECT, stopped=self._stopped
+            )
         except RuffError as error:
             return _Answer(ruff, refused=str(error))
         return _Answer(ruff, read)
-
-    def _read_below(self, ruff: Ruff, root: Path, paths: Sequence[str]) -> Read:
-        threads = self._context.options.jobs
-        return read_all(ruff, root, paths, target=self._target, threads=threads, stopped=self._stopped)
 
     def outcome(self, found: Sequence[Finding], *, by_file: bool) -> Linted:
         """Return what lint came to.
@@ -124,11 +112,7 @@ class Linting:
         context = self._context
         refinement = Refinement(context.sources, self._scans, lambda: rest_of_project(context.config, context.sources))
         known = {(item.location.path, item.symbol) for item in found if item.rule.startswith("SCP")}
-        errors = sorted(
-            hit
-            for hit in refinement.of(_at_file_lines(read.found, self._context.sources))
-            if (hit.path, name_in(hit)) not in known
-        )
+        errors = sorted(hit for hit in refinement.of(read.found) if (hit.path, name_in(hit)) not in known)
         read_count = len(self._paths) - len(read.unread)
         return Linted(
             status=GateStatus.DEFERRED if read.unread else GateStatus.PASS,
@@ -137,21 +121,6 @@ class Linting:
             facts=_facts(ruff.version, self._target, self._paths, errors, read),
             files=read_count,
         )
-
-
-def _at_file_lines(hits: Sequence[Diagnostic], files: SourceTree) -> list[Diagnostic]:
-    """Return the hits; those in a cell of a notebook, whose lines ruff counts by themselves, at the file's lines.
-
-    What ruff says of a cell that CPython refuses is told with that cell.
-    """
-    placed = []
-    for hit in hits:
-        file = files.get(hit.path) if hit.cell else None
-        cell = next((cell for cell in cells_of(file) if cell.index == hit.cell - 1), None) if file else None
-        if cell is not None and is_left_out(file, cell):
-            continue
-        placed.append(replace(hit, line=cell.line + hit.line - 1) if cell else hit)
-    return placed
 
 
 def _exempt(config: Config) -> Callable[[str], bool]:

@@ -12,7 +12,7 @@ from verifier.api import Evidence, Finding, Location, Related, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from stages.syntax.lint.diagnostics import Diagnostic
+    from stages._source.ruff.diagnostics import Diagnostic
     from verifier.api import SourceTree
 
 PLACES = 20  # listed in one finding besides its own

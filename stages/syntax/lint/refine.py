@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from stages._source.records import FileScan
-    from stages.syntax.lint.diagnostics import Diagnostic
+    from stages._source.ruff.diagnostics import Diagnostic
     from verifier.api import SourceFile, SourceTree
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -36,9 +36,3 @@ MOST_ERRORS = 4  # "fewer than 5 pass"
 
 # ruff's word for what its own parser refuses; of that, only syntax newer than `requires-python` is news
 VERSION_SYNTAX = "invalid-syntax"
-_OLDEST, _NEWEST = 7, 13  # minor versions that every ruff we accept knows as a target
-
-
-def target_version(minor: int) -> str:
-    """Return ruff's name for Python 3.`minor`, or for the nearest that it knows."""
-    return f"py3{min(max(minor, _OLDEST), _NEWEST)}"

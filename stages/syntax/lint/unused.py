@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from stages.syntax.lint.diagnostics import Diagnostic
+    from stages._source.ruff.diagnostics import Diagnostic
     from verifier.api import SourceFile
 
 UNUSED = "F401"

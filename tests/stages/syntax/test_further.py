@@ -7,9 +7,9 @@ import pytest
 
 from stages._source.compiling import compile_bytes
 from stages._source.records import CompileProblem
+from stages._source.ruff.binary import find_ruff
+from stages._source.ruff.process import read_all
 from stages.syntax.further import MOST, further_problems
-from stages.syntax.lint.binary import find_ruff
-from stages.syntax.lint.process import read_all
 
 SOUND = (
     "x = 1\n",

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from stages.syntax.lint import binary, check
+from stages._source.ruff import binary
+from stages.syntax.lint import check
 from stages.syntax.lint.selection import SELECT
 from stages.syntax.stage import STAGE
 from tests.builders import run_stage

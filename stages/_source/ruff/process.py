@@ -12,15 +12,14 @@ import time
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
-from stages.syntax.lint.binary import environment
-from stages.syntax.lint.diagnostics import Diagnostic, read_lines
-from stages.syntax.lint.selection import SELECT
+from stages._source.ruff.binary import environment
+from stages._source.ruff.diagnostics import Diagnostic, read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from stages.syntax.lint.binary import Ruff
+    from stages._source.ruff.binary import Ruff
 
 _CHUNK = 400  # files: the arguments of one call stay far below any system's limit
 _MEMORY_BYTES = 4 << 30
@@ -49,7 +48,7 @@ def read_all(
     *,
     target: str,
     threads: int,
-    select: Sequence[str] = SELECT,
+    select: Sequence[str],
     stopped: threading.Event | None = None,
 ) -> Read:
     """Run ruff over every path. One that kills it is found by halving; the others keep their results.

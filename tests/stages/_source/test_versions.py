@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stages.logic.versions import TorchVersions
+from stages._source.versions import TorchVersions
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from stages.logic.versions import Version
+    from stages._source.versions import Version
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from stages._source.wanted import Wanted, lines_of
 from stages.logic import stage
-from stages.logic.wanted import Wanted, lines_of
 from tests.builders import run_stage
 
 
