@@ -10,6 +10,7 @@ from reports.environment import environment
 from reports.facts import rows
 from reports.integration_view import IntegrationView, integration_view
 from reports.logic_view import LogicView, logic_view
+from reports.security_view import SecurityView, security_view
 from reports.syntax_view import SyntaxView, syntax_view
 from reports.timeline_plot import timeline_plots
 from reports.view import stage_page, stage_pages, task_page
@@ -46,13 +47,15 @@ def _page(
     report: RunReport, stage: StageResult, plot_names: Mapping[str, str] | None, timelines: Mapping[str, str]
 ) -> str:
     """Write a stage's page; a stage of someone else's plugin has the common sections only."""
-    details: SyntaxView | LogicView | IntegrationView | None = None
+    details: SyntaxView | LogicView | IntegrationView | SecurityView | None = None
     if stage.name == "syntax":
         details = syntax_view(stage.facts)
     elif stage.name == "logic":
         details = logic_view(stage.facts)
     elif stage.name == "integration":
         details = integration_view(stage.facts, plot_names, timelines)
+    elif stage.name == "security":
+        details = security_view(stage.facts)
     return _document("stage.md.j2", page=stage_page(report, stage), stage=stage, details=details)
 
 

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from verifier.app import select_stages, verify
+from verifier.app import Observer, select_stages, verify
 from verifier.chosen_rules import choose_rules
 from verifier.config import load_config
 from verifier.errors import ExitCode, UsageError
 from verifier.model.analysis import AnalysisFormat, AnalysisReport, ModuleAnalysis, Soundness, soundness, worst_of
-from verifier.model.stage import RunOptions, StageContext, StageStatus, Stash
+from verifier.model.stage import RunOptions, StageContext, StageStatus
 from verifier.model.task import Config, Task
 from verifier.nearest import suggestion
 from verifier.output import write_texts
 from verifier.plugins import Plugins, load_plugins
+from verifier.redaction import SECRETS, without_secrets
 from verifier.selection import check_root, check_sources, is_absent
 from verifier.streams import complain, say, standard_output
 
@@ -74,19 +75,22 @@ def analyze(config: Config, sources: SourceTree, plugins: Plugins, options: Anal
     run = RunOptions(python=python.absolute() if python else None, all_facts=True)
     selection = select_stages(plugins, (), static_only=True)
     choose_rules(plugins, selection.stages, (), ())
-    judged = verify(task, config, sources, plugins, selection, run, command=options.command)
+    observer = Observer()
+    judged = verify(task, config, sources, plugins, selection, run, command=options.command, observer=observer)
     context = StageContext(
         root=config.root,
         task=task,
         config=config,
         sources=sources,
         options=run,
-        stash=Stash(),
+        stash=observer.stash,
         progress=lambda _line: None,
         rules=plugins.rules,
     )
     unfinished = tuple(f"{one.name}: {one.reason}" for one in judged.stages if one.status in _UNFINISHED)
-    modules = tuple(_modules(judged, sources, _facts(plugins, context, judged)))
+    secrets = observer.stash.get(SECRETS)
+    facts = without_secrets(_facts(plugins, context, judged), secrets or ())
+    modules = tuple(_modules(judged, sources, facts))
     verdict = worst_of([module.verdict for module in modules])
     return AnalysisReport(
         verdict=Soundness.UNSOUND if unfinished else verdict,

@@ -64,8 +64,9 @@ from verifier.model.task import Config, Criterion, Program, Script, Task
 from verifier.notebooks.file import NotebookFile
 from verifier.notebooks.model import Cell, Notebook
 from verifier.plugins import Plugins, load_plugins
+from verifier.redaction import SECRETS, masked, without_secrets
 from verifier.saved.report import SavedFinding, SavedReport
-from verifier.selection import rest_of_project, task_sources
+from verifier.selection import others_of_project, rest_of_project, task_sources
 from verifier.sources import EditedFile, SourceFile, SourceTree, read_regular
 from verifier.toml_places import line_of
 
@@ -77,6 +78,7 @@ __all__ = [
     "LEVELS",
     "SANDBOXES",
     "SCHEMA",
+    "SECRETS",
     "VERDICT_RULE",
     "Ability",
     "Acceptance",
@@ -161,7 +163,10 @@ __all__ = [
     "is_reserved",
     "line_of",
     "load_plugins",
+    "masked",
+    "others_of_project",
     "read_regular",
     "rest_of_project",
     "task_sources",
+    "without_secrets",
 ]

@@ -7,7 +7,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from verifier.model.stage import RunOptions, Stage, StageContext, StageResult, S
 from verifier.nearest import suggestion
 from verifier.notebooks.file import NotebookFile
 from verifier.pipeline import PipelineResult, run_stages
+from verifier.redaction import SECRETS, without_secrets
 from verifier.scoring import task_score, verdict
 from verifier.sources import read_regular
 
@@ -58,6 +59,7 @@ class Observer:
     finished: Callable[[StageResult], None] = lambda _result: None
     progress: Callable[[str], None] = lambda _line: None
     output: Callable[[bytes], None] = lambda _data: None
+    stash: Stash = field(default_factory=Stash)  # what stages leave for others, for a caller that needs some of it
 
 
 def select_stages(
@@ -98,7 +100,7 @@ def verify(
     command: Sequence[str],
     observer: Observer | None = None,
 ) -> RunReport:
-    """Run the selected stages over one task and return the judged report. Writes nothing."""
+    """Run the selected stages over one task and return the judged report, free of secrets. Writes nothing."""
     observer, ratchet = observer or Observer(), selection.accepted
     context = StageContext(
         root=config.root,
@@ -106,7 +108,7 @@ def verify(
         config=config,
         sources=sources,
         options=options,
-        stash=Stash(),
+        stash=observer.stash,
         progress=observer.progress,
         rules=plugins.rules,
         output=observer.output,
@@ -144,6 +146,8 @@ def verify(
         deferred=deferred_gates(judged),
         snippets=_snippets(judged, sources),
     )
+    secrets = observer.stash.get(SECRETS)
+    report = without_secrets(report, secrets or ())
     plugins.manager.hook.verifier_run_finished(report=report)
     return report
 

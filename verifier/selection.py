@@ -150,7 +150,21 @@ def rest_of_project(config: Config, sources: SourceTree) -> tuple[SourceFile, ..
     if find_root(config.root, markers=MARKERS) != config.root:
         return ()
     if sources.rest is None:  # several stages ask, and what was parsed of a file holds as long as the file does
-        found = walk(config.root, root=config.root, exclude=config.exclude)
-        names = (_relative(path, config.root) for path in found if path.suffix in PYTHON)
+        names = (name for name in _walked(config, sources) if name.endswith(PYTHON))
         sources.rest = tuple(SourceFile(name, config.root / name) for name in names if sources.get(name) is None)
     return sources.rest
+
+
+def others_of_project(config: Config, sources: SourceTree, wanted: Callable[[str], bool]) -> tuple[SourceFile, ...]:
+    """Return the project's files that are no Python, were not selected, and are wanted by their path."""
+    if find_root(config.root, markers=MARKERS) != config.root:
+        return ()
+    names = [name for name in _walked(config, sources) if not name.endswith(_READ) and wanted(name)]
+    return tuple(SourceFile(name, config.root / name) for name in names if sources.get(name) is None)
+
+
+def _walked(config: Config, sources: SourceTree) -> tuple[str, ...]:
+    if sources.walked is None:
+        found = walk(config.root, root=config.root, exclude=config.exclude)
+        sources.walked = tuple(_relative(path, config.root) for path in found)
+    return sources.walked

@@ -132,6 +132,7 @@ class SourceTree:
         self.files: tuple[SourceFile, ...] = tuple(sorted(files, key=lambda file: file.path))
         self._by_path = {file.path: file for file in self.files}
         self.rest: tuple[SourceFile, ...] | None = None  # the project's other Python files, once somebody asked
+        self.walked: tuple[str, ...] | None = None  # the paths of all of its files, once somebody asked
 
     def __len__(self) -> int:
         return len(self.files)

@@ -63,6 +63,7 @@ def load(
 
 def _execute(main: types.ModuleType, code: CodeType) -> tuple[int, bool]:
     try:
+        # verify: allow[SEC201] running the script of the project is what this process was started for
         exec(code, vars(main))
     except StepsDoneError:
         return 0, True

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from stages.logic import stage as logic
+from stages.security import stage as security
 from stages.syntax import stage as syntax
 from tests.builders import run_stage
 from verifier.api import Bad, Example, RuleInfo, Stage
 
-STAGES = (syntax.STAGE, logic.STAGE)
+STAGES = (syntax.STAGE, logic.STAGE, security.STAGE)
 EXAMPLES = [
     pytest.param(stage, rule, example, id=f"{rule.code}-{type(example).__name__.lower()}{number}")
     for stage in STAGES

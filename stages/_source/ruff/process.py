@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
+from stages._source.bounded import Bounds, run_bounded
 from stages._source.ruff.binary import environment
 from stages._source.ruff.diagnostics import Diagnostic, read_lines
 
@@ -25,7 +23,6 @@ _CHUNK = 400  # files: the arguments of one call stay far below any system's lim
 _MEMORY_BYTES = 4 << 30
 _OUTPUT_BYTES = 64 << 20
 _CHUNK_S, _SMALL_S, _ALL_S = 60.0, 10.0, 180.0
-_LOOK_EVERY_S = 0.005  # it runs beside other work; this only delays its result
 _ANSWERED = (0, 1)
 
 
@@ -110,50 +107,8 @@ def _run(
     complaint: IO[bytes] | None = None,
 ) -> tuple[bytes, str]:
     """Return what one call wrote, and how it died if it did."""
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            command,
-            cwd=root,
-            env=environment(threads),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=complaint or subprocess.DEVNULL,
-        )
-        _limit(process.pid)
-        try:
-            end = time.monotonic() + limit_s
-            while (code := process.poll()) is None:
-                if time.monotonic() > end:
-                    return b"", f"ruff did not finish it within {limit_s:.0f} s"
-                if stopped.wait(_LOOK_EVERY_S):
-                    return b"", "it was stopped before it was done"
-        finally:
-            process.kill()
-            process.wait()
-        if code not in _ANSWERED:
-            return b"", _death(code)
-        output.seek(0)
-        return output.read(), ""
-
-
-def _limit(pid: int) -> None:
-    if sys.platform != "linux":
-        return  # elsewhere another process cannot be limited from outside; the time limit still holds
-    import resource  # noqa: PLC0415 - not on Windows
-
-    try:
-        resource.prlimit(pid, resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (_OUTPUT_BYTES, _OUTPUT_BYTES))
-        resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
-    except (ProcessLookupError, PermissionError):
-        return  # it has ended already
-
-
-def _death(code: int) -> str:
-    if code >= 0:
-        return "ruff aborted on it" if code == 128 + signal.SIGABRT else f"ruff failed on it with exit code {code}"
-    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-    return f"ruff died of {name} on it"
+    bounds = Bounds(time_s=limit_s, memory_bytes=_MEMORY_BYTES, output_bytes=_OUTPUT_BYTES, answers=_ANSWERED)
+    return run_bounded(command, root, environment(threads), bounds, stopped=stopped, complaint=complaint, name="ruff")
 
 
 def _is_text(path: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from stages._source import programs
 from stages._source.ruff import binary
 from stages.syntax.lint import check
 from stages.syntax.lint.selection import SELECT
@@ -117,7 +118,7 @@ def test_syntax_newer_than_what_is_required_is_an_error(tmp_path: Path) -> None:
 def test_without_ruff_the_gate_is_deferred_with_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, candidates: list[str]
 ) -> None:
-    monkeypatch.setattr(binary, "_candidates", lambda _root: [Path(path) for path in candidates])
+    monkeypatch.setattr(binary, "candidates", lambda _name, _root: [Path(path) for path in candidates])
     outcome = run(tmp_path, {"a.py": unused("os", "re", "json", "math", "time")})
     assert gate(outcome).status is GateStatus.DEFERRED
     assert "pip install" in gate(outcome).evidence
@@ -143,7 +144,7 @@ def test_ruff_of_the_verified_tree_is_never_run(tmp_path: Path, monkeypatch: pyt
     (folder / "ruff").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\necho ruff 9.9.9\n")
     (folder / "ruff").chmod(0o755)
     monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.setattr(binary.sysconfig, "get_path", lambda _name: str(tmp_path / "none"))
+    monkeypatch.setattr(programs.sysconfig, "get_path", lambda _name: str(tmp_path / "none"))
     assert binary.find_ruff(tmp_path) is None
     assert not (tmp_path / "ran").exists()
     elsewhere = binary.find_ruff(tmp_path / "other")

@@ -1,0 +1,1 @@
+"""One file a rule; its examples are its tests."""

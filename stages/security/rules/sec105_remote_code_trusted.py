@@ -1,0 +1,76 @@
+"""SEC105: code from a model repository is run without asking, and no revision says which."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from stages._source.wanted import Wanted
+from stages.security.problem import Problem
+from stages.security.view import argument, is_constant, shown, text_value
+from verifier.api import Bad, Good, RuleInfo, Severity
+
+if TYPE_CHECKING:
+    import ast
+    from collections.abc import Iterator
+
+    from stages.security.view import View
+
+RULE = RuleInfo(
+    code="SEC105",
+    name="remote-code-trusted",
+    severity=Severity.MEDIUM,
+    summary="Code from a model repository is run without asking, and no revision says which.",
+    why=(
+        "`trust_remote_code=True` downloads Python files of the repository and imports them. Without a commit in"
+        " `revision`, it is whatever stands there on the day of the run. INFO where a commit or a local path is named."
+    ),
+    examples=(
+        Bad("""
+            from datasets import load_dataset
+            from transformers import AutoModelForCausalLM
+
+
+            def build(name):
+                data = load_dataset("someone/data", trust_remote_code=True)  # expect: SEC105
+                return AutoModelForCausalLM.from_pretrained(name, trust_remote_code=True), data  # expect: SEC105
+        """),
+        Good("""
+            from transformers import AutoModel
+
+
+            def build(name, trusted):
+                AutoModel.from_pretrained(name, trust_remote_code=False)
+                return AutoModel.from_pretrained(name, trust_remote_code=trusted)
+        """),
+    ),
+)
+WANTED = Wanted(torch=False, every=(b"trust_remote_code",))
+_COMMIT = re.compile(r"[0-9a-f]{40}\Z")
+_LOCAL = ("./", "../", "/", "~")
+
+
+def look(view: View) -> Iterator[Problem]:
+    """Report calls that are told so by a literal; a flag that users set is theirs."""
+    for call, _ in view.calls():
+        if is_constant(argument(call, "trust_remote_code"), True):
+            first = call.args[0] if call.args else next((item.value for item in call.keywords), None)
+            what = shown(first) if first is not None and call.args else ""
+            yield Problem(
+                node=call,
+                severity=Severity.INFO if _is_pinned(call) or _is_local(first) else Severity.MEDIUM,
+                message=f"`{shown(call.func)}` runs code of the repository that {f'`{what}`' if what else 'it'} names",
+                remedy="Pass the commit that you read as `revision`, or leave the decision to whoever starts the run: "
+                "an option that is off by default.",
+                cause=f"{view.label(call)} {what}",
+            )
+
+
+def _is_pinned(call: ast.Call) -> bool:
+    given = [text_value(argument(call, name)) for name in ("code_revision", "revision")]
+    return any(text is not None and _COMMIT.match(text) for text in given)
+
+
+def _is_local(first: ast.expr | None) -> bool:
+    text = text_value(first)
+    return text is not None and text.startswith(_LOCAL)

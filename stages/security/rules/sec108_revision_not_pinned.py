@@ -1,0 +1,60 @@
+"""SEC108: weights or data come from a hub without a revision: what is loaded may change."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from stages._source.wanted import Wanted
+from stages.security.problem import Problem
+from stages.security.view import argument, passes_more, text_value
+from verifier.api import Bad, Good, RuleInfo, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stages.security.view import View
+
+RULE = RuleInfo(
+    code="SEC108",
+    name="revision-not-pinned",
+    severity=Severity.INFO,
+    summary="Weights or data come from a hub without a revision: what is loaded may change.",
+    why="A repository on a hub can be changed by its owner. A run is repeated only with the commit in `revision`.",
+    examples=(
+        Bad("""
+            from transformers import AutoModel
+
+            model = AutoModel.from_pretrained("openai/clip-vit-base-patch32")  # expect: SEC108
+        """),
+        Good("""
+            from transformers import AutoModel
+
+            COMMIT = "3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268"
+            model = AutoModel.from_pretrained("openai/clip-vit-base-patch32", revision=COMMIT)
+            own = AutoModel.from_pretrained("./out")
+        """),
+    ),
+)
+WANTED = Wanted(torch=False, some=(b"from_pretrained", b"load_dataset", b"hf_hub_download", b"snapshot_download"))
+_NAMED = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*\Z")
+_CALLS = frozenset(["from_pretrained", "load_dataset", "hf_hub_download", "snapshot_download"])
+
+
+def look(view: View) -> Iterator[Problem]:
+    """Report loads of a repository that the code names, all of a file in one finding."""
+    for call, _ in view.calls():
+        func = call.func
+        name = func.attr if isinstance(func, ast.Attribute) else func.id if isinstance(func, ast.Name) else ""
+        if name not in _CALLS or argument(call, "revision") is not None or passes_more(call):
+            continue
+        first = call.args[0] if call.args else argument(call, "repo_id") or argument(call, "path")
+        text = text_value(first)
+        if text is not None and _NAMED.match(text):
+            yield Problem(
+                node=call,
+                message=f"`{name}` loads what stands in `{text}` on the day of the run",
+                remedy="Pass the commit as `revision`.",
+                cause="revision",
+            )

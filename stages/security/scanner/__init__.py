@@ -1,0 +1,1 @@
+"""A maintained secret scanner as a child process: found, bounded, understood, redacted."""
