@@ -88,8 +88,7 @@ def analyze(config: Config, sources: SourceTree, plugins: Plugins, options: Anal
         rules=plugins.rules,
     )
     unfinished = tuple(f"{one.name}: {one.reason}" for one in judged.stages if one.status in _UNFINISHED)
-    secrets = observer.stash.get(SECRETS)
-    facts = without_secrets(_facts(plugins, context, judged), secrets or ())
+    facts = without_secrets(_facts(plugins, context, judged), observer.stash.get(SECRETS))
     modules = tuple(_modules(judged, sources, facts))
     verdict = worst_of([module.verdict for module in modules])
     return AnalysisReport(

@@ -146,8 +146,7 @@ def verify(
         deferred=deferred_gates(judged),
         snippets=_snippets(judged, sources),
     )
-    secrets = observer.stash.get(SECRETS)
-    report = without_secrets(report, secrets or ())
+    report = without_secrets(report, observer.stash.get(SECRETS))
     plugins.manager.hook.verifier_run_finished(report=report)
     return report
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -21,12 +21,12 @@ def masked(secret: str) -> str:
     return f"{secret[:_SHOWN]}… ({len(secret)} characters)"
 
 
-def without_secrets(value: T, secrets: Iterable[str]) -> T:
+def without_secrets(value: T, secrets: tuple[str, ...] | None) -> T:
     """Return a report, or any part of one, in which no secret stands; the longest are replaced first.
 
     Of a secret of several lines every line counts: reports show source line by line.
     """
-    texts = {line.strip() for secret in secrets for line in (secret, *secret.splitlines())}
+    texts = {line.strip() for secret in secrets or () for line in (secret, *secret.splitlines())}
     known = [(text, masked(text)) for text in sorted(texts, key=len, reverse=True) if len(text) >= _SHORTEST]
     return _clean(value, known) if known else value
 
