@@ -22,7 +22,7 @@ from verifier.streams import complain, say
 # `verify merge` is never taken for a task called "merge".
 _NOT_YET_COMMANDS = (*("calibrate", "merge"),)
 _NOT_YET_OPTIONS = (
-    *("--changed-since", "--watch", "--no-cache"),
+    *("--watch", "--no-cache"),
     *("--executor", "--shard"),
 )
 _HELP = """The pre-merge gate for PyTorch mixed-precision (AMP) training code.
@@ -30,6 +30,7 @@ _HELP = """The pre-merge gate for PyTorch mixed-precision (AMP) training code.
 \b
 verify T035 [T036 ...]   run every stage of these tasks and write their reports
 verify --all             every task of the configuration
+verify --changed-since REF   the tasks whose files changed; other files are only read
 verify check PATH...     static stages on files or folders; needs no configuration
 verify analyze PATH...   a report on each module: contracts, findings, robustness, cost, verdict
 verify run SCRIPT [...]  any training script, unmodified, under the AMP sanitizer
@@ -95,10 +96,20 @@ def cli() -> None:
 @cli.command("task", hidden=True, help="Run every stage of these tasks and write their reports.")
 @click.argument("names", nargs=-1, metavar="TASK...")
 @click.option("--all", "every", is_flag=True, help="Every task of the configuration.")
+@click.option(
+    "--changed-since", metavar="REF", help="The tasks whose files changed since REF; other files are only read."
+)
 @keeping
 @common
 @accepting
-def task_command(names: tuple[str, ...], every: bool, **options: Any) -> None:
+def task_command(names: tuple[str, ...], every: bool, changed_since: str | None, **options: Any) -> None:
+    if changed_since is not None:
+        from verifier.changes.command import run_changed  # noqa: PLC0415
+        from verifier.commands import Options  # noqa: PLC0415
+
+        if names or every:
+            raise UsageError("--changed-since finds the tasks itself; leave out --all and the names")
+        sys.exit(run_changed(changed_since, Options(**options, command=_command_line())))
     from verifier.commands import Options, run_tasks  # noqa: PLC0415 - `--help` must not pay for it
 
     sys.exit(run_tasks(names, every=every, options=Options(**options, command=_command_line())))

@@ -107,10 +107,11 @@ def run_tasks(names: Sequence[str], *, every: bool, options: Options) -> int:
     runner = Runner(config=config, plugins=plugins, selection=selection, options=options, terminal=terminal)
     several = len(tasks) > 1
     _check_keeping(options)
-    return max(_run_task(runner, task, formats, several) for task in tasks)
+    return max(run_task(runner, task, formats, several) for task in tasks)
 
 
-def _run_task(runner: Runner, task: Task, formats: Sequence[Renderer], several: bool) -> int:
+def run_task(runner: Runner, task: Task, formats: Sequence[Renderer], several: bool) -> int:
+    """Run one task, deliver its report, and return the exit code."""
     report = runner.run(task, task_sources(runner.config, task))
     code = delivered(runner, report, formats, several)
     if not _keeps(runner.options):

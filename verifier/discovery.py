@@ -50,7 +50,7 @@ def walk(
     if not os.path.isdir(start):  # noqa: PTH112 - unlike pathlib's, never raises
         yield start
         return
-    excluded = _excluder(root, exclude)
+    excluded = excluder(root, exclude)
     todo = [(start, [rule for rule in _ignores_above(start) if not rule.says(start, folder=True)])]
     while todo:
         folder, ignores = todo.pop()
@@ -78,7 +78,8 @@ def _skipped_folder(path: Path) -> bool:
     return path.name.startswith(".") or path.name in _NEVER or os.path.lexists(path / "pyvenv.cfg")
 
 
-def _excluder(root: Path, exclude: Sequence[str]) -> Callable[[Path], bool]:
+def excluder(root: Path, exclude: Sequence[str]) -> Callable[[Path], bool]:
+    """Return what says of a path whether `exclude` leaves it out; the file need not be there."""
     patterns = [compile_glob(pattern) for pattern in exclude]
     folders = [compile_glob(pattern.removesuffix("/**")) for pattern in exclude if pattern.endswith("/**")]
 

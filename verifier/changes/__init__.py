@@ -1,0 +1,1 @@
+"""`verify --changed-since REF`: only what a change concerns."""

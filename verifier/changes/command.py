@@ -1,0 +1,95 @@
+"""`verify --changed-since REF`: the tasks that a change concerns, and a static check of files without a task."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verifier.changes.affected import affected
+from verifier.changes.files import changed_since
+from verifier.commands import (
+    CHECK_TASK,
+    Runner,
+    delivered,
+    is_to_stdout,
+    load_for,
+    ratchet_of,
+    run_task,
+    selection_of,
+    terminal_of,
+)
+from verifier.config import find_root
+from verifier.errors import ExitCode, UsageError
+from verifier.model.task import Task
+from verifier.output import DEFAULT_FORMATS, parse_formats
+from verifier.plugins import load_plugins
+from verifier.selection import MARKERS, check_sources
+from verifier.streams import complain
+
+if TYPE_CHECKING:
+    from verifier.changes.affected import Affected
+    from verifier.commands import Options
+    from verifier.model.task import Config
+
+
+def run_changed(ref: str, options: Options) -> int:
+    """Verify what has changed since the merge base of `ref` and HEAD; return the worst exit code.
+
+    Raises:
+        UsageError: git cannot say what has changed.
+    """
+    plugins = load_plugins()
+    config = load_for(find_root(Path.cwd(), markers=MARKERS) or Path.cwd(), options.config_file, plugins)
+    formats = parse_formats(options.formats or DEFAULT_FORMATS, plugins.renderers)
+    changes = changed_since(config.root, ref)
+    found = affected(config, changes.paths, [options.baseline] if options.baseline else [])
+    count = len(found.tasks) + bool(found.loose)
+    if is_to_stdout(options, formats) and count > 1:
+        raise UsageError("--output - takes one task, and more have changed; give a folder")
+    _tell(ref, changes.base, len(changes.paths), found, options)
+    if not count:
+        return ExitCode.PASS
+    runner = Runner(
+        config=config,
+        plugins=plugins,
+        selection=selection_of(plugins, options),
+        options=options,
+        terminal=terminal_of(options),
+    )
+    accepted = ratchet_of(options, config, plugins, found.loose)
+    runner = dataclasses.replace(runner, selection=dataclasses.replace(runner.selection, accepted=accepted))
+    codes = [run_task(runner, config.tasks[name], formats, several=True) for name in found.tasks]
+    if found.loose:
+        codes.append(_check(runner, config, found.loose, ref))
+    return max(codes)
+
+
+def _check(runner: Runner, config: Config, paths: tuple[Path, ...], ref: str) -> int:
+    """Run the static stages over files that no task owns."""
+    options = runner.options
+    static = [stage.name for stage in runner.plugins.stages if not stage.runs_code]
+    numbers = {str(stage.number): stage.name for stage in runner.plugins.stages}
+    wanted = tuple(name for name in (numbers.get(name, name) for name in options.stage) if name in static)
+    if options.stage and not wanted:
+        complain(f"verify: not checked, as no stage was asked for that only reads: {len(paths)} files without a task")
+        return ExitCode.PASS
+    narrowed = dataclasses.replace(options, stage=wanted)
+    selection = dataclasses.replace(
+        selection_of(runner.plugins, narrowed, static_only=True), accepted=runner.selection.accepted
+    )
+    sources = check_sources(config.root, paths, config.exclude)
+    files = tuple(file.path for file in sources)
+    task = Task(name=CHECK_TASK, title=f"files without a task, changed since {ref}", files=files)
+    runner = dataclasses.replace(runner, selection=selection)
+    formats = parse_formats(options.formats or DEFAULT_FORMATS, runner.plugins.renderers)
+    return delivered(runner, runner.run(task, sources), formats, several=True)
+
+
+def _tell(ref: str, base: str, files: int, found: Affected, options: Options) -> None:
+    if options.quiet:
+        return
+    what = [f"task {name}" for name in found.tasks]
+    what += [f"{len(found.loose)} file{'' if len(found.loose) == 1 else 's'} without a task"] if found.loose else []
+    since = f"{files} file{'' if files == 1 else 's'} changed since {ref} (merge base {base[:12]})"
+    complain(f"verify: {since}: {', '.join(what) or 'none that is verified, so there is nothing to do'}")
