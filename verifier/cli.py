@@ -15,16 +15,13 @@ import click
 
 from verifier import __version__
 from verifier.errors import ConfigError, ExitCode, MachineError, OutputError, UsageError, VerifierError
-from verifier.options import CHECKED, PATH, accepting, common, keeping
+from verifier.options import CHECKED, PATH, accepting, common, keeping, watching
 from verifier.streams import complain, say
 
 # Commands and options that the contract names and a later version brings. They are refused by name, so that
 # `verify merge` is never taken for a task called "merge".
 _NOT_YET_COMMANDS = (*("calibrate", "merge"),)
-_NOT_YET_OPTIONS = (
-    *("--watch", "--no-cache"),
-    *("--executor", "--shard"),
-)
+_NOT_YET_OPTIONS = (*("--no-cache", "--executor", "--shard"),)
 _HELP = """The pre-merge gate for PyTorch mixed-precision (AMP) training code.
 
 \b
@@ -102,7 +99,12 @@ def cli() -> None:
 @keeping
 @common
 @accepting
-def task_command(names: tuple[str, ...], every: bool, changed_since: str | None, **options: Any) -> None:
+@watching
+def task_command(names: tuple[str, ...], every: bool, changed_since: str | None, watch: bool, **options: Any) -> None:
+    if watch:
+        from verifier.watch import watch_tasks, without_watch  # noqa: PLC0415
+
+        watch_tasks(without_watch(sys.argv[1:]), options["stage"], names)
     if changed_since is not None:
         from verifier.changes.command import run_changed  # noqa: PLC0415
         from verifier.commands import Options  # noqa: PLC0415
@@ -119,7 +121,12 @@ def task_command(names: tuple[str, ...], every: bool, changed_since: str | None,
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=CHECKED)
 @common
 @accepting
-def check_command(paths: tuple[Path, ...], **options: Any) -> None:
+@watching
+def check_command(paths: tuple[Path, ...], watch: bool, **options: Any) -> None:
+    if watch:
+        from verifier.watch import watch_check, without_watch  # noqa: PLC0415
+
+        watch_check(without_watch(sys.argv[1:]), paths)
     from verifier.commands import Options, run_check  # noqa: PLC0415
 
     sys.exit(run_check(paths, options=Options(**options, command=_command_line())))

@@ -92,7 +92,7 @@ def _no_filters(git: str, root: str) -> Mapping[str, str]:
 def _answer(command: list[str], more: Mapping[str, str]) -> Answer | None:
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         try:
-            environment = os.environ | _ENVIRONMENT | more
+            environment = {**os.environ, **_ENVIRONMENT, **more}
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, env=environment)
         except OSError as error:
             if error.filename is not None:  # it is there, and cannot be executed

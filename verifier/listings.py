@@ -56,3 +56,8 @@ def list_stages() -> str:
         lines.append(f"{stage.number} {stage.name:12s} {does}: {stage.summary}{f' (from {origin})' if origin else ''}")
         lines += [f"    {name:18s} {requirement}" for name, requirement in stage.gates.items()]
     return "\n".join(lines)
+
+
+def static_stages() -> tuple[str, ...]:
+    """Return the names of the stages that run no code."""
+    return tuple(stage.name for stage in load_plugins().stages if not stage.runs_code)

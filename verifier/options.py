@@ -128,3 +128,8 @@ def accepting(function: Any) -> Any:
         ),
     )
     return _with(options, function)
+
+
+def watching(function: Any) -> Any:
+    option = click.option("--watch", is_flag=True, help="Run again whenever a file changes; only what is read. Ctrl-C.")
+    return option(function)
