@@ -210,6 +210,21 @@ class Part:
         return self.group.of([self.holding])
 
 
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What a list of parameters was found to be. The ends are held weakly: an address may be given out again."""
+
+    group: Group
+    unknown: int
+    ends: tuple[weakref.ref[Any], ...]
+    version: int
+
+    def still(self, parameters: list[Any], version: int) -> bool:
+        if self.unknown and self.version != version:  # one of them may have been met meanwhile
+            return False
+        return not parameters or (self.ends[0]() is parameters[0] and self.ends[-1]() is parameters[-1])
+
+
 class Gradients:
     """The gradients of every parameter that an optimizer holds, or that a backward has reached."""
 
@@ -218,7 +233,7 @@ class Gradients:
         self._known: dict[int, Gradient] = {}
         self._new = Holding()  # of those that nothing has happened to yet
         self._lists: dict[int, tuple[tuple[tuple[int, int], ...], Group]] = {}
-        self._listed: dict[tuple[int, int, int], tuple[Group, int]] = {}
+        self._listed: dict[tuple[int, int, int], _Listed] = {}
 
     def of(self, parameter: Any) -> Gradient:
         key = id(parameter)
@@ -256,14 +271,15 @@ class Gradients:
             again: a list that begins and ends as one that was looked up before is taken for the same.
         """
         key = (len(parameters), id(parameters[0]), id(parameters[-1])) if parameters else (0, 0, 0)
-        known = self._listed.get(key) if again else None
-        if known is None:
-            found = [self._known.get(id(parameter)) for parameter in parameters]
+        listed = self._listed.get(key) if again else None
+        if listed is None or not listed.still(parameters, self.version):
+            found = [self.known(parameter) for parameter in parameters]
             group = Group(self, (gradient for gradient in found if gradient is not None))
-            known = group, len(found) - len(group)
-            if len(self._listed) < _MOST_LISTS:
-                self._listed[key] = known
-        return known
+            ends = tuple(weakref.ref(parameter) for parameter in (*parameters[:1], *parameters[-1:]))
+            listed = _Listed(group=group, unknown=len(found) - len(group), ends=ends, version=self.version)
+            if key in self._listed or len(self._listed) < _MOST_LISTS:
+                self._listed[key] = listed
+        return listed.group, listed.unknown
 
     def holding(self, tensors: Iterable[Any]) -> Group:
         """Return the gradients whose `.grad` is one of these tensors."""
