@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from verifier.discovery import matching, walk
 from verifier.errors import ConfigError, UsageError
+from verifier.globs import has_magic
 from verifier.model.finding import Severity
 from verifier.model.isolation import is_reserved
 from verifier.model.task import Config, Criterion, Script, Task
@@ -270,10 +271,7 @@ def _task(
     for pattern, paths in matching(root, files, candidates).items():
         if not paths:
             document.problem((*here, "files"), f'"{pattern}" matches no file below {root} that is not excluded')
-    tests = document.strings((*here, "tests"), table)
-    for path in tests:
-        if not (root / path).exists():
-            document.problem((*here, "tests"), f'there is no test file or folder "{path}" below {root}')
+    tests = _tests(document, here, table, root, candidates)
     workloads = document.strings((*here, "workloads"), table)
     for workload in workloads:
         module, _, factory = workload.partition(":")
@@ -295,6 +293,23 @@ def _task(
         pass_env=_pass_env(document, here, table),
         allow_network=_allow_network(document, here, table),
     )
+
+
+def _tests(
+    document: _Document, task: tuple[str, str], table: Mapping[str, Any], root: Path, candidates: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the declared test files and folders; a glob stands for the Python files that it matches."""
+    found: list[str] = []
+    for path in document.strings((*task, "tests"), table):
+        if (root / path).exists():
+            found.append(path)
+        elif not has_magic(path):
+            document.problem((*task, "tests"), f'there is no test file or folder "{path}" below {root}')
+        elif matched := sorted(one for one in matching(root, (path,), candidates)[path] if one.endswith(".py")):
+            found += matched
+        else:
+            document.problem((*task, "tests"), f'"{path}" matches no Python file below {root} that is not excluded')
+    return tuple(dict.fromkeys(found))
 
 
 def _scripts(document: _Document, task: tuple[str, str], table: Mapping[str, Any], root: Path) -> tuple[Script, ...]:

@@ -29,3 +29,10 @@ def test_it_trains_every_workload_of_the_library():
 
     names = {name.rpartition(":")[2] for name in TASK.workloads}
     assert names == set(workloads.__all__) - {"Workload"}
+
+
+def test_no_test_of_the_library_is_left_out_between_the_two_tasks():
+    declared = [Path(path) for name in ("T035", "T036") for path in CONFIG.tasks[name].tests]
+    written = {path.relative_to(ROOT) for path in (ROOT / "tests" / "amp_runtime").rglob("test_*.py")}
+    left_out = {path for path in written if not any(path.is_relative_to(root) for root in declared)}
+    assert left_out == set()

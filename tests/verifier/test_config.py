@@ -206,3 +206,22 @@ def test_a_wrong_word_about_the_cage_is_refused_with_its_line(tmp_path: Path, li
     (said,) = _problems(tmp_path, GOOD.replace("[tool.verifier]\n", f"[tool.verifier]\n{line}\n"))
     assert said.startswith("pyproject.toml:3: ")
     assert problem.removeprefix("tool.verifier.") in said
+
+
+def test_tests_may_be_named_by_a_glob(tmp_path):
+    (tmp_path / "tests" / "unit").mkdir(parents=True)
+    for name in ("test_b.py", "test_a.py", "data.json", "unit/test_c.py"):
+        (tmp_path / "tests" / name).write_text("")
+    (tmp_path / "a.py").write_text("")
+    table = '[tool.verifier.tasks.T1]\nfiles = ["a.py"]\ntests = ["tests/*", "tests/unit", "tests/test_a.py"]\n'
+    (tmp_path / "pyproject.toml").write_text(table)
+    found = load_config(tmp_path, gates={}).tasks["T1"].tests
+    assert found == ("tests/test_a.py", "tests/test_b.py", "tests/unit")
+
+
+def test_a_glob_of_tests_that_matches_nothing_is_said(tmp_path):
+    (tmp_path / "a.py").write_text("")
+    table = '[tool.verifier.tasks.T1]\nfiles = ["a.py"]\ntests = ["tests/test_*.py"]\n'
+    (tmp_path / "pyproject.toml").write_text(table)
+    with pytest.raises(ConfigError, match=r'"tests/test_\*.py" matches no Python file'):
+        load_config(tmp_path, gates={})
