@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from amp_runtime.capability import Capability, DtypeSupport, capability_of
     from amp_runtime.checkpoint import CheckpointInfo, load_checkpoint, load_weights, read_info, save_checkpoint
     from amp_runtime.checkpoint_files import CheckpointError
+    from amp_runtime.compile.benchmarker import PerformanceBenchmarker
+    from amp_runtime.compile.config import CompileConfig
+    from amp_runtime.compile.decorating import compiled_on_first_call
+    from amp_runtime.compile.results import ComparisonResult, CompilationResult
+    from amp_runtime.compile.validator import CompilationValidator, safe_compile_model
+    from amp_runtime.compile.workload import validate_workload
     from amp_runtime.config import AmpConfig, LossScaling
     from amp_runtime.config_table import ConfigError
     from amp_runtime.device import available_devices, best_device
@@ -59,6 +65,10 @@ __all__ = [
     "CheckpointInfo",
     "Checkpoints",
     "Comparison",
+    "ComparisonResult",
+    "CompilationResult",
+    "CompilationValidator",
+    "CompileConfig",
     "ConfigError",
     "ConsoleTracker",
     "CsvTracker",
@@ -82,6 +92,7 @@ __all__ = [
     "NonFinite",
     "NonFiniteError",
     "Outcome",
+    "PerformanceBenchmarker",
     "Precision",
     "Requirements",
     "Sanitizer",
@@ -106,6 +117,7 @@ __all__ = [
     "cast_floating",
     "checkpoint_activations",
     "classification",
+    "compiled_on_first_call",
     "compute_effective_precision",
     "detect_vocabulary",
     "distance_from_unit_norm",
@@ -123,11 +135,13 @@ __all__ = [
     "predictions",
     "progress_callbacks",
     "read_info",
+    "safe_compile_model",
     "save_baseline",
     "save_checkpoint",
     "save_plots",
     "squared_norm",
     "true_gradients",
+    "validate_workload",
 ]
 
 _HOME_OF = {
@@ -141,6 +155,10 @@ _HOME_OF = {
     "CheckpointInfo": "checkpoint",
     "Checkpoints": "retention",
     "Comparison": "baseline",
+    "ComparisonResult": "compile.results",
+    "CompilationResult": "compile.results",
+    "CompilationValidator": "compile.validator",
+    "CompileConfig": "compile.config",
     "ConfigError": "config_table",
     "ConsoleTracker": "trackers",
     "CsvTracker": "trackers",
@@ -164,6 +182,7 @@ _HOME_OF = {
     "NonFinite": "step",
     "NonFiniteError": "step",
     "Outcome": "objective",
+    "PerformanceBenchmarker": "compile.benchmarker",
     "Precision": "precision",
     "Requirements": "benchmark.requirements",
     "Sanitizer": "instrument.sanitizer",
@@ -188,6 +207,7 @@ _HOME_OF = {
     "cast_floating": "batches",
     "checkpoint_activations": "activation_checkpointing",
     "classification": "objective",
+    "compiled_on_first_call": "compile.decorating",
     "compute_effective_precision": "precision",
     "detect_vocabulary": "model_outputs.vocabulary",
     "distance_from_unit_norm": "penalty",
@@ -205,11 +225,13 @@ _HOME_OF = {
     "predictions": "model_outputs.tensors",
     "progress_callbacks": "progress",
     "read_info": "checkpoint",
+    "safe_compile_model": "compile.validator",
     "save_baseline": "baseline",
     "save_checkpoint": "checkpoint",
     "save_plots": "plots",
     "squared_norm": "penalty",
     "true_gradients": "penalty",
+    "validate_workload": "compile.workload",
 }
 
 

@@ -9,6 +9,7 @@ import typing
 from dataclasses import dataclass
 from typing import Literal
 
+from .compile.records import CompileChecked, CompiledPass, CompiledSpeed
 from .instrument.records import Alarm, Difference, Frame, Resumed, SanitizerReport, StepSeen, UpdatesCompared, Watched
 from .wire_cage import Cage, Witness
 from .wire_json import WireError, from_json, to_json
@@ -34,6 +35,9 @@ __all__ = [
     "MODES",
     "Alarm",
     "Cage",
+    "CompileChecked",
+    "CompiledPass",
+    "CompiledSpeed",
     "DeviceSeen",
     "Difference",
     "Estimated",
@@ -99,6 +103,7 @@ class Request:
         measured: files of which it is told how much the tests reach.
         pairs: workloads whose FP32 and AMP steps are timed against each other.
         compared: workloads whose updates are compared, and that are saved and resumed.
+        compiled: workloads whose model is compiled and held against the eager one.
         scripts: run one after another, each watched by the sanitizer; of the performance probe, timed by it.
         measured_workloads: measured one after another.
         channel_fd: where records are written.
@@ -128,6 +133,7 @@ class Request:
     workloads: tuple[WorkloadUnit, ...] = ()
     pairs: tuple[WorkloadUnit, ...] = ()
     compared: tuple[WorkloadUnit, ...] = ()
+    compiled: tuple[WorkloadUnit, ...] = ()
     scripts: tuple[ScriptUnit, ...] = ()
     measured_workloads: tuple[MeasureUnit, ...] = ()
 
@@ -351,6 +357,7 @@ class Emulated:
 Item = (
     Imported
     | Collected
+    | CompileChecked
     | CollectProblem
     | TestDone
     | SuiteEnd
