@@ -18,10 +18,11 @@ from amp_runtime.calibration.operations.contract import Scale
 from amp_runtime.calibration.operations.fused import PATTERN_PRECISIONS, patterns
 from amp_runtime.calibration.settings import calibration_settings
 from amp_runtime.calibration.surroundings import (
+    Condition,
     LoadMeter,
     OtherLoad,
     Threads,
-    clock_mhz,
+    condition_of,
     free_memory_bytes,
     last_level_cache_bytes,
     thread_settings,
@@ -89,7 +90,7 @@ class Findings:
     drift: Drift
     load: OtherLoad
     threads: Threads
-    clock_mhz: tuple[float | None, float | None]
+    conditions: tuple[Condition, Condition]
     duration_s: float
 
 
@@ -130,7 +131,7 @@ class _Run:
         weights = [_WEIGHTS.get(case.operation, 1.0) for case in cases] + [_FUSION_WEIGHT] * len(fusions)
         self._clock = _Shares(self._plan.seconds, weights)
         self._kernel = ReferenceKernel.on(self._device, self._timer)
-        clock = clock_mhz(self._device)
+        before = condition_of(self._device)
         self._kernel.check()
         measured = self._measure_cases(cases, working)
         fused = self._measure_fusions(fusions)
@@ -143,7 +144,7 @@ class _Run:
             drift=self._kernel.drift(),
             load=load.read(),
             threads=thread_settings(),
-            clock_mhz=(clock, clock_mhz(self._device)),
+            conditions=(before, condition_of(self._device)),
             duration_s=time.perf_counter() - began,
         )
 

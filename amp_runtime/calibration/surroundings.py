@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,11 +46,17 @@ def thread_settings() -> Threads:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherLoad:
-    """How many processors other programs kept busy meanwhile; None where nothing here can tell."""
+    """How many processors other programs kept busy meanwhile; None where nothing here can tell.
+
+    Args:
+        of: how many there are.
+        stolen: processors that the host of a virtual machine took for others; None where nothing tells.
+    """
 
     processors: float | None
     of: int
     source: str
+    stolen: float | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -74,12 +81,17 @@ class LoadMeter:
             if self._average is None:
                 source = "neither psutil nor a load average here"
             return OtherLoad(processors=self._average, of=cores, source=source)
-        passed, busy, own = (after - before for after, before in zip(end, self._begin, strict=True))
-        share = max(0.0, (busy - own) / passed) if passed > 0 else 0.0
-        return OtherLoad(processors=share, of=cores, source="psutil.cpu_times less this process")
+        passed, busy, own, stolen = (after - before for after, before in zip(end, self._begin, strict=True))
+        passed = max(passed, 1e-9)
+        return OtherLoad(
+            processors=max(0.0, (busy - own - stolen) / passed),
+            of=cores,
+            source="psutil.cpu_times less this process",
+            stolen=stolen / passed,
+        )
 
     @staticmethod
-    def _state() -> tuple[float, float, float] | None:
+    def _state() -> tuple[float, float, float, float] | None:
         try:
             import psutil  # noqa: PLC0415 - optional: a machine without it is calibrated all the same
         except ImportError:
@@ -88,7 +100,8 @@ class LoadMeter:
         idle = times.idle + getattr(times, "iowait", 0.0)
         guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # counted in user and nice already
         own = os.times()
-        return time.perf_counter(), sum(times) - idle - guests, own.user + own.system
+        busy = sum(times) - idle - guests
+        return time.perf_counter(), busy, own.user + own.system, getattr(times, "steal", 0.0)
 
 
 def _load_average() -> float | None:
@@ -130,14 +143,44 @@ def free_memory_bytes(device: torch.device) -> int | None:
         return None
 
 
-def clock_mhz(device: torch.device, processors: Path = _CACHES) -> float | None:
-    """Return the mean clock of the processors as the kernel states it; None for GPUs and where it does not (in VMs)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """Clock and temperature as the system states them at one moment; None where it does not, as in most VMs."""
+
+    clock_mhz: float | None
+    temperature_c: float | None
+
+
+def condition_of(device: torch.device, system: Path = Path("/sys")) -> Condition:
+    """Read the mean clock of the processors and the hottest thermal zone, or a GPU's through its management library."""
+    if device.type == "cuda":
+        # Both need NVIDIA's or AMD's management library, which raises each its own errors where it is not there.
+        return Condition(
+            clock_mhz=_if_told(lambda: torch.cuda.clock_rate(device)),
+            temperature_c=_if_told(lambda: torch.cuda.temperature(device)),
+        )
     if device.type != "cpu":
+        return Condition(clock_mhz=None, temperature_c=None)
+    clocks = _numbers(system / "devices/system/cpu", "cpu[0-9]*/cpufreq/scaling_cur_freq")
+    zones = _numbers(system / "class/thermal", "thermal_zone*/temp")
+    return Condition(
+        clock_mhz=sum(clocks) / len(clocks) if clocks else None, temperature_c=max(zones) if zones else None
+    )
+
+
+def _if_told(ask: Callable[[], float]) -> float | None:
+    try:
+        return float(ask())
+    except Exception:  # a reading that only explains must not end a calibration
         return None
-    readings = []
-    for path in processors.glob("cpu[0-9]*/cpufreq/scaling_cur_freq"):
+
+
+def _numbers(folder: Path, pattern: str) -> list[float]:
+    """Return the numbers that stand in files, in thousandths as the kernel writes them."""
+    found = []
+    for path in folder.glob(pattern):
         try:
-            readings.append(int(path.read_text()) / 1000)
+            found.append(int(path.read_text()) / 1000)
         except (OSError, ValueError):
             continue
-    return sum(readings) / len(readings) if readings else None
+    return found
