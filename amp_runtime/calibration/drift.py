@@ -46,18 +46,19 @@ class Drift:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences on what went beyond the limit; none if nothing did."""
+        found = []
         if abs(self.trend) > self.limit:
             way = "slower" if self.trend > 0 else "faster"
-            return (
+            found.append(
                 f"the reference kernel was {abs(self.trend):.0%} {way} at the end than at the beginning (limit "
-                f"{self.limit:.0%}): the clock or the temperature changed, so early and late figures do not compare",
+                f"{self.limit:.0%}): clock or temperature changed, so early and late figures do not compare"
             )
         if self.spread > self.limit:
-            return (
+            found.append(
                 f"the reference kernel's time varied by {self.spread:.0%} between the operations (limit "
-                f"{self.limit:.0%}): other programs or the clock disturbed some of the figures",
+                f"{self.limit:.0%}): other programs or the clock disturbed some of the figures"
             )
-        return ()
+        return tuple(found)
 
 
 class ReferenceKernel:

@@ -194,7 +194,7 @@ def best_gflops(cases: Iterable[MeasuredCase], precision: str) -> float | None:
 
 
 def speedup_of(cases: Iterable[MeasuredCase], precision: str) -> float | None:
-    """Return the paired speedup against FP32 of the largest matrix product at which both were timed, else of another."""
+    """Return the paired speedup against FP32 of the largest matmul that both were timed at, else of another product."""
     paired = [
         (measured.case.operation == "matmul", measured.case.flops, found.speedup.value)
         for measured in cases

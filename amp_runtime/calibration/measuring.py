@@ -206,5 +206,6 @@ class _Shares:
 
     def effort(self) -> Effort:
         left_s = self._budget_s - (time.perf_counter() - self._begin)
-        share_s = max(left_s / sum(self._left), _LEAST_SHARE_S) * self._left.pop(0)
-        return Effort(budget_s=_TIMED_SHARE * share_s)
+        least_s = min(_LEAST_SHARE_S, self._budget_s / 40)
+        share_s = max(left_s / sum(self._left), least_s) * self._left.pop(0)
+        return Effort(budget_s=_TIMED_SHARE * share_s, warm_up_s=min(0.05, share_s / 10))

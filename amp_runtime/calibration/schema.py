@@ -39,10 +39,10 @@ class PrecisionTestResult:
         measured_gflops: of the median latency; None for operations whose work is moving bytes.
         efficiency: `measured_gflops` as a share of the theoretical dense peak; never above 1.
         efficiency_flag: why there is no efficiency although there is a peak.
-        speedup_vs_fp32: FP32's median latency by this one's, same operation and size.
+        speedup_vs_fp32: FP32's latency by this one's, from samples taken in turn, same operation and size.
         test_size: the edge of a matrix, or what the operation counts its size by.
         native: the hardware computes in it; False: emulated, right but not faster.
-        relative_error: of the check against FP64, as a share of the largest value.
+        relative_error: of the check against FP64, in the 2-norm.
         note: what a reader of the figure must know (TF32 allowed, kernel chosen).
     """
 
@@ -78,7 +78,7 @@ class PrecisionCapabilityMatrix:
 
     Args:
         peak_gflops_by_precision: the best measured figure of any operation.
-        speedup_vs_fp32: that figure by FP32's.
+        speedup_vs_fp32: of the largest matmul that both were timed at; else of another product.
         theoretical_peaks: dense peaks of the preset, GFLOP/s; empty without a preset.
         reasons: why each of `unsupported_precisions` is.
     """
@@ -132,7 +132,7 @@ class FusionCalibration:
     """A fused pattern against its parts run one by one.
 
     Args:
-        speedup_factor: median latency of the parts by that of the fused pattern, measured in pairs.
+        speedup_factor: latency of the parts by that of the fused pattern, from samples taken in turn.
         memory_reduction: 1 - fused bytes / unfused bytes; below 0 where fusing moves more.
         how: by what it was fused (one kernel of the library, `torch.compile`).
         failure_reason: why there are no figures, where there are none.
@@ -167,7 +167,7 @@ class StabilityCheck:
     Args:
         reference: what was timed at the beginning, at the end, and in between.
         change_percent: of its median latency from beginning to end; above 0: slower.
-        busy_percent: of the processors by other programs while nothing was measured.
+        busy_percent: of the processors by other programs meanwhile, less this process's own.
         steal_percent: of the processors taken by the host of a virtual machine.
         stable: none of these is beyond its limit; `remarks` says which are.
     """

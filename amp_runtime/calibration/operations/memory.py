@@ -48,10 +48,11 @@ def cases(scale: Scale) -> tuple[Case, ...]:
     array_bytes = min(_TIMES_CACHE * scale.cache_bytes, _MOST_BYTES)
     if scale.free_bytes is not None:
         array_bytes = min(array_bytes, scale.free_bytes // 8)
-    return tuple(case(kind, max(array_bytes // torch.float32.itemsize, 1)) for kind in _KINDS)
+    elements = max(array_bytes // torch.float32.itemsize, 1)
+    return tuple(case(kind, elements, ("fp32",) if scale.quick else ("fp64", "fp32")) for kind in _KINDS)
 
 
-def case(kind: str, elements: int) -> Case:
+def case(kind: str, elements: int, precisions: tuple[str, ...] = ("fp64", "fp32")) -> Case:
     """Return the case of `"copy"` or `"triad"` on arrays of that many elements."""
     known = _KINDS[kind]
     return Case(
@@ -60,7 +61,7 @@ def case(kind: str, elements: int) -> Case:
         size=elements,
         flops=known.flops * elements,
         bytes_moved=lambda number_format: known.arrays * elements * number_format.dtype.itemsize,
-        precisions=("fp64", "fp32"),
+        precisions=precisions,
         terms=1,
         prepare=functools.partial(_prepare, kind=known, elements=elements),
         counted=f"{known.counted}; as STREAM counts, without the read of write-allocate",
