@@ -39,19 +39,18 @@ def how_bad(
     return fixed if found == {Source.FIXED} else unknown
 
 
-def origin_words(view: View, node: ast.expr | None, scope: Scope) -> str:
-    """Say where it comes from, to follow the word "it"."""
+def origin_of(view: View, node: ast.expr | None, scope: Scope) -> str:
+    """Say where it comes from, to follow the word "from"."""
     if node is None:
-        return "comes from somewhere else"
+        return Source.UNKNOWN.value
     if is_downloaded(view, node, scope):
         named = _is_named_safely(view, node, scope)
-        return "is downloaded from an address that the code names" if named else "is downloaded from where others say"
+        return "an address that the code names" if named else "an address that others decide"
     found = sources(view, node, scope)
-    if Source.COMMAND_LINE in found:
-        return "is named on the command line"
     if found == {Source.FIXED}:
-        return "is named by the code"
-    return "is named by a caller" if Source.PARAMETER in found else "comes from somewhere else"
+        return Source.FIXED.value
+    order = (Source.COMMAND_LINE, Source.ENVIRONMENT, Source.PARAMETER)
+    return next((source.value for source in order if source in found), Source.UNKNOWN.value)
 
 
 def _is_named_safely(view: View, node: ast.expr, scope: Scope) -> bool:

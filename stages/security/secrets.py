@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from verifier.api import RuleInfo, SourceFile
 
 _PLACES = 20
+# names a thing more often than it opens one
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CONFIDENCE = {"high": Severity.CRITICAL, "medium": Severity.MEDIUM}
 
 
@@ -53,7 +56,7 @@ def scanned(hits: Sequence[Hit], version: str) -> Iterator[Secret]:
     """Yield what a scanner found; what it is not sure of only where it looks like a key that a machine made."""
     for hit in hits:
         severity = _CONFIDENCE.get(hit.confidence, Severity.LOW)
-        if severity is Severity.LOW and not looks_live(hit.secret):
+        if severity is Severity.LOW and (not looks_live(hit.secret) or _UUID.fullmatch(hit.secret)):
             continue
         yield Secret(
             text=hit.secret,

@@ -70,6 +70,10 @@ class View:
         for binding in self.bindings(node, scope):
             if binding.how in ("value", "context") and isinstance(binding.value, ast.Call):
                 found |= self.names(binding.value.func, binding.scope)
+            elif isinstance(binding.node, Function) and binding.node.decorator_list:  # a property
+                inner = binding.scope.inner[binding.node]
+                made = [value for value in inner.returns if isinstance(value, ast.Call)]
+                found |= frozenset[str]().union(*(self.names(value.func, inner) for value in made))
         return found
 
     def parent(self, node: ast.AST) -> ast.AST | None:

@@ -8,6 +8,7 @@ import pytest
 
 from stages.logic import stage as logic
 from stages.security import stage as security
+from stages.security.scanner import program
 from stages.syntax import stage as syntax
 from tests.builders import run_stage
 from verifier.api import Bad, Example, RuleInfo, Stage
@@ -20,6 +21,12 @@ EXAMPLES = [
     for number, example in enumerate(rule.examples)
 ]
 STATIC = [rule for stage in STAGES for rule in stage.rules if rule.mode != "runtime"]
+
+
+@pytest.fixture(autouse=True)
+def no_scanner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules find what their examples show without the scanner, which is another process each time."""
+    monkeypatch.setattr(program, "find_scanner", lambda _root: None)
 
 
 @pytest.mark.parametrize(("stage", "rule", "example"), EXAMPLES)

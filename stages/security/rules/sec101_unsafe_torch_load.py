@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from stages._source.versions import shown as version_shown
 from stages._source.wanted import Wanted
-from stages.security.loads import how_bad, origin_words
+from stages.security.loads import how_bad, origin_of
 from stages.security.problem import Problem
 from stages.security.view import argument, is_constant, passes_more, shown
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -83,7 +83,7 @@ RULE = RuleInfo(
         """),
     ),
 )
-WANTED = Wanted(torch=True, some=(b".load(", b"import load", b", load"))
+WANTED = Wanted(torch=True, some=(b"torch.load", b"import load", b", load", b"serialization", b"import torch as"))
 _LOADS = frozenset(["torch.load", "torch.serialization.load"])
 _SAFE_FROM = (2, 6)
 
@@ -103,7 +103,7 @@ def _told(view: View, call: ast.Call, scope: Scope) -> Problem:
     return Problem(
         node=call,
         severity=how_bad(view, file, scope, unknown=Severity.LOW, command_line=Severity.MEDIUM),
-        message=f"`{shown(call)}` unpickles whatever the file holds; it {origin_words(view, file, scope)}",
+        message=f"`{shown(call)}` unpickles whatever the file holds; it comes from {origin_of(view, file, scope)}",
         remedy="Save state dicts and load them with `weights_only=True`; allow classes one by one with "
         "`torch.serialization.add_safe_globals`. Publish weights as safetensors.",
     )
@@ -121,13 +121,14 @@ def _by_default(view: View, call: ast.Call, scope: Scope) -> Iterator[Problem]:
             return
     else:
         said = f"`{view.torch.said}`"
-    unknown = Severity.LOW if old or least is None else Severity.INFO
-    severity = how_bad(view, file, scope, unknown=unknown, command_line=unknown)
+    severity = how_bad(view, file, scope, unknown=Severity.LOW, command_line=Severity.LOW)
+    if not old and least is not None:  # whoever installs the project today has a safe default
+        severity = Severity(max(0, severity - 1))
     yield Problem(
         node=call,
         severity=severity,
         message=f"`torch.load` without `weights_only=True` unpickles whatever the file holds before torch 2.6, and "
-        f"the project has or admits that: {said}; the file {origin_words(view, file, scope)}",
+        f"the project has or admits that: {said}; it comes from {origin_of(view, file, scope)}",
         remedy="Pass `weights_only=True`, which torch knows since 1.13, or ask for `torch>=2.6`.",
         cause="" if severity >= Severity.MEDIUM else "default",
     )

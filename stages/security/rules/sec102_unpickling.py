@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from stages._source.wanted import Wanted
-from stages.security.loads import how_bad, origin_words
+from stages.security.loads import how_bad, origin_of
 from stages.security.problem import Problem
 from stages.security.view import shown
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -69,7 +69,10 @@ _LOADS = frozenset(
     + ["joblib.load", "sklearn.externals.joblib.load", "pandas.read_pickle", "shelve.open"]
 )
 _DUMPS = frozenset(f"{module}.dumps" for module in _MODULES)
-WANTED = Wanted(torch=False, some=(b"pickle", b"Pickle", b"dill", b"joblib", b"shelve"))
+WANTED = Wanted(
+    torch=False,
+    some=(b"import pickle", b"from pickle", b"Pickle", b"read_pickle", b"cloudpickle", b"dill", b"joblib", b"shelve"),
+)
 
 
 def look(view: View) -> Iterator[Problem]:
@@ -81,7 +84,7 @@ def look(view: View) -> Iterator[Problem]:
         yield Problem(
             node=call,
             severity=how_bad(view, data, scope, unknown=Severity.INFO, command_line=Severity.LOW),
-            message=f"`{shown(call)}` runs what the pickle says; it {origin_words(view, data, scope)}",
+            message=f"`{shown(call)}` runs what the pickle says; it comes from {origin_of(view, data, scope)}",
             remedy="Keep data as JSON, safetensors, npz or parquet; "
             + ("scikit-learn models as skops." if "joblib" in name else "a pickle only where you wrote it yourself."),
             cause=f"{view.label(call)} {name}",

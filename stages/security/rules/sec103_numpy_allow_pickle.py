@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stages._source.wanted import Wanted
-from stages.security.loads import how_bad, origin_words
+from stages.security.loads import how_bad, origin_of
 from stages.security.problem import Problem
 from stages.security.view import argument, is_constant, shown
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -55,7 +55,7 @@ def look(view: View) -> Iterator[Problem]:
             yield Problem(
                 node=call,
                 severity=how_bad(view, file, scope, unknown=Severity.LOW, command_line=Severity.LOW),
-                message=f"`{shown(call)}` unpickles objects in the array; it {origin_words(view, file, scope)}",
+                message=f"`{shown(call)}` unpickles objects in the array; it comes from {origin_of(view, file, scope)}",
                 remedy="Save arrays of numbers (`np.savez`), and what else belongs to them as JSON.",
                 cause=f"{view.label(call)}",
             )

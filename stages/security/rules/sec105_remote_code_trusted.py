@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.program.scopes import Function, parameters
 from stages._source.wanted import Wanted
 from stages.security.problem import Problem
 from stages.security.view import argument, is_constant, shown, text_value
 from verifier.api import Bad, Good, RuleInfo, Severity
 
 if TYPE_CHECKING:
-    import ast
     from collections.abc import Iterator
 
     from stages.security.view import View
@@ -41,6 +42,8 @@ RULE = RuleInfo(
 
             def build(name, trusted):
                 AutoModel.from_pretrained(name, trust_remote_code=False)
+                if trusted:
+                    options = dict(trust_remote_code=True)
                 return AutoModel.from_pretrained(name, trust_remote_code=trusted)
         """),
     ),
@@ -53,7 +56,7 @@ _LOCAL = ("./", "../", "/", "~")
 def look(view: View) -> Iterator[Problem]:
     """Report calls that are told so by a literal; a flag that users set is theirs."""
     for call, _ in view.calls():
-        if is_constant(argument(call, "trust_remote_code"), True):
+        if is_constant(argument(call, "trust_remote_code"), True) and not _is_decided_elsewhere(view, call):
             first = call.args[0] if call.args else next((item.value for item in call.keywords), None)
             what = shown(first) if first is not None and call.args else ""
             yield Problem(
@@ -64,6 +67,14 @@ def look(view: View) -> Iterator[Problem]:
                 "an option that is off by default.",
                 cause=f"{view.label(call)} {what}",
             )
+
+
+def _is_decided_elsewhere(view: View, call: ast.Call) -> bool:
+    """Say whether a dict of arguments is made, or the function is told by a parameter of the same name."""
+    if isinstance(call.func, ast.Name) and call.func.id == "dict":
+        return True
+    function = view.function_around(call)
+    return isinstance(function, Function) and any(item.arg == "trust_remote_code" for item, _ in parameters(function))
 
 
 def _is_pinned(call: ast.Call) -> bool:

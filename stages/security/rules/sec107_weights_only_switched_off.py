@@ -46,7 +46,7 @@ RULE = RuleInfo(
     ),
 )
 _VARIABLE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
-WANTED = Wanted(torch=True, some=(_VARIABLE.encode(), b"weights_only"))
+WANTED = Wanted(torch=True, some=(_VARIABLE.encode(), b".load =", b".load="))
 
 
 def look(view: View) -> Iterator[Problem]:

@@ -37,9 +37,18 @@ RULE = RuleInfo(
         """),
     ),
 )
-WANTED = Wanted(torch=False, some=(b"from_pretrained", b"load_dataset", b"hf_hub_download", b"snapshot_download"))
+_WORDS = ("from_pretrained", "load_dataset", "hf_hub_download", "snapshot_download")
+WANTED = Wanted(
+    torch=False,
+    some=tuple(word.encode() for word in _WORDS),
+    # with a name, and on a line that is no example in a docstring
+    pattern=re.compile(
+        rb"(?m)^(?![ \t]*(?:>>>|\.\.\.|#))[^\n]*\b(?:" + "|".join(_WORDS).encode() + rb")"
+        rb"\(\s*(?:\w+=)?[\"'][\w.-]+/[\w.-]+[\"']"
+    ),
+)
 _NAMED = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*\Z")
-_CALLS = frozenset(["from_pretrained", "load_dataset", "hf_hub_download", "snapshot_download"])
+_CALLS = frozenset(_WORDS)
 
 
 def look(view: View) -> Iterator[Problem]:

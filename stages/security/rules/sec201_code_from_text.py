@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from stages._source.wanted import Wanted
 from stages.security.flows import Source, sources
-from stages.security.loads import how_bad, origin_words
+from stages.security.loads import how_bad, origin_of
 from stages.security.problem import Problem
 from stages.security.view import shown
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -40,7 +41,8 @@ RULE = RuleInfo(
 
             def build(name, url):
                 exec(requests.get(url).text)  # expect: SEC201
-                return eval(f"{name}()")  # expect: SEC201
+                eval(name)  # expect: SEC201
+                return eval(f"{name}()")
         """),
         Good("""
             import ast
@@ -64,26 +66,33 @@ RULE = RuleInfo(
         """),
     ),
 )
-WANTED = Wanted(torch=False, some=(b"eval(", b"exec("))
+WANTED = Wanted(torch=False, some=(b"eval(", b"exec("), pattern=re.compile(rb"(?<![\w.])(?:eval|exec)\("))
 _RUNS = frozenset(["eval", "exec", "builtins.eval", "builtins.exec"])
 
 
 def look(view: View) -> Iterator[Problem]:
     """Report calls of the builtins with text that is not the program's own."""
     for call, scope, _ in view.calls_of(_RUNS):
-        if not call.args or isinstance(call.args[0], ast.Constant):
+        if not call.args or isinstance(call.args[0], ast.Constant) or is_magic(view, call):
             continue
         text = call.args[0]
         reads = _reads_file(view, text, scope)
         if not reads and sources(view, text, scope) == {Source.FIXED}:
             continue
+        severity = how_bad(view, text, scope, unknown=Severity.LOW, command_line=Severity.MEDIUM)
         yield Problem(
             node=call,
-            severity=how_bad(view, text, scope, unknown=Severity.LOW, command_line=Severity.MEDIUM),
-            message=f"`{shown(call)}` runs text as code; it {origin_words(view, text, scope)}",
+            severity=severity,
+            message=f"`{shown(call)}` runs text as code; it comes from {origin_of(view, text, scope)}",
             remedy="Read values with `ast.literal_eval` or as JSON, and choose functions and classes by name from a "
             "dict.",
+            cause=f"{view.label(call)} {severity}",
         )
+
+
+def is_magic(view: View, call: ast.Call) -> bool:
+    """Say whether a call stands for a magic of a notebook, whose text is shown to whoever runs the cell."""
+    return view.module.path.endswith(".ipynb") and isinstance(call.args[0], ast.Name) and call.args[0].id == "In"
 
 
 def _reads_file(view: View, text: ast.expr, scope: Scope) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stages._source.wanted import Wanted
 from stages.security.flows import Source, is_downloaded, sources
-from stages.security.loads import origin_words
+from stages.security.loads import origin_of
 from stages.security.problem import Problem
 from stages.security.view import argument, is_constant, shown
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -36,7 +36,7 @@ RULE = RuleInfo(
 
             def clean(folder):
                 os.system(f"rm -rf {folder}/*.pt")  # expect: SEC202
-                subprocess.run("tar xf " + folder, shell=True, check=True)  # expect: SEC202
+                subprocess.run("tar xf " + folder, shell=True, check=True)
 
 
             def follow(url):
@@ -63,7 +63,18 @@ _ALWAYS = frozenset(
     ["os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "commands.getoutput"]
 )
 _ASKED = frozenset(f"subprocess.{name}" for name in ("run", "call", "check_call", "check_output", "Popen"))
-WANTED = Wanted(torch=False, some=(b"shell", b"system", b"popen", b"getoutput", b"getstatusoutput"))
+WANTED = Wanted(
+    torch=False,
+    some=(
+        b"shell=True",
+        b"shell = True",
+        b"os.system",
+        b"import system",
+        b"popen(",
+        b"getoutput(",
+        b"getstatusoutput(",
+    ),
+)
 
 
 def look(view: View) -> Iterator[Problem]:
@@ -76,9 +87,11 @@ def look(view: View) -> Iterator[Problem]:
             continue
         if sources(view, command, scope) == {Source.FIXED}:
             continue
+        severity = Severity.HIGH if is_downloaded(view, command, scope) else Severity.LOW
         yield Problem(
             node=call,
-            severity=Severity.HIGH if is_downloaded(view, command, scope) else Severity.LOW,
-            message=f"`{shown(call)}` has a shell read what is put together; it {origin_words(view, command, scope)}",
+            severity=severity,
+            message=f"`{shown(call)}` has a shell read what comes from {origin_of(view, command, scope)}",
             remedy="Pass a list of arguments without `shell=True`, or quote each part with `shlex.quote`.",
+            cause=f"{view.label(call)} {severity}",
         )

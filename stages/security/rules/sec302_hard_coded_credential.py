@@ -72,8 +72,10 @@ _LOGINS = {
 }
 _KEYWORDS = ("use_auth_token", "hf_token", "api_key", "api_token")
 _VARIABLE = re.compile(r"(?:API_?KEY|TOKEN|SECRET|ACCESS_KEY|PASSWORD)\Z")
+_TAILS = tuple(f"{word}{quote}]".encode() for word in ("KEY", "TOKEN", "SECRET", "PASSWORD") for quote in ("'", '"'))
 WANTED = Wanted(
-    torch=False, some=(b"login", b"environ", b"api_key", b"api_token", b"auth_token", b"hf_token", b"aws_secret")
+    torch=False,
+    some=(b"login(", b"api_key", b"api_token", b"auth_token", b"hf_token", b"aws_secret", b"secret=", *_TAILS),
 )
 
 

@@ -60,7 +60,13 @@ _FILES = frozenset(
     ["urllib.request.urlretrieve", "urllib.urlretrieve", "torch.hub.download_url_to_file", "wget.download"]
 )
 _DATA = frozenset(f"torchvision.datasets.utils.{name}" for name in ("download_url", "download_and_extract_archive"))
-WANTED = Wanted(torch=False, some=(b"load_state_dict_from_url", b"load_url", b"urlretrieve", b"download"))
+WANTED = Wanted(
+    torch=False,
+    some=(
+        *(b"load_state_dict_from_url", b"load_url", b"urlretrieve", b"wget", b"download_url"),
+        b"download_and_extract_archive",
+    ),
+)
 _CHECKS = ("hashlib", "md5", "sha256", "checksum", "check_integrity", "sha1")
 
 

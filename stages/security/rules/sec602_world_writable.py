@@ -71,7 +71,7 @@ def look(view: View) -> Iterator[Problem]:
             given = argument(call, "mode", 1 if "os.chmod" in names else 0)
             mode = _number(view, given, scope) if given is not None else None
             if mode is not None and mode & _OTHERS_WRITE:
-                yield _problem(call, f"`{shown(call)}` lets everybody write to it")
+                yield _problem(call, f"`{shown(call.func)}` with mode {mode:#o} lets everybody write to it")
 
 
 def _number(view: View, node: ast.expr, scope: Scope) -> int | None:
