@@ -22,6 +22,7 @@ from .wire_performance import (
     Mode,
     NotMeasured,
     Prepared,
+    Roofline,
     ScriptTimed,
     Timed,
     Validated,
@@ -49,6 +50,7 @@ __all__ = [
     "NotMeasured",
     "Prepared",
     "Resumed",
+    "Roofline",
     "SanitizerReport",
     "ScriptTimed",
     "ScriptUnit",
@@ -378,6 +380,7 @@ Item = (
     | Prepared
     | Kept
     | Worked
+    | Roofline
     | Timed
     | Validated
     | Estimated

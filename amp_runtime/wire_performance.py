@@ -48,6 +48,7 @@ class DeviceSeen:
         precision: as the workload states it; None where it does not.
         native: None where nothing tells: no precision is stated, or torch is not there.
         samples: in one step, where the workload says so.
+        machine_class: the name under which figures of machines like this one are kept; "" where it has none.
     """
 
     device: str
@@ -59,6 +60,7 @@ class DeviceSeen:
     threads: int
     fp32_matmul: str
     samples: int | None = None
+    machine_class: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,16 @@ class Worked:
     mode: Mode
     flops: int = 0
     bytes: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roofline:
+    """What this machine was measured to reach, in AMP's format. `problem`: why that is not known."""
+
+    peak_gflops: float = 0.0
+    bandwidth_gbps: float = 0.0
+    profile: str = ""
     problem: str = ""
 
 

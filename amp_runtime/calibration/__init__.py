@@ -1,11 +1,11 @@
 """What a machine can compute, precision by precision: measured, stored as a profile, and found again. No torch."""
 
-from amp_runtime.calibration.codec import ProfileError
-from amp_runtime.calibration.efficiency import efficiency_of
-from amp_runtime.calibration.finding import load_profile_for, of_another_machine, profile_path
-from amp_runtime.calibration.machine import Machine, machine_class, this_machine
-from amp_runtime.calibration.profile_files import load_profile, save_profile
-from amp_runtime.calibration.schema import (
+from .codec import ProfileError
+from .efficiency import efficiency_of
+from .finding import load_profile_for, of_another_machine, profile_path
+from .machine import Machine, machine_class, this_machine
+from .profile_files import load_profile, save_profile
+from .schema import (
     PRECISIONS,
     CalibrationMetadata,
     FusionCalibration,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from amp_runtime.calibration.codec import ProfileError
-from amp_runtime.calibration.machine import Machine, architecture_of, machine_class, this_machine
-from amp_runtime.calibration.profile_files import load_profile
+from .codec import ProfileError
+from .machine import Machine, architecture_of, machine_class, this_machine
+from .profile_files import load_profile
 
 if TYPE_CHECKING:
-    from amp_runtime.calibration.schema import HardwareCalibration
+    from .schema import HardwareCalibration
 
 FOLDER = Path(".verify") / "calibration"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from amp_runtime.calibration.efficiency import above_peak
+from .efficiency import above_peak
 
 SCHEMA = "amp-runtime-calibration/2"
 OLD_SCHEMA = "amp-runtime-calibration/1"

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from amp_runtime.calibration.codec import MAX_DEPTH, ProfileError
-from amp_runtime.calibration.schema import HardwareCalibration
+from .codec import MAX_DEPTH, ProfileError
+from .schema import HardwareCalibration
 
 MAX_BYTES = 8 * 2**20  # a full run writes a hundredth of it
 _REMEDY = "measure again with `verify calibrate`"

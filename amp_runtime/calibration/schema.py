@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from amp_runtime.calibration.codec import decode, encode, number
-from amp_runtime.calibration.migration import SCHEMA, migrated
+from .codec import decode, encode, number
+from .migration import SCHEMA, migrated
 
 # The order of tables: wide formats first, then those of eight bits.
 PRECISIONS = ("fp64", "fp32", "tf32", "bf16", "fp16", "fp8_e4m3", "fp8_e5m2", "int8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numbers
 import sys
 
+from ..calibration.machine import machine_class
 from ..wire import DeviceSeen
 from .failure import safe_text
 
@@ -32,7 +33,15 @@ def device_seen(device: str, precision: str | None, samples: object = None) -> D
         threads=1 if torch is None else int(torch.get_num_threads()),
         fp32_matmul="" if torch is None else safe_text(torch.get_float32_matmul_precision()),
         samples=int(samples) if isinstance(samples, numbers.Integral) and int(samples) > 0 else None,
+        machine_class=_class_of(device, name),
     )
+
+
+def _class_of(device: str, name: str) -> str:
+    try:
+        return machine_class(device, device_name=name if device.startswith("cuda") else None)
+    except ValueError:  # a device of a kind that has no classes, or one that nothing here can name
+        return ""
 
 
 def _support(device: str, precision: str) -> tuple[str, bool | None, str]:

@@ -14,6 +14,7 @@ from .compiling import time_compiled
 from .devices import device_seen
 from .factories import device_of, find_factory, precision_of, seed_generators
 from .failure import safe_text
+from .rooflines import roofline_of
 from .script_times import time_script
 from .timing import time_modes, wanted_on
 from .validating import validate
@@ -29,7 +30,7 @@ _now = time.perf_counter  # bound before the project can replace it
 
 def units(request: Request, startup: frozenset[str]) -> Iterable[Unit]:
     measuring = [
-        Unit(name=f"{number}", body=functools.partial(_measure, workload, request.root, startup))
+        Unit(name=f"{number}", body=functools.partial(_measure, workload, request, startup))
         for number, workload in enumerate(request.measured_workloads)
     ]
     timing = [
@@ -49,9 +50,9 @@ class _Ready:
     base: int
 
 
-def _measure(unit: MeasureUnit, root: str, startup: frozenset[str], reporter: Reporter) -> None:
+def _measure(unit: MeasureUnit, request: Request, startup: frozenset[str], reporter: Reporter) -> None:
     begin = _now()
-    factory, path, line = find_factory(unit, root, startup, reporter)
+    factory, path, line = find_factory(unit, request.root, startup, reporter)
     import_s = _now() - begin
     if not callable(factory):
         reporter.item(Rejected(message=f"{unit.factory} cannot be called", path=path, line=line))
@@ -72,6 +73,7 @@ def _measure(unit: MeasureUnit, root: str, startup: frozenset[str], reporter: Re
     fp32, amp = ready
     seen = device_seen(amp.device, precision_of(amp.training), getattr(amp.training, "samples_per_step", None))
     reporter.item(seen)
+    reporter.item(roofline_of(request.origin, seen))
     reporter.phase("steps in FP32 and under AMP, in turn")
     steps = fp32.training.step, amp.training.step
     gain = None if seen.native is False else wanted_on(amp.device, unit.speedup)  # what is emulated decides nothing

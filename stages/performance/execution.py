@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SEED = 0
 SEEDS = (0, 1, 2, 3, 4)
 _DECIDE_S = 15.0  # for one comparison that has to clear a bound
-_BRIEF_S = 1.5
+_BRIEF_S = 1.0
 _QUALITY_S = 30.0
 _LONGEST_PHASE_S = 300.0
 _OF_QUALITY = ("accuracy-difference", "loss-difference")

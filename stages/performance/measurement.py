@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from amp_runtime.wire import MODES
+from stages.performance.roofline import attainable_s, bound_by
 
 if TYPE_CHECKING:
-    from amp_runtime.wire import DeviceSeen, Kept, Mode, Prepared, Timed, Validated, Worked
+    from amp_runtime.wire import DeviceSeen, Kept, Mode, Prepared, Roofline, Timed, Validated, Worked
     from stages.performance.figures import Figure
     from verifier.api import Evidence, Json, Location
 
@@ -43,6 +44,7 @@ class Measurement:
     prepared: Mapping[Mode, Prepared] = field(default_factory=dict)
     kept: Mapping[Mode, Kept] = field(default_factory=dict)
     worked: Mapping[Mode, Worked] = field(default_factory=dict)
+    roofline: Roofline | None = None
     timed: tuple[Timed, ...] = ()
     validated: tuple[Validated, ...] = ()
     figures: Mapping[str, Figure] = field(default_factory=dict)
@@ -81,14 +83,28 @@ class Measurement:
             "torch": seen.torch if seen else "",
             "threads": seen.threads if seen else None,
             "fp32_matmul": seen.fp32_matmul if seen else "",
+            "machine_class": seen.machine_class if seen else "",
             "samples_per_step": seen.samples if seen else None,
             "modes": modes,
+            "roofline": self._roofline(),
             "comparisons": [_comparison(one) for one in self.timed],
             "quality": _quality(self.validated),
             "figures": {name: figure.fact(device, precision) for name, figure in self.figures.items()},
             "missing": {**self.missing, **self.deferred},
             "notes": [*self.notes],
             "problems": [problem.message for problem in self.problems],
+        }
+
+    def _roofline(self) -> Json:
+        worked = self.worked.get("amp")
+        if self.roofline is None or self.roofline.problem or worked is None or worked.problem:
+            return None
+        return {
+            "peak_gflops": self.roofline.peak_gflops,
+            "bandwidth_gbps": self.roofline.bandwidth_gbps,
+            "profile": self.roofline.profile,
+            "attainable_s": attainable_s(self.roofline, worked),
+            "bound_by": bound_by(self.roofline, worked),
         }
 
     def _mode(self, mode: Mode) -> dict[str, Json]:

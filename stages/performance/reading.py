@@ -11,6 +11,7 @@ from amp_runtime.wire import (
     NotMeasured,
     Prepared,
     Rejected,
+    Roofline,
     Timed,
     Validated,
     Worked,
@@ -18,6 +19,7 @@ from amp_runtime.wire import (
 from stages.performance.causes import problem_of_probe, problem_of_unit
 from stages.performance.figures import Figure, exact, median_of
 from stages.performance.measurement import Measurement, Problem, whole
+from stages.performance.roofline import roofline_share
 from verifier.api import Location
 
 if TYPE_CHECKING:
@@ -30,10 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _KEPT = "torch.autograd.graph.saved_tensors_hooks, unique storages, one step"
 _CONTRACT = "A workload is a factory called as factory(amp=..., seed=...) that returns an object with step()."
-DEFERRED = {
-    "roofline-share": "there is no calibration profile of this device; make one with `verify calibrate`",
-    "regression": "there is no stored baseline of this machine class; make one with --save-baseline",
-}
+_NO_BASELINE = "there is no stored baseline of this machine class; make one with --save-baseline"
 _TIMED = ("speedup", "throughput")
 _KEPT_FIGURES = ("memory-reduction", "whole-reduction")
 
@@ -56,6 +55,9 @@ def read_workload(
     device = next(iter(_of(unit, DeviceSeen)), None)
     figures, missing = _figures(timed, kept, device)
     figures |= {item.what: _estimate(item) for item in _of(unit, Estimated)}
+    worked = {item.mode: item for item in _of(unit, Worked)}
+    roofline = next(iter(_of(unit, Roofline)), None)
+    figures |= roofline_share(roofline, worked.get("amp"), figures.get("throughput"))
     missing |= {item.what: item.reason for item in _of(unit, NotMeasured)}
     return Measurement(
         name=name,
@@ -64,12 +66,13 @@ def read_workload(
         device=device,
         prepared={item.mode: item for item in _of(unit, Prepared)},
         kept=kept,
-        worked={item.mode: item for item in _of(unit, Worked)},
+        worked=worked,
+        roofline=roofline,
         timed=timed,
         validated=tuple(_of(unit, Validated)),
         figures=figures,
         missing={what: reason for what, reason in missing.items() if what not in figures},
-        deferred={what: reason for what, reason in DEFERRED.items() if what not in figures},
+        deferred={what: why for what, why in _deferred(roofline).items() if what not in figures},
         notes=_notes(timed, _of(unit, Worked)),
         problems=tuple(problems),
     )
@@ -88,6 +91,13 @@ def gain_of(one: Timed) -> Figure | None:
         unit="x",
         method=one.method,
     )
+
+
+def _deferred(roofline: Roofline | None) -> dict[str, str]:
+    found = {"regression": _NO_BASELINE}
+    if roofline is not None and roofline.problem:
+        found["roofline-share"] = roofline.problem
+    return found
 
 
 def _figures(

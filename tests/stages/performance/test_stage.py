@@ -7,6 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from amp_runtime.calibration import (
+    CalibrationMetadata,
+    HardwareCalibration,
+    PrecisionCapabilityMatrix,
+    machine_class,
+    profile_path,
+    save_profile,
+    this_machine,
+)
 from stages.performance.stage import STAGE
 from tests.builders import run_stage
 from tests.stages.performance.measured import requirement
@@ -38,6 +47,27 @@ def toy(*, amp, seed):
     return Training(amp, seed)
 """
 NAME = "toy:toy"
+TORCH = """
+import torch
+
+class Training:
+    def __init__(self, amp):
+        self.amp, self.precision = amp, "bf16" if amp else "fp32"
+        self.model = torch.nn.Sequential(torch.nn.Linear(64, 256), torch.nn.ReLU(), torch.nn.Linear(256, 64))
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01)
+        self.x = torch.randn(128, 64)
+
+    def step(self):
+        self.optimizer.zero_grad()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.amp):
+            loss = self.model(self.x).float().square().mean()
+        loss.backward()
+        self.optimizer.step()
+        return loss.item()
+
+def toy(*, amp, seed):
+    return Training(amp)
+"""
 
 
 def measure(
@@ -76,6 +106,33 @@ def test_a_workload_is_measured_and_its_facts_are_laid_out(tmp_path: Path):
     assert set(fact["modes"]) == {"fp32", "amp"}
     assert fact["modes"]["fp32"]["step_s"] > 0.006
     assert fact["missing"]["memory-reduction"].startswith("torch is not loaded")
+
+
+def test_memory_work_and_roofline_of_a_model_are_measured(tmp_path: Path):
+    matrix = PrecisionCapabilityMatrix(hardware_name="here", peak_gflops_by_precision={"bf16": 50.0})
+    here = this_machine()
+    metadata = CalibrationMetadata(
+        hardware_name="here",
+        calibration_date="2026-01-01T00:00:00+00:00",
+        platform_architecture=here.architecture,
+        machine_class=machine_class("cpu"),
+        cpu_model=here.cpu_model,
+    )
+    profile = HardwareCalibration(metadata=metadata, measured_bandwidth_gbps=10.0, precision_matrix=matrix)
+    save_profile(profile, profile_path(tmp_path))
+    outcome = measure(tmp_path, TORCH, RunOptions(time_limit_s=60.0), memory_reduction=">=20%", roofline_share=">=1%")
+    found = gates(outcome)
+    assert (found["measured"].status, found["memory-reduction"].status) == (GateStatus.PASS, GateStatus.PASS), found
+    (fact,) = outcome.facts["measurements"]
+    forward = 2 * 128 * 64 * 256 * 2
+    assert fact["modes"]["fp32"]["flops"] == fact["modes"]["amp"]["flops"] == 3 * forward - 2 * 128 * 64 * 256
+    assert fact["modes"]["fp32"]["memory"]["weights"] == 4 * (2 * 64 * 256 + 256 + 64)
+    assert fact["roofline"]["bound_by"] in ("compute", "memory")
+    assert fact["figures"]["roofline-share"]["value"] > 0
+    assert fact["machine_class"] == machine_class("cpu")
+    decided = GateStatus.DEFERRED if not fact["native"] else found["roofline-share"].status
+    assert found["roofline-share"].status is decided
+    assert [one["first"] for one in fact["comparisons"]] == ["fp32", "reference"]
 
 
 def test_without_requirements_it_is_measured_all_the_same(tmp_path: Path):
