@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -72,7 +73,7 @@ def time_modes(
         method=sequential.METHOD if found.ratio else f"pairs in random order, {intervals.METHOD}",
         reason=found.reason,
         skipped=trained.skipped(),
-        noise={name: float(value) for name, value in figures.items() if value is not None},
+        noise={name: float(value) for name, value in figures.items() if value is not None and math.isfinite(value)},
         warnings=noise.warnings,
     )
 

@@ -29,8 +29,10 @@ SEED = 0
 SEEDS = (0, 1, 2, 3, 4)
 _DECIDE_S = 15.0  # for one comparison that has to clear a bound
 _BRIEF_S = 1.0
+_RATE_S = 5.0  # for figures that the same pairs give, and that have to clear a bound of their own
 _QUALITY_S = 30.0
 _LONGEST_PHASE_S = 300.0
+_OF_RATE = ("throughput", "roofline-share", "regression")
 _OF_QUALITY = ("accuracy-difference", "loss-difference")
 WATCHED = ("torch", ".instrument.sanitizer")
 
@@ -82,7 +84,7 @@ class Execution:
             factory=factory,
             seed=SEED,
             budget_s=min(_DECIDE_S, each_s),
-            brief_s=_BRIEF_S,
+            brief_s=min(each_s, _RATE_S if asked.keys() & {*_OF_RATE} else _BRIEF_S),
             speedup=_values(asked.get("speedup")),
             compile_speedup=_values(asked.get("compile-speedup")),
             compiled="compile-speedup" in asked,
@@ -95,7 +97,8 @@ class Execution:
         bounds = self._speedups(name)
         self.context.progress(f"timing {name} in FP32 and under AMP, in pairs of runs")
         runs = self._pairs(script, pairs_of(script, PAIRS if bounds else FEW_PAIRS, SEED))
-        bound = next((one.bound_for(runs.device.device) for one in bounds if runs.device), None)
+        counts = runs.device is not None and runs.device.native is not False  # what is emulated decides nothing
+        bound = next((one.bound_for(runs.device.device) for one in bounds if runs.device and counts), None)
         if not runs.problems and runs.fp32 and not is_decided(runs, bound) and self._is_time_for_as_many(runs):
             self.context.progress(f"timing {name} in as many pairs again, as the first do not decide")
             runs = runs.joined(self._pairs(script, pairs_of(script, PAIRS, SEED + 1)))

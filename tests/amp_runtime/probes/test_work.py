@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
+from torch.nn.functional import scaled_dot_product_attention
 
 from amp_runtime.probes.work import bytes_of, flops_of
 from amp_runtime.wire import Kept
@@ -19,8 +19,8 @@ def test_a_product_and_its_gradients_are_counted():
 def test_attention_on_a_cpu_is_counted():
     query = torch.randn(2, 4, 16, 8, requires_grad=True)
     products = 2 * (2 * 2 * 4 * 16 * 16 * 8)
-    assert flops_of(lambda: F.scaled_dot_product_attention(query, query, query)) == products
-    both = flops_of(lambda: F.scaled_dot_product_attention(query, query, query).sum().backward())
+    assert flops_of(lambda: scaled_dot_product_attention(query, query, query)) == products
+    both = flops_of(lambda: scaled_dot_product_attention(query, query, query).sum().backward())
     assert both > 3 * products
 
 

@@ -25,7 +25,7 @@ from verifier.scoring import stage_status
 if TYPE_CHECKING:
     from verifier.api import StageOutcome
 
-# Without torch: FP32 takes three times as long as AMP, and is as accurate.
+# Without torch: only FP32 waits, and both are as accurate.
 TOY = """
 import time
 
@@ -34,7 +34,7 @@ class Training:
 
     def __init__(self, amp, seed):
         self.precision = "bf16" if amp else "fp32"
-        self.pause, self.seed = 0.002 if amp else 0.006, seed
+        self.pause, self.seed = 0 if amp else 0.02, seed
 
     def step(self):
         time.sleep(self.pause)
@@ -98,13 +98,13 @@ def test_a_workload_is_measured_and_its_facts_are_laid_out(tmp_path: Path):
     (paired,) = fact["comparisons"]
     assert (paired["first"], paired["second"]) == ("fp32", "amp")
     assert len(paired["first_s"]) == len(paired["second_s"]) == len(paired["second_led"]) == paired["samples"]
-    assert fact["figures"]["speedup"]["low"] > 2
+    assert fact["figures"]["speedup"]["low"] > 1
     assert {"value", "low", "high", "confidence", "samples", "unit", "method", "device", "dtype"} == set(
         fact["figures"]["speedup"]
     )
     assert fact["quality"]["seeds"] == [0, 1, 2, 3, 4]
     assert set(fact["modes"]) == {"fp32", "amp"}
-    assert fact["modes"]["fp32"]["step_s"] > 0.006
+    assert fact["modes"]["fp32"]["step_s"] > 0.01
     assert fact["missing"]["memory-reduction"].startswith("torch is not loaded")
 
 
