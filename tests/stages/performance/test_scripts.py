@@ -86,7 +86,7 @@ def test_more_pairs_are_wanted_only_where_the_first_do_not_decide():
 def test_a_real_script_is_timed_in_both_modes(tmp_path: Path):
     (tmp_path / "train.py").write_text(TRAIN)
     script = Script(run=("train.py", "12"), amp=("--amp",))
-    options = RunOptions(time_limit_s=60.0, python=Path(sys.executable))
+    options = RunOptions(time_limit_s=240.0, python=Path(sys.executable))
     outcome = run_stage(STAGE, tmp_path, ["train.py"], options=options, scripts=(script,))
     assert [(gate.name, gate.status) for gate in outcome.gates] == [("measured", GateStatus.PASS)], outcome.gates
     (fact,) = outcome.facts["measurements"]

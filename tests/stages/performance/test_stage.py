@@ -75,7 +75,7 @@ def measure(
 ) -> StageOutcome:
     (root / "toy.py").write_text(source)
     asked = tuple(requirement(name.replace("_", "-"), said, measured=names) for name, said in required.items())
-    options = options or RunOptions(time_limit_s=20.0)
+    options = options or RunOptions(time_limit_s=120.0)
     return run_stage(STAGE, root, ["toy.py"], options=options, workloads=names, requirements=asked)
 
 
@@ -120,7 +120,7 @@ def test_memory_work_and_roofline_of_a_model_are_measured(tmp_path: Path):
     )
     profile = HardwareCalibration(metadata=metadata, measured_bandwidth_gbps=10.0, precision_matrix=matrix)
     save_profile(profile, profile_path(tmp_path))
-    outcome = measure(tmp_path, TORCH, RunOptions(time_limit_s=60.0), memory_reduction=">=20%", roofline_share=">=1%")
+    outcome = measure(tmp_path, TORCH, RunOptions(time_limit_s=240.0), memory_reduction=">=20%", roofline_share=">=1%")
     found = gates(outcome)
     assert (found["measured"].status, found["memory-reduction"].status) == (GateStatus.PASS, GateStatus.PASS), found
     (fact,) = outcome.facts["measurements"]
