@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
+from .deciding import Outcome
+from .sequential import Plan, compare_until
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from .intervals import Estimate
+    from .sequential import Comparison
 
 VERSION = 1  # of the work below: figures that were told in another are not comparable
 _ROUNDS = 3
@@ -21,8 +27,7 @@ class ReferenceKernel:
     substitute as float32 has (TF32, bfloat16 inside oneDNN), autocast leaves it alone, and it draws from a generator of
     its own. It allocates nothing while it is timed, and writes where it wrote before.
 
-    Interleave it with what is measured as one more program of each block: the ratio within a block is then the figure,
-    and `per_stretch` says how many calls make a stretch that a clock can time.
+    `beside_reference` interleaves it with what is measured.
     """
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
@@ -45,13 +50,34 @@ class ReferenceKernel:
                 torch.mm(self._left, self._right, out=self._product)
                 torch.mul(self._wide, 0.5, out=self._copy)
 
-    def per_stretch(self, least_s: float = 0.005, settle: Callable[[], object] = lambda: None) -> int:
-        """Return how many calls take `least_s` seconds at least, by timing a few; warms it up as well."""
-        self()
-        settle()
-        begin = time.perf_counter()
-        for _ in range(3):
-            self()
-        settle()
-        each = (time.perf_counter() - begin) / 3
-        return max(1, min(1000, round(least_s / each + 0.5)))
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Narrow:
+    """Sampling ends when the interval is narrow: its end at most `within` of the estimate away, as a share."""
+
+    within: float = 0.01
+
+    def __call__(self, estimate: Estimate) -> Outcome:
+        narrow = estimate.high <= estimate.value * (1 + self.within) and estimate.low >= estimate.value / (
+            1 + self.within
+        )
+        return Outcome.PASS if narrow else Outcome.INCONCLUSIVE
+
+
+def beside_reference(
+    step: Callable[[], object],
+    kernel: ReferenceKernel,
+    plan: Plan | None = None,
+    settle: Callable[[], object] = lambda: None,
+    *,
+    within: float = 0.01,
+) -> Comparison:
+    """Time a step against the reference, in pairs of random order: `ratio` is the step's time in reference calls.
+
+    Whatever slows the machine for longer than a pair slows both, and leaves the ratio alone.
+
+    Args:
+        plan: default five seconds at most.
+        within: how narrow the interval has to be for sampling to end before the budget does.
+    """
+    return compare_until(kernel, step, Narrow(within=within), plan or Plan(budget_s=5.0, error=0.05), settle)

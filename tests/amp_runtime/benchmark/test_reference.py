@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from amp_runtime.benchmark.reference import ReferenceKernel
+from amp_runtime.benchmark.intervals import Estimate
+from amp_runtime.benchmark.reference import Narrow, ReferenceKernel, beside_reference
+from amp_runtime.benchmark.sequential import Plan
 
 
 def test_it_leaves_the_random_generators_and_the_grad_mode_alone() -> None:
@@ -34,7 +37,22 @@ def test_it_can_be_called_in_the_middle_of_a_backward_pass() -> None:
     assert weight.grad.tolist() == [2.0, 2.0, 2.0]
 
 
-def test_a_stretch_has_as_many_calls_as_the_clock_needs() -> None:
+@pytest.mark.parametrize(
+    ("low", "high", "outcome"), [(0.995, 1.005, "pass"), (0.98, 1.005, "inconclusive"), (0.995, 1.02, "inconclusive")]
+)
+def test_sampling_ends_when_both_ends_of_the_interval_are_near(low: float, high: float, outcome: str) -> None:
+    estimate = Estimate(value=1.0, low=low, high=high, confidence=0.95, samples=20)
+    assert Narrow(within=0.01)(estimate) == outcome
+
+
+def test_a_step_is_told_in_calls_of_the_reference() -> None:
     kernel = ReferenceKernel()
-    assert kernel.per_stretch(1e-9) == 1
-    assert kernel.per_stretch(10.0) > 10
+
+    def step() -> None:
+        for _ in range(3):
+            kernel()
+
+    found = beside_reference(step, kernel, Plan(budget_s=1.0, most_pairs=16))
+    assert found.ratio is not None
+    assert found.ratio.value > 1
+    assert len(found.first_s) == len(found.second_s) == 16
