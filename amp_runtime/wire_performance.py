@@ -26,6 +26,7 @@ class MeasureUnit:
         compile_speedup: eager AMP's time over compiled AMP's that has to be shown; as before.
         seeds: for each of these, both are trained for `steps` steps and validated; empty: quality is not asked for.
         quality_s: after which no further seed is begun.
+        again: only AMP's steps are timed against the reference work, as one more process that has to bear it out.
     """
 
     factory: str
@@ -38,6 +39,7 @@ class MeasureUnit:
     seeds: tuple[int, ...] = ()
     steps: int = 40
     quality_s: float = 30.0
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

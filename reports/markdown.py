@@ -10,13 +10,15 @@ from reports.environment import environment
 from reports.facts import rows
 from reports.integration_view import IntegrationView, integration_view
 from reports.logic_view import LogicView, logic_view
+from reports.performance_plots import Plot, performance_plots
+from reports.performance_view import PerformanceView, performance_view
 from reports.security_view import SecurityView, security_view
 from reports.syntax_view import SyntaxView, syntax_view
 from reports.timeline_plot import timeline_plots
 from reports.view import stage_page, stage_pages, task_page
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from verifier.api import RunReport, StageResult
 
@@ -35,8 +37,10 @@ def extras(report: RunReport) -> dict[str, str]:
     shown = {run: file for run, (file, _) in timelines.items()}
     pages = stage_pages(report)
     ran = [stage for stage in report.stages if stage.name in pages]
-    documents = {pages[stage.name]: _page(report, stage, names, shown) for stage in ran}
-    return documents | dict((drawn or {}).values()) | dict(timelines.values())
+    measured = performance_plots(report) if plots.available() else None
+    documents = {pages[stage.name]: _page(report, stage, names, shown, measured) for stage in ran}
+    pictures = {plot.file: plot.svg for plot in measured or ()}
+    return documents | dict((drawn or {}).values()) | dict(timelines.values()) | pictures
 
 
 def _has_workloads(report: RunReport) -> bool:
@@ -44,16 +48,22 @@ def _has_workloads(report: RunReport) -> bool:
 
 
 def _page(
-    report: RunReport, stage: StageResult, plot_names: Mapping[str, str] | None, timelines: Mapping[str, str]
+    report: RunReport,
+    stage: StageResult,
+    plot_names: Mapping[str, str] | None,
+    timelines: Mapping[str, str],
+    measured: Sequence[Plot] | None,
 ) -> str:
     """Write a stage's page; a stage of someone else's plugin has the common sections only."""
-    details: SyntaxView | LogicView | IntegrationView | SecurityView | None = None
+    details: SyntaxView | LogicView | IntegrationView | PerformanceView | SecurityView | None = None
     if stage.name == "syntax":
         details = syntax_view(stage.facts)
     elif stage.name == "logic":
         details = logic_view(stage.facts)
     elif stage.name == "integration":
         details = integration_view(stage.facts, plot_names, timelines)
+    elif stage.name == "performance":
+        details = performance_view(stage.facts, stage.gates, report.task, measured)
     elif stage.name == "security":
         details = security_view(stage.facts)
     return _document("stage.md.j2", page=stage_page(report, stage), stage=stage, details=details)

@@ -12,7 +12,7 @@ from reports.escape import one_line
 from reports.facts import Row, numbers, rows, section, text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -45,15 +45,27 @@ def loss_plots(report: RunReport) -> dict[str, tuple[str, str]]:
 
 def draw_losses(workload: Row) -> str:
     """Draw one workload, the difference of the two runs below. The Figure is used directly: pyplot keeps state."""
+    return picture((7.2, 4.4), lambda figure: _draw(figure, workload))
+
+
+def picture(inches: tuple[float, float], draw: Callable[[Figure], None]) -> str:
+    """Return what is drawn as SVG: the same bytes for the same figures."""
     import matplotlib as mpl  # noqa: PLC0415 - an extra, and slow to load
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     with mpl.rc_context(_SETTINGS):
-        figure = Figure(figsize=(7.2, 4.4), layout="constrained")
-        _draw(figure, workload)
+        figure = Figure(figsize=inches, layout="constrained")
+        draw(figure)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
+
+
+def tidy(axes: Axes) -> None:
+    """Leave of a panel's frame what is read: a light grid, and the axes left and below."""
+    axes.grid(visible=True, color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _workloads(report: RunReport) -> Iterator[Row]:
@@ -82,8 +94,7 @@ def _draw(figure: Figure, workload: Row) -> None:
     axes[-1].set_xlabel("optimizer step")
     axes[-1].locator_params(axis="x", integer=True)
     for panel in axes:
-        panel.grid(visible=True, color="#dddddd", linewidth=0.6)
-        panel.spines[["top", "right"]].set_visible(False)
+        tidy(panel)
 
 
 def _curve(axes: Axes, name: str, run: Row, losses: list[float], style: dict[str, Any]) -> None:
@@ -91,9 +102,9 @@ def _curve(axes: Axes, name: str, run: Row, losses: list[float], style: dict[str
         return
     lost = sum(not math.isfinite(loss) for loss in losses)
     note = f", {lost} of {len(losses)} not finite" if lost else ""
-    label = f"{name} ({_label(text(run, 'precision', 'unknown'))}{note})"
+    named = f"{name} ({label(text(run, 'precision', 'unknown'))}{note})"
     every = max(1, len(losses) // _MARKERS)
-    axes.plot(range(1, len(losses) + 1), _finite(losses), label=label, markevery=every, **style)
+    axes.plot(range(1, len(losses) + 1), _finite(losses), label=named, markevery=every, **style)
 
 
 def _finite(values: list[float]) -> list[float]:
@@ -102,11 +113,11 @@ def _finite(values: list[float]) -> list[float]:
 
 
 def _title(workload: Row) -> str:
-    device = _label(text(workload, "device", "unknown device"))
-    return f"{_label(text(workload, 'name'))} on {device}: loss in FP32 and under AMP"
+    device = label(text(workload, "device", "unknown device"))
+    return f"{label(text(workload, 'name'))} on {device}: loss in FP32 and under AMP"
 
 
-def _label(words: str) -> str:
+def label(words: str) -> str:
     """Write text for a drawing; what lies outside ASCII is escaped, for no font has every glyph."""
     return one_line(words, 50).encode("ascii", "backslashreplace").decode("ascii")
 

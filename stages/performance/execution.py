@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from amp_runtime.wire import MeasureUnit
@@ -11,6 +11,8 @@ from stages._probe.client import run_probe
 from stages._probe.limits import DEFAULT_TIME_S, Limits, default_memory_bytes
 from stages._probe.places import imports_torch, project_paths
 from stages._probe.starting import work_of
+from stages.performance.against_saved import AgainstSaved
+from stages.performance.baselines.deciding import GATE as REGRESSION
 from stages.performance.judging import judge
 from stages.performance.outcome import facts_of, measured_gate, noise_findings, problem_findings
 from stages.performance.reading import read_workload
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stages._probe.records import ProbeReport
+    from stages.performance.baselines.deciding import Verdicts
+    from stages.performance.judging import Judged
     from stages.performance.measurement import Measurement
     from stages.performance.scripts import Pair
     from verifier.api import Bound, Json, Requirement, Script, StageContext
@@ -50,10 +54,15 @@ class Execution:
         self.deadline = time.monotonic() + (context.options.time_limit_s or DEFAULT_TIME_S)
         measurements = [*self._workloads(), *(self._script(script) for script in context.task.scripts)]
         configuration = self._configuration()
-        judged = [
+        judged: list[Judged | Verdicts] = [
             judge(requirement, measurements, configuration, strict=context.options.strict)
             for requirement in context.task.requirements
+            if requirement.name != REGRESSION
         ]
+        saved = AgainstSaved(context=context, configuration=configuration, again=self._again).verdicts(measurements)
+        if saved is not None:
+            judged.append(saved)
+            self.facts["baselines"] = saved.facts
         found = [finding for one in judged for finding in one.findings]
         return StageOutcome(
             checks_run=max(1, len(measurements)),
@@ -70,6 +79,17 @@ class Execution:
         self.context.progress(f"measuring {len(units)} workload(s) in FP32 and under AMP")
         left_s = self.deadline - time.monotonic()
         limits = self._limits(min(_LONGEST_PHASE_S, left_s / 2))
+        preload = ("torch",) if imports_torch(self.context) else ()
+        report = self._probe(limits, preload, measured_workloads=units)
+        return [
+            read_workload(unit, report.units.get(str(number)), report, limits, self._configuration())
+            for number, unit in enumerate(units)
+        ]
+
+    def _again(self, factories: Sequence[str]) -> list[Measurement]:
+        """Time the steps of workloads once more, each time in a process of its own."""
+        units = tuple(replace(self._unit(factory), again=True) for factory in factories)
+        limits = self._limits(_LONGEST_PHASE_S)
         preload = ("torch",) if imports_torch(self.context) else ()
         report = self._probe(limits, preload, measured_workloads=units)
         return [

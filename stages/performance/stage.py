@@ -10,7 +10,9 @@ from stages.performance.gates import GATES
 from verifier.api import Need, Stage, hookimpl
 
 if TYPE_CHECKING:
-    from verifier.api import StageContext, StageOutcome
+    from pathlib import Path
+
+    from verifier.api import KeptFile, RunReport, StageContext, StageOutcome
 
 
 def run(context: StageContext) -> StageOutcome:
@@ -35,3 +37,10 @@ STAGE = Stage(
 @hookimpl
 def verifier_stages() -> tuple[Stage, ...]:
     return (STAGE,)
+
+
+@hookimpl
+def verifier_baseline(report: RunReport, root: Path, reason: str | None) -> tuple[KeptFile, ...]:
+    from stages.performance.baselines.saving import kept_files  # noqa: PLC0415 - only `--save-baseline` asks
+
+    return kept_files(report, root, reason)

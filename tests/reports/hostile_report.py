@@ -37,10 +37,18 @@ def hostile_report(text: str) -> RunReport:
         reason=text,
         facts=_integration_facts(text),
     )
-    skipped = stage_result(number=4, name="performance", title=text, status=StageStatus.SKIPPED, reason=text)
+    performance = stage_result(
+        number=4,
+        name="performance",
+        title=text,
+        facts=_performance_facts(text),
+        gates=tuple(Gate(name=text, requirement=text, status=status, evidence=text) for status in GateStatus),
+    )
+    skipped = stage_result(number=5, name="security", title=text, status=StageStatus.SKIPPED, reason=text)
     return run_report(
         syntax,
         integration,
+        performance,
         skipped,
         task=text,
         title=text,
@@ -126,5 +134,28 @@ def _integration_facts(text: str) -> dict[str, Any]:
         "workloads": [
             {"name": text, "device": text, "steps": 3, "fp32": run, "amp": run}
             | {"agreement": {"measure": text, "value": 0.1, "tolerance": 0.2, "samples": 3}}
+        ],
+    }
+
+
+def _performance_facts(text: str) -> dict[str, Any]:
+    figure = {"value": 1.5, "low": text, "high": "NaN", "confidence": 0.9, "samples": 3, "unit": text, "method": text}
+    timed = {"first": text, "second": text, "samples": 3, "noise": {"spread": text}, "warnings": [text]}
+    pairs = {"first": "fp32", "second": "amp", "first_s": [0.1, "NaN", 0.2], "second_s": [0.1, text, 0.3]}
+    mode = {"step_s": 0.1, "first_step_s": text, "memory": {"weights": 3, "activations": text}, "flops": 9, "bytes": 3}
+    roof = {"peak_gflops": 1.0, "bandwidth_gbps": 2.0, "profile": text, "attainable_s": text, "bound_by": text}
+    saved = {"name": text, "mode": text, "ratio": text, "outcome": text, "runs": 3}
+    point = {"saved_at": text, "step": 3.0, "low": 2.0, "high": "Infinity", "level": 1}
+    return {
+        "measurements": [
+            {"name": text, "device": text, "device_name": text, "precision": text, "native": False, "threads": 2}
+            | {"native_reason": text, "torch": text, "fp32_matmul": text, "roofline": roof, "missing": {text: text}}
+            | {"modes": {"fp32": mode, "amp": mode, "amp-compiled": mode}, "comparisons": [timed, pairs]}
+            | {"figures": {text: figure, "speedup": figure | {"low": 1.0, "high": 2.0, "dtype": text, "device": text}}}
+        ],
+        "requirements": [{"name": "speedup", "text": text}],
+        "baselines": [
+            {"path": text, "key": {"machine": text, "torch": text, "threads": 2}, "runs": 2, "note": text}
+            | {"comparisons": [saved], "history": [{"name": text, "mode": text, "points": [point]}], "now": [point]}
         ],
     }

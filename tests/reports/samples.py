@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from tests.builders import finding, reported, run_report, stage_result
+from tests.reports import measurements
 from verifier.api import (
     Acceptance,
     Deferred,
@@ -334,6 +335,28 @@ def passed() -> RunReport:
         not_run=(NotRun(number=2, name="logic", reason="left out by `--stage`"),),
         deferred=(Deferred(stage="integration", gate="cuda-path", reason="needs a CUDA device"),),
     )
+
+
+@cache
+def measured() -> RunReport:
+    stage = stage_result(
+        number=4,
+        name="performance",
+        title="Performance",
+        status=StageStatus.FAILED,
+        score=100,
+        checks_run=3,
+        duration_s=61.0,
+        gates=(
+            gate("measured", "every workload was measured", "3 of 3 were"),
+            gate("speedup", "a step in FP32 takes so many times as long as under AMP: >=1.0 on cpu", "3 of 3 decide"),
+            gate("roofline-share", "an AMP step takes this share at least: >=60%", "char_lm: 31 %", "FAIL"),
+            gate("loss-difference", "AMP's loss differs by no more: <0.05", "the interval does not decide", "WARN"),
+            gate("regression", "no slower than the saved runs: <=5%", "no baseline of this machine", "DEFERRED"),
+        ),
+        facts=measurements.facts(),
+    )
+    return run_report(stage, deferred=(Deferred(stage="performance", gate="regression", reason="no baseline"),))
 
 
 def _integration_facts() -> dict[str, Any]:

@@ -24,7 +24,7 @@ def mixed():
     return run_report(stage_result(*spread[:20]), stage_result(*spread[20:], number=2, name="logic"))
 
 
-REPORTS = {"blocked": samples.blocked(), "passed": samples.passed(), "mixed": mixed()}
+REPORTS = {"blocked": samples.blocked(), "passed": samples.passed(), "measured": samples.measured(), "mixed": mixed()}
 
 
 def of_json(report):

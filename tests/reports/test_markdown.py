@@ -30,7 +30,7 @@ def unplotted(report):
         return documents(report)
 
 
-@pytest.mark.parametrize("kind", ["blocked", "passed"])
+@pytest.mark.parametrize("kind", ["blocked", "passed", "measured"])
 def test_the_documents_are_the_accepted_ones(kind):
     for name, text in documents(getattr(samples, kind)()).items():
         golden.check(GOLDEN / kind / name, text)

@@ -10,7 +10,7 @@ from stages.performance.baselines.comparing import Compared, compare
 from stages.performance.baselines.files import load, others, path_of
 from stages.performance.baselines.measured import by_machine
 from stages.performance.baselines.regression import LEAST, METHOD, Outcome
-from stages.performance.rules import prf003_regression, prf006_unusable_baseline
+from stages.performance.rules import prf003_performance_regression, prf006_unusable_baseline
 from verifier.api import BaselineError, Evidence, Finding, Gate, GateStatus, Location
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ def _history(baseline: Baseline) -> list[Json]:
 
 
 def _worse(asked: Asked, one: Compared) -> Finding:
-    rule, least = prf003_regression.RULE, asked.least[one.name]
+    rule, least = prf003_performance_regression.RULE, asked.least[one.name]
     return Finding(
         rule=rule.code,
         severity=rule.severity,

@@ -29,7 +29,7 @@ def by_machine(measurements: Iterable[Mapping[str, Any]]) -> dict[MachineKey, Fi
 
 def key_of(measurement: Mapping[str, Any]) -> MachineKey | None:
     """Return what the figures of a measurement may be compared with; None where that is not known."""
-    machine, threads = measurement.get("machine"), measurement.get("threads")
+    machine, threads = measurement.get("machine_class"), measurement.get("threads")
     version = re.match(r"\d+\.\d+", str(measurement.get("torch") or ""))
     if not isinstance(machine, str) or not machine or not isinstance(threads, int) or threads < 1 or version is None:
         return None

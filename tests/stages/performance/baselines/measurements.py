@@ -30,7 +30,7 @@ def measurement(
     memory = {"activations": activations, "whole": 10 * activations}
     defaults: dict[str, Any] = {
         "name": name,
-        "machine": CPU,
+        "machine_class": CPU,
         "torch": "2.13.0+cpu",
         "threads": 2,
         "modes": {"amp": {"memory": memory}},

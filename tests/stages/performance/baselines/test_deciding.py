@@ -39,7 +39,7 @@ def test_without_a_baseline_it_is_deferred_with_the_command_that_makes_one(tmp_p
 
 
 def test_a_baseline_of_another_machine_is_named_and_not_used(known: Path) -> None:
-    found = decided(known, toy(9.0, machine="cpu-other"))
+    found = decided(known, toy(9.0, machine_class="cpu-other"))
     assert found.gate.status == "DEFERRED"
     assert "only of 1 other" in found.gate.evidence
 
@@ -108,5 +108,5 @@ def test_the_facts_hold_the_history(known: Path) -> None:
 
 def test_whether_there_is_any_is_asked_of_the_machine_at_hand(known: Path, tmp_path_factory: Any) -> None:
     assert has_any(known, "T035", [toy(4.0)])
-    assert not has_any(known, "T035", [toy(4.0, machine="cpu-other")])
+    assert not has_any(known, "T035", [toy(4.0, machine_class="cpu-other")])
     assert not has_any(tmp_path_factory.mktemp("empty"), "T035", [toy(4.0)])

@@ -71,11 +71,11 @@ def test_a_damaged_file_is_neither_extended_nor_replaced(tmp_path: Path) -> None
 
 
 def test_machines_have_files_of_their_own(tmp_path: Path) -> None:
-    files = kept(tmp_path, measurement("work:a"), measurement("work:b", machine="cuda-h200"))
+    files = kept(tmp_path, measurement("work:a"), measurement("work:b", machine_class="cuda-h200"))
     assert len({file.path for file in files}) == 2
 
 
-@pytest.mark.parametrize("lacking", [{"machine": ""}, {"torch": ""}, {"threads": None}, {"comparisons": []}])
+@pytest.mark.parametrize("lacking", [{"machine_class": ""}, {"torch": ""}, {"threads": None}, {"comparisons": []}])
 def test_without_machine_or_reference_nothing_can_be_kept(tmp_path: Path, lacking: dict[str, Any]) -> None:
     with pytest.raises(BaselineError, match="no step was timed against the reference work"):
         kept(tmp_path, measurement() | lacking)
