@@ -9,14 +9,14 @@ The method, and why it may be trusted on a machine that others use too:
   "Hodges-Lehmann point estimates of treatment effect in observational studies", JASA 88, 1993). So the Wilcoxon
   signed-rank interval for r holds, skewed and autocorrelated as timings are.
 - The interval is looked at while sampling goes on, at counts that grow by half. Looking often would find a "difference"
-  in the end; the allowed error is therefore divided between the looks (Bonferroni's inequality, which needs no
-  independence), and the number of looks is fixed before the first counted pair.
+  in the end, so each look spends a part of the allowed error and the parts add up to it (Bonferroni's inequality, which
+  needs no independence): half of it in proportion to the time that has passed, the rest at the end of the budget (an
+  alpha-spending function, Lan and DeMets, "Discrete sequential boundaries for clinical trials", Biometrika 70, 1983).
+  Time does not depend on the coins, so a machine that turns out slower than expected costs samples, not correctness.
 - On a CPU, the time is that of the wall clock less what the scheduler says the thread stood ready and others had the
   processor: that is the others' work, and leaving it out narrows the intervals of a busy machine to a half or less.
   What the program itself waits for (files, locks, a device) stays in. Where a device computes meanwhile, nothing is
   left out.
-- The last look belongs to the end of the budget: a machine that turns out slower than its warm-up promised costs
-  samples, not correctness.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .noise import load_now, noise_of
 from .pairing import Block, stretch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from .deciding import Rule
     from .intervals import Estimate
@@ -43,8 +43,8 @@ METHOD = (
     "wall time less the wait for a processor, pairs in random order, Hodges-Lehmann estimate of the log ratio, "
     "Wilcoxon signed-rank interval, error divided between the looks"
 )
+_NEXT_TO_NOTHING = 1e-12  # of error, where the clock stood still between two looks
 _GROWTH = 1.5  # of the number of pairs from one look to the next
-_MARGIN = 3  # the first calls may be that much slower than the later ones, and looks must not end before the samples
 _LONG_ENOUGH_S = 0.01  # a stretch below this is made of several calls, as clocks and wake-ups cost microseconds
 
 
@@ -54,8 +54,9 @@ class Plan:
 
     Args:
         budget_s: seconds after which no new pair begins, warm-up included.
-        error: probability that any interval looked at does not hold the true ratio.
-        least_pairs: before the first look. At least 12, so that a divided error can be reached at all.
+        error: probability that any interval looked at does not hold the true ratio; half of it on either side, so one
+            answer is wrong with at most half of it.
+        least_pairs: before the first look. At least 12, so that a part of the error can be reached at all.
         most_pairs: after which sampling ends.
         warm_up: calls of both before anything counts.
         seed: of the coins.
@@ -65,7 +66,7 @@ class Plan:
     """
 
     budget_s: float = 15.0
-    error: float = 0.01
+    error: float = 0.02
     least_pairs: int = 16
     most_pairs: int = 2000
     warm_up: int = 3
@@ -81,14 +82,9 @@ class Plan:
         if self.warm_up < 1:
             raise ValueError(f"warm_up must be at least one call, not {self.warm_up!r}")
 
-    def looks(self, pairs: int) -> tuple[int, ...]:
-        """Return the counts at which the interval is looked at, if `pairs` fit into the budget; the last is the end."""
-        found, count = [], float(self.least_pairs)
-        last = max(self.least_pairs, min(pairs, self.most_pairs))
-        while count < last:
-            found.append(math.ceil(count))
-            count *= _GROWTH
-        return (*found, last)
+    def spent(self, share: float) -> float:
+        """Return the part of the error that may have been spent when this share of the budget has passed."""
+        return self.error if share >= 1 else self.error / 2 * share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,19 +139,15 @@ def compare_until(
     begin, before = time.perf_counter(), load_now()
     sampling = _Sampling(first, second, plan, settle, begin, on_host)
     looked: list[int] = []
-    outcome, ratio, reason = Outcome.INCONCLUSIVE, None, ""
-    for due, error in sampling.looks():
-        sampling.until(due)
+    outcome, ratio, spent, due, share = Outcome.INCONCLUSIVE, None, 0.0, float(plan.least_pairs), 0.0
+    while outcome is Outcome.INCONCLUSIVE and share < 1:
+        sampling.until(math.ceil(due))
         if len(sampling.blocks) < plan.least_pairs:
             break
         looked.append(len(sampling.blocks))
-        ratio = ratio_of(sampling.blocks, 1 - error)
-        outcome = rule(ratio)
-        if outcome is not Outcome.INCONCLUSIVE:
-            reason = f"the interval answers after {len(sampling.blocks)} pairs"
-            break
-        if sampling.over():
-            break
+        share = sampling.share()
+        ratio = ratio_of(sampling.blocks, 1 - max(plan.spent(share) - spent, _NEXT_TO_NOTHING))
+        outcome, spent, due = rule(ratio), plan.spent(share), due * _GROWTH
     blocks = tuple(sampling.blocks)
     return Comparison(
         outcome=outcome,
@@ -165,7 +157,7 @@ def compare_until(
         looks=tuple(looked),
         elapsed_s=time.perf_counter() - begin,
         noise=noise_of(blocks, before, load_now()),
-        reason=reason or _unanswered(plan, blocks),
+        reason=_reason(outcome, plan, blocks),
     )
 
 
@@ -175,10 +167,11 @@ def ratio_of(blocks: Sequence[Block], confidence: float) -> Estimate:
     return intervals.ratio(seconds, firsts, confidence)
 
 
-def _unanswered(plan: Plan, blocks: Sequence[Block]) -> str:
+def _reason(outcome: Outcome, plan: Plan, blocks: Sequence[Block]) -> str:
     if len(blocks) < plan.least_pairs:
         return f"only {len(blocks)} pairs in {plan.budget_s:g} s; an interval needs {plan.least_pairs}"
-    return f"the interval does not answer after {len(blocks)} pairs"
+    answers = "does not answer" if outcome is Outcome.INCONCLUSIVE else "answers"
+    return f"the interval {answers} after {len(blocks)} pairs"
 
 
 class _Sampling:
@@ -212,14 +205,12 @@ class _Sampling:
                 break
         return sum(seconds) / len(seconds)
 
-    def looks(self) -> Iterator[tuple[int, float]]:
-        """Yield the counts of pairs at which to look, and the error that each look may spend."""
-        left_s = max(0.0, self._end - time.perf_counter())
-        likely = left_s / (2 * self.calls * max(self._call_s, 1e-9))
-        counts = self._plan.looks(int(_MARGIN * likely))
-        for count in counts[:-1]:
-            yield count, self._plan.error / len(counts)
-        yield self._plan.most_pairs, self._plan.error / len(counts)
+    def share(self) -> float:
+        """Return how much of the budget has passed, in time or in pairs; 1 at its end."""
+        if self.over():
+            return 1.0
+        left = (self._end - time.perf_counter()) / self._plan.budget_s
+        return max(1 - left, len(self.blocks) / self._plan.most_pairs)
 
     def until(self, count: int) -> None:
         while len(self.blocks) < count and not self.over():

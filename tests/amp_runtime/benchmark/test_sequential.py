@@ -157,12 +157,13 @@ def test_real_training_steps_are_compared_in_real_time():
     assert found.second_s[-1] == found.blocks[-1].second_s
 
 
-@given(st.integers(12, 3000), st.integers(0, 10**6))
-def test_looks_grow_and_end_at_the_last_pair(most, pairs):
-    looks = Plan(least_pairs=12, most_pairs=most).looks(pairs)
-    assert list(looks) == sorted(set(looks))
-    assert looks[-1] == max(12, min(pairs, most))
-    assert len(looks) < 20
+@given(st.lists(st.floats(0, 1), max_size=30), st.floats(0.001, 0.4))
+def test_looks_never_spend_more_than_the_error(shares, error):
+    plan = Plan(error=error)
+    spent = [plan.spent(share) for share in (*sorted(shares), 1.0)]
+    assert spent == sorted(spent)
+    assert spent[-1] == error
+    assert all(one <= error / 2 for share, one in zip(sorted(shares), spent, strict=False) if share < 1)
 
 
 @pytest.mark.parametrize(
