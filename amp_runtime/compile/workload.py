@@ -28,12 +28,14 @@ def validate_workload(
     backend: Any = "inductor",
     passes: Sequence[Pass] = PASSES,
     samples: int = 8,
+    input_gradients: bool = True,
     benchmark: bool = False,
 ) -> CompileChecked:
     """Build `factory(amp=True, seed=seed)`, take one step, and validate its `model` compiled, on that step's input.
 
     Args:
         precisions: in which to validate; default FP32 and what the workload says that it trains in.
+        input_gradients: whether inputs are given gradients too; without them exactly what training runs is compiled.
         benchmark: also time eager against compiled steps.
 
     Raises:
@@ -55,7 +57,13 @@ def validate_workload(
             name, backend, chosen, "its step does not call the model, so that there is no input to compile for"
         )
     config = CompileConfig(
-        backend=backend, precisions=chosen, passes=tuple(passes), samples=samples, benchmark=benchmark, seed=seed
+        backend=backend,
+        precisions=chosen,
+        passes=tuple(passes),
+        samples=samples,
+        input_gradients=input_gradients,
+        benchmark=benchmark,
+        seed=seed,
     )
     return _checked(CompilationValidator(config).compile_model(model, sample, name))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..wire import Evaluated, Made, Rejected, Stepped, WorkloadUnit
 from .child import Unit
+from .compiled import check_compiled
 from .emulated import emulate_cuda
 from .factories import device_of, find_factory, precision_of, seed_generators
 from .failure import safe_text
@@ -40,7 +41,14 @@ def units(request: Request, startup: frozenset[str]) -> Iterable[Unit]:
         Unit(name=f"updates {number}", body=functools.partial(compare_runs, workload, request.root, startup))
         for number, workload in enumerate(request.compared)
     ]
-    return training + comparing + timing
+    compiling = [
+        Unit(
+            name=f"compiled {number}",
+            body=functools.partial(check_compiled, workload, request.root, startup, request.scratch),
+        )
+        for number, workload in enumerate(request.compiled)
+    ]
+    return training + comparing + timing + compiling
 
 
 def _train(workload: WorkloadUnit, root: str, startup: frozenset[str], reporter: Reporter) -> None:

@@ -48,6 +48,7 @@ class Work:
     workloads: tuple[WorkloadUnit, ...] = ()
     pairs: tuple[WorkloadUnit, ...] = ()
     compared: tuple[WorkloadUnit, ...] = ()
+    compiled: tuple[WorkloadUnit, ...] = ()
     scripts: tuple[ScriptUnit, ...] = ()
     measured_workloads: tuple[MeasureUnit, ...] = ()
     output: Callable[[bytes], None] = lambda _data: None
@@ -107,6 +108,7 @@ def request_of(work: Work, limits: Limits, copy: WorkCopy, ends: Ends, witness: 
         workloads=work.workloads,
         pairs=work.pairs,
         compared=work.compared,
+        compiled=work.compiled,
         measured_workloads=work.measured_workloads,
         scripts=tuple(replace(script, arguments=_named(script.arguments, work, copy)) for script in work.scripts),
     )

@@ -16,6 +16,8 @@ from stages._probe.limits import DEFAULT_TIME_S, Limits, default_memory_bytes
 from stages._probe.starting import work_of
 from stages._source.testfiles import is_test_file
 from stages.integration.causes import findings_of
+from stages.integration.compiled_results import NAME as COMPILE_GATE
+from stages.integration.compiled_results import judge_compiled
 from stages.integration.disturbed_runs import FAULT_STEPS, judge_disturbed
 from stages.integration.emulated_runs import STEPS as EMULATED_STEPS
 from stages.integration.emulated_runs import judge_emulated
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 
 STEPS = 40
 COMPARED_STEPS = 6
+COMPILED_SAMPLES = 8
 SEED = 0
 WATCHED = ("torch", ".instrument.sanitizer")  # what every watched run needs, loaded before it is forked
 _DOING = {
@@ -104,6 +107,7 @@ class Execution:
             self.parts = 1
             if enough:
                 self._timing(todo, deadline, limit_s)  # with the machine for itself
+                self._compiling(todo, deadline, limit_s)
                 return
             self.context.progress("running everything once more, one after another, each with all of the memory")
             self.judged.clear()
@@ -115,6 +119,7 @@ class Execution:
             self._tests(todo, limits, [self._suite(todo, limits, ALL)(lambda: False)])
         self._training(todo, deadline, limit_s)
         self._timing(todo, deadline, limit_s)
+        self._compiling(todo, deadline, limit_s)
 
     def _side_by_side(self, todo: Plan, deadline: float, limit_s: float) -> bool:
         """Run the tests beside the rest, each with a part of the memory; return whether that was enough."""
@@ -227,6 +232,17 @@ class Execution:
         limits = self._limits(deadline, min(_LONGEST_PHASE_S, limit_s / 2))
         report = self._probe(todo, limits, probe="workloads", pairs=pairs, preload=preload)
         self.judged.append(judge_pairs(pairs, report, limits, self._configuration()))
+
+    def _compiling(self, todo: Plan, deadline: float, limit_s: float) -> None:
+        """Hold the compiled models of the workloads against float64, if a criterion asks for it."""
+        units = tuple(replace(unit, steps=COMPILED_SAMPLES) for unit in self._units() if unit.amp)
+        if not units or COMPILE_GATE not in requested(self.context.task):
+            return
+        self.context.progress(f"compiling the models of {len(units)} workload(s)")
+        preload = ("torch",) if todo.uses_torch else ()
+        limits = self._limits(deadline, min(_LONGEST_PHASE_S, limit_s / 2))
+        report = self._probe(todo, limits, probe="workloads", compiled=units, preload=preload)
+        self.judged.append(judge_compiled(units, report, limits, self._configuration()))
 
     def _training_on_cpu(self, todo: Plan, units: tuple[WorkloadUnit, ...], deadline: float, limit_s: float) -> None:
         self.context.progress("training the workloads again, with every accelerator hidden")

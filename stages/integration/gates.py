@@ -33,6 +33,7 @@ ON_REQUEST: Mapping[str, str] = {
     "loss-scale-log": "the loss scale of every step is logged, and is the one that the harness saw",
     "amp-accuracy": "validation accuracy under AMP is within 0.01 of FP32's, after the same steps from the same seed",
     "step-times": "steps in FP32 and under AMP are timed against each other: warmed up, in pairs, in both orders",
+    "compile-equivalence": "every workload's model is right under torch.compile: no further from float64 than eager",
     "cpu": "every workload trains on the CPU, in FP32 and under AMP",
     "cuda": "every workload trains on a CUDA device, in FP32 and under AMP",
 }
