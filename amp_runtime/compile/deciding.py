@@ -13,7 +13,8 @@ _RARE = 4.265  # normal quantile of 1 - 1e-5: one honest validation judges some 
 MULTIPLIER = 2.0  # of the eager error: as torch._dynamo.utils.same, for other orders of summation and fused rounding
 DRIFT_SHARE = 0.5  # of the eager error: a common part smaller than that is of no consequence beside rounding
 LASTING = 2.0  # of the largest eager error
-_LAST_BITS = 4.0  # unit roundoffs of the tensor's own dtype that count as no error at all
+_SINGLE = 2.0**-24  # unit roundoff of float32; what is rounded to 16 bits shows that in the errors of eager already
+_LAST_BITS = 4.0  # units of roundoff that count as no error at all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,7 @@ def verdict(figures: ErrorFigures, own_roundoff: float, scale: float) -> str:
     """
     if 2 * figures.wrong > figures.samples:
         return "it is not finite, or another integer, where eager is right"
-    floor = _LAST_BITS * max(own_roundoff * figures.rms, 2.0**-24 * scale)
+    floor = _LAST_BITS * max(min(own_roundoff, _SINGLE) * figures.rms, _SINGLE * scale)
     allowed = floor + figures.rmse_eager * MULTIPLIER * _chance(figures)
     if figures.rmse_compiled > allowed:
         return _too_large(figures)
