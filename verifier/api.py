@@ -16,6 +16,7 @@ from verifier.model.analysis import (
     Soundness,
 )
 from verifier.model.baseline import KeptFile
+from verifier.model.calibration import Calibrator
 from verifier.model.comparison import (
     COMPARISON_SCHEMA,
     ChangedFinding,
@@ -87,6 +88,7 @@ __all__ = [
     "Bad",
     "BaselineError",
     "Bound",
+    "Calibrator",
     "Cell",
     "ChangedFinding",
     "ChangedStatus",

@@ -20,7 +20,7 @@ from verifier.streams import complain, say
 
 # Commands and options that the contract names and a later version brings. They are refused by name, so that
 # `verify merge` is never taken for a task called "merge".
-_NOT_YET_COMMANDS = (*("calibrate", "merge"),)
+_NOT_YET_COMMANDS = ("merge",)
 _NOT_YET_OPTIONS = (*("--no-cache", "--executor", "--shard"),)
 _HELP = """The pre-merge gate for PyTorch mixed-precision (AMP) training code.
 
@@ -32,6 +32,7 @@ verify check PATH...     static stages on files or folders; needs no configurati
 verify analyze PATH...   a report on each module: contracts, findings, robustness, cost, verdict
 verify run SCRIPT [...]  any training script, unmodified, under the AMP sanitizer
 verify fix PATH...|TASK  apply automatic fixes; --diff only shows them
+verify calibrate         measure this machine, precision by precision
 
 Tasks stand in pyproject.toml under [tool.verifier.tasks.NAME]. The exit code is the verdict:
 0 PASS, 1 BLOCK, 2 wrong use or configuration, 3 the verifier itself failed, 130 interrupted.
@@ -66,6 +67,7 @@ class _Group(click.Group):
             "analyze",
             "mutate",
             "compare",
+            "calibrate",
             "tasks",
             "stages",
             "rules",
@@ -212,6 +214,27 @@ def check_report_command(report: Path, root: Path | None) -> None:
     from verifier.saved.check_command import run_check_report  # noqa: PLC0415
 
     sys.exit(run_check_report(report, root))
+
+
+@cli.command("calibrate", help="Measure this machine, precision by precision, and write its profile.")
+@click.option("--preset", metavar="NAME", help="Whose theoretical peaks to take; without it the device is recognised.")
+@click.option("--list-presets", is_flag=True, help="List the presets, those of this machine first.")
+@click.option("--device", metavar="NAME", help="cpu, cuda or cuda:N; default: CUDA where it is there, else the CPU.")
+@click.option("--quick", is_flag=True, help="Fewer sizes: about a minute.")
+@click.option("--operations", multiple=True, metavar="NAMES", help="Only these (repeatable or comma list).")
+@click.option("--compile", "compiled", is_flag=True, help="Fuse patterns by torch.compile too, which takes long.")
+@click.option("--load", type=PATH, metavar="FILE", help="Show this profile in place of measuring.")
+@click.option("--skip-platform-check", is_flag=True, help="Take a preset or profile of another machine, and warn.")
+@click.option("--output", metavar="DIR", help="Folder for profile and report; - prints the one format.")
+@click.option("--format", "formats", multiple=True, metavar="NAMES", help="table, json, md; default: all of them.")
+@click.option("--config", "config_file", type=PATH, help="Configuration file; its folder is the root.")
+@click.option("--python", "python", type=PATH, help="Interpreter whose PyTorch is measured.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no table.")
+@click.option("--no-progress", is_flag=True, help="No progress on stderr.")
+def calibrate_command(**options: Any) -> None:
+    from verifier.calibration import CalibrateOptions, run_calibrate  # noqa: PLC0415
+
+    sys.exit(run_calibrate(CalibrateOptions(**options)))
 
 
 @cli.command("tasks", help="List the tasks of the configuration.")

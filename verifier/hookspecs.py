@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from verifier.model.analysis import AnalysisFormat
     from verifier.model.baseline import KeptFile
+    from verifier.model.calibration import Calibrator
     from verifier.model.comparison import ComparisonFormat
     from verifier.model.finding import Json
     from verifier.model.fix import Fix
@@ -69,6 +70,12 @@ def verifier_machine(config: Config, python: Path) -> Iterable[Ability]:
         config: of the project; without tasks where there is none.
         python: interpreter of the verified project.
     """
+    return ()
+
+
+@hookspec
+def verifier_calibrators() -> Iterable[Calibrator]:
+    """Return the program that measures a machine. Only `verify calibrate` asks, and there is one."""
     return ()
 
 

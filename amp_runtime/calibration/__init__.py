@@ -1,5 +1,7 @@
 """What a machine can compute, precision by precision: measured, stored as a profile, and found again. No torch."""
 
+from pathlib import Path
+
 from .codec import ProfileError
 from .efficiency import efficiency_of
 from .finding import load_profile_for, of_another_machine, profile_path
@@ -17,8 +19,11 @@ from .schema import (
     StabilityCheck,
 )
 
+PROGRAM = Path(__file__).with_name("start.py")  # what measures, for any interpreter: `PYTHON start.py OPTIONS`
+
 __all__ = [
     "PRECISIONS",
+    "PROGRAM",
     "CalibrationMetadata",
     "FusionCalibration",
     "HardwareCalibration",

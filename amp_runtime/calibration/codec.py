@@ -104,9 +104,9 @@ def _value(hint: Any, data: object, where: str, limits: Mapping[str, Any]) -> An
 
 def _scalar(hint: Any, data: object, where: str, limits: Mapping[str, Any]) -> Any:
     if hint is str or hint is bool:
-        if type(data) is not hint:
+        if not isinstance(data, hint):
             raise ProfileError(f"{where} must be {'a text' if hint is str else 'true or false'}, not {_shown(data)}")
-        return data
+        return hint(data)
     if isinstance(data, bool) or not isinstance(data, int if hint is int else (int, float)):
         raise ProfileError(f"{where} must be a {'whole ' if hint is int else ''}number, not {_shown(data)}")
     try:

@@ -12,15 +12,15 @@ from amp_runtime.calibration.preset import Preset, Unit
 _X86, _ARM = ("x86_64",), ("aarch64",)
 _BOUND = "highest turbo clock of the series, so at least the peak of any part of it"
 _AVX2 = (Unit(precision="fp64", operations_per_cycle=16), Unit(precision="fp32", operations_per_cycle=32))
-_AVX512 = (
+_VNNI = (
     *_AVX2,
     Unit(precision="fp64", operations_per_cycle=32, flag="avx512f"),
     Unit(precision="fp32", operations_per_cycle=64, flag="avx512f"),
     Unit(precision="int8", operations_per_cycle=256, flag="avx512_vnni"),
-    Unit(precision="bf16", operations_per_cycle=128, flag="avx512_bf16"),
-    Unit(precision="fp16", operations_per_cycle=128, flag="avx512_fp16"),
 )
+_AVX512 = (*_VNNI, Unit(precision="bf16", operations_per_cycle=128, flag="avx512_bf16"))
 _AMX = (
+    Unit(precision="fp16", operations_per_cycle=128, flag="avx512_fp16"),
     Unit(precision="bf16", operations_per_cycle=1024, flag="amx_bf16"),
     Unit(precision="fp16", operations_per_cycle=1024, flag="amx_fp16"),
     Unit(precision="int8", operations_per_cycle=2048, flag="amx_int8"),
@@ -89,7 +89,7 @@ CPUS = (
         hardware_name="Intel Xeon Scalable, 1st and 2nd generation (Skylake, Cascade Lake)",
         device="cpu",
         platforms=_X86,
-        per_core=_AVX512,
+        per_core=_VNNI,
         clock_ghz=4.5,
         peak_bandwidth=140.8,
         model=_XEON,
@@ -104,7 +104,7 @@ CPUS = (
         hardware_name="Intel Xeon Scalable, 3rd generation (Ice Lake)",
         device="cpu",
         platforms=_X86,
-        per_core=_AVX512,
+        per_core=_VNNI,
         clock_ghz=3.7,
         peak_bandwidth=204.8,
         model=_XEON,

@@ -38,13 +38,20 @@ def save_profile(profile: HardwareCalibration, path: str | Path) -> None:
         ProfileError: it holds what no profile can, such as a figure that is not finite.
         OSError: the file cannot be written.
     """
-    path = Path(path)
-    text = profile_text(profile)
+    replace_file(Path(path), profile_text(profile).encode("ascii"))
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file, making its folder: it is the new one as a whole, or stays the old one.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
     try:
-        with partial.open("w", encoding="ascii") as file:
-            file.write(text)
+        with partial.open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

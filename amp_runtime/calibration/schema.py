@@ -201,7 +201,8 @@ class CalibrationMetadata:
         thread_settings: environment variables and settings that decide how many threads compute.
         fp32_matmul_precision: torch's setting; other than `"highest"`, FP32 products may be TF32 or BF16 ones.
         platform_check: `"passed"`, `"skipped"`, or None without a preset.
-        preset_source: where its peaks are from.
+        preset_source: where its peaks are from, and how they follow.
+        upper_bound: its peaks are at least those of this device, so every efficiency is the least that it can be.
     """
 
     hardware_name: str
@@ -236,6 +237,7 @@ class CalibrationMetadata:
     duration_s: float | None = None
     preset: str | None = None
     preset_source: str | None = None
+    upper_bound: bool | None = None
     platform_check: str | None = None
     stability: StabilityCheck | None = None
     warnings: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Brings what measures a machine to `verify calibrate`."""
