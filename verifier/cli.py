@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from verifier import __version__
 from verifier.errors import ConfigError, ExitCode, MachineError, OutputError, UsageError, VerifierError
@@ -59,22 +60,15 @@ class _Group(click.Group):
         except BrokenPipeError as error:  # click would make exit code 1 of it, which is a verdict
             raise OutputError("standard output was closed before all of it was written") from error
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete commands, and the tasks of the project where its configuration can be read."""
+        from verifier.listings import task_names  # noqa: PLC0415
+
+        tasks = [CompletionItem(name) for name in task_names() if name.startswith(incomplete)]
+        return [*tasks, *super().shell_complete(ctx, incomplete)]
+
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [
-            "check",
-            "run",
-            "fix",
-            "analyze",
-            "mutate",
-            "compare",
-            "calibrate",
-            "tasks",
-            "stages",
-            "rules",
-            "explain",
-            "init",
-            "doctor",
-        ]
+        return [name for name, command in self.commands.items() if not command.hidden]
 
 
 def _before_the_script(args: list[str]) -> list[str]:
@@ -279,6 +273,14 @@ def init_command(dry_run: bool) -> None:
     say(init(dry_run=dry_run))
 
 
+@cli.command("schema", help="Print the JSON Schema of [tool.verifier] for editors, or the same as a page.")
+@click.option("--format", "form", type=click.Choice(["json", "md"]), default="json", show_default=True)
+def schema_command(form: str) -> None:
+    from verifier.config_schema import as_page, as_text  # noqa: PLC0415
+
+    say(as_text() if form == "json" else as_page().rstrip("\n"))
+
+
 @cli.command("doctor", help="Say what this machine can and cannot verify, and why.")
 @click.option("--config", "config_file", type=PATH, help="Configuration file.")
 @click.option("--python", "python", type=PATH, help="Interpreter of the verified project.")
@@ -297,7 +299,7 @@ def _command_line() -> tuple[str, ...]:
 def main() -> int:
     """Run the command line and return the exit code."""
     try:
-        cli.main(standalone_mode=False)
+        cli.main(prog_name="verify", standalone_mode=False)
     except ConfigError as error:
         for problem in error.problems:
             complain(f"verify: {problem}")

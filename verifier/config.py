@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     *("check", "run", "fix", "analyze", "calibrate", "compare", "mutate", "check-report", "merge"),
-    *("tasks", "stages", "rules", "explain", "init", "doctor", "task"),
+    *("tasks", "stages", "rules", "explain", "init", "doctor", "schema", "task"),
 )
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _TASK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _FILE_NAMES = ("verifier.toml", "pyproject.toml")
 _CAGE_KEYS = ("pass-env", "allow-network")
-_TOP_KEYS = ("source-roots", "block-at", "exclude", "python", "per-file-ignores", "tasks", *_CAGE_KEYS)
+TOP_KEYS = ("source-roots", "block-at", "exclude", "python", "per-file-ignores", "tasks", *_CAGE_KEYS)
 _MEASURED_KEYS = ("workloads", "scripts", "requirements")
-_TASK_KEYS = ("title", "files", "tests", "test-processes", *_MEASURED_KEYS, "acceptance", *_CAGE_KEYS)
-_SCRIPT_KEYS = ("run", "amp", "fp32")
-_CRITERION_KEYS = ("text", "proven-by")
+TASK_KEYS = ("title", "files", "tests", "test-processes", *_MEASURED_KEYS, "acceptance", *_CAGE_KEYS)
+SCRIPT_KEYS = ("run", "amp", "fp32")
+CRITERION_KEYS = ("text", "proven-by")
 
 
 @dataclass(slots=True)
@@ -101,7 +101,7 @@ def load_config(
         return Config(root=root)
     document, table = _read(path)
     root = path.parent.resolve()
-    document.unknown_keys((), table, _TOP_KEYS)
+    document.unknown_keys((), table, TOP_KEYS)
     config = Config(
         root=root,
         path=path,
@@ -258,7 +258,7 @@ def _task(
     gates: Mapping[str, set[str]],
 ) -> Task:
     here = ("tasks", name)
-    document.unknown_keys(here, table, _TASK_KEYS)
+    document.unknown_keys(here, table, TASK_KEYS)
     if not _TASK_NAME.match(name) or name in COMMANDS:
         document.problem(here, "a task name is letters, digits, `_`, `.` and `-`, and not the name of a command")
     title = table.get("title", name)
@@ -320,8 +320,8 @@ def _scripts(document: _Document, task: tuple[str, str], table: Mapping[str, Any
     scripts = []
     for index, item in enumerate(value):
         here = (*task, "scripts", index)
-        document.unknown_keys(here, item, _SCRIPT_KEYS)
-        run, amp, fp32 = (document.strings((*here, key), item) for key in _SCRIPT_KEYS)
+        document.unknown_keys(here, item, SCRIPT_KEYS)
+        run, amp, fp32 = (document.strings((*here, key), item) for key in SCRIPT_KEYS)
         if not run:
             document.problem((*here, "run"), "a script needs its file, and the arguments of every run")
         elif not (root / run[0]).is_file():
@@ -364,7 +364,7 @@ def _criteria(
     criteria = []
     for index, item in enumerate(value):
         here = (*task, "acceptance", index)
-        document.unknown_keys(here, item, _CRITERION_KEYS)
+        document.unknown_keys(here, item, CRITERION_KEYS)
         text = item.get("text")
         if not isinstance(text, str) or not text.strip():
             document.problem((*here, "text"), "an acceptance line needs a text")

@@ -92,23 +92,11 @@ def described(first: FirstConfig) -> str:
     lines = [f"wrote the task {TASK} to {first.path.name}", ""]
     lines.append(f"  files  {_short(layout.files)}: {layout.python_files} Python files, {len(layout.amp)} with AMP")
     lines.append(f"  tests  {_short(layout.tests) if layout.tests else 'none found'}")
-    if not _ignores_reports(first.path.parent):
-        lines.append("  .gitignore does not name .verify/, where the reports will stand; add it")
     lines += ["", f"next: verify {TASK} --stage syntax   reads the code, runs nothing"]
     lines.append(
         f"      verify {TASK}                  imports every module and runs the tests, in processes of their own"
     )
     return "\n".join(lines)
-
-
-def _ignores_reports(root: Path) -> bool:
-    if not (root / ".git").exists():
-        return True
-    try:
-        lines = (root / ".gitignore").read_text("utf-8", errors="replace").splitlines()
-    except OSError:
-        return False
-    return any(line.strip().strip("/") in (".verify", ".*") for line in lines)
 
 
 def _short(names: Sequence[str], limit: int = 4) -> str:
@@ -150,6 +138,13 @@ def _task(layout: Layout, name: str, gates: set[str]) -> Table:
     task.add("files", tomlkit.item(list(layout.files)).multiline(len(layout.files) > 3))
     if layout.tests:
         task.add("tests", tomlkit.item(list(layout.tests)).multiline(len(layout.tests) > 3))
+    for script in layout.switches:
+        task.add(tomlkit.comment(f"scripts = [{{ run = {_array(script.run)}, amp = {_array(script.amp)}, fp32 = "
+                                 f"{_array(script.fp32)} }}]"))  # fmt: skip
+    if layout.switches:
+        task.add(
+            tomlkit.comment("The line above lets stage 3 train this script in both modes; give it what makes it short.")
+        )
     task.add(tomlkit.comment('workloads = ["package.module:factory"]'))
     task.add(tomlkit.comment("A workload is a small training problem; without one no training step is run, in FP32 or"))
     task.add(tomlkit.comment("under AMP. How to write it: docs/workloads.md of verify-amp."))
@@ -171,6 +166,12 @@ def _acceptance(layout: Layout, gates: set[str]) -> AoT:
     return lines
 
 
+def _array(words: Sequence[str]) -> str:
+    import tomlkit  # noqa: PLC0415
+
+    return tomlkit.item(list(words)).as_string()
+
+
 def _remarks(layout: Layout) -> list[str]:
     """Say what was recognised: one line each, in printable characters, for they become comments."""
     said = []
@@ -180,8 +181,8 @@ def _remarks(layout: Layout) -> list[str]:
         said.append(f"AMP is used in {_short(layout.amp)}.")
     for name, users in layout.frameworks.items():
         said.append(
-            f"{name[0].upper()}{name[1:]} is used in {_short(users, 2)}: this version does not run it by itself; "
-            "a workload that takes the same training step can be declared below."
+            f"{name[0].upper()}{name[1:]} is used in {_short(users, 2)}. A script of it runs as it is under "
+            "`verify run`, and in both modes as `scripts` below."
         )
     printable = ("".join(character if character.isprintable() else "?" for character in text) for text in said)
     return [line for text in printable for line in textwrap.wrap(text, 100, break_on_hyphens=False)]

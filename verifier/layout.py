@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -18,6 +18,7 @@ _ASIDE = frozenset(
     | {"bin", "ci", "dev", "experiments", "recipes"}
 )
 _NOT_SCRIPTS = frozenset({"setup.py", "conftest.py", "noxfile.py", "toxfile.py", "versioneer.py", "tasks.py"})
+_MOST_SWITCHES = 2
 _LONGEST_LIST = 12  # of scripts at the root, or of test files outside test folders, that are named one by one
 _TORCH = re.compile(rb"^[ \t]*(?:import|from)[ \t]+torch\b", re.MULTILINE)
 _AMP = re.compile(rb"\bautocast\b|\bGradScaler\b|\bmixed_precision\b|\b(?:bf)?16-mixed\b|\b(?:bf|fp)16[ \t]*=")
@@ -34,6 +35,23 @@ _FRAMEWORKS = {  # name -> its packages, and what a file that uses it says
 }
 
 
+_SWITCH = re.compile(
+    rb"""add_argument\(\s*["'](?:-\w["']\s*,\s*["'])?(?P<flag>--[\w-]*(?:amp|[bf]p?16|mixed[-_]precision|precision))["']"""
+    rb"""(?P<rest>[^)]{0,400})"""
+)
+_HF_ARGUMENTS = (b"HfArgumentParser", b"TrainingArguments")
+_MAIN = re.compile(rb"^if[ \t]+__name__[ \t]*==", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch:
+    """A training script and the options that switch its mixed precision on and off."""
+
+    run: tuple[str, ...]
+    amp: tuple[str, ...]
+    fp32: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """What to verify, and what was recognised in it.
@@ -46,6 +64,7 @@ class Layout:
         amp: the selected files that speak of mixed precision.
         frameworks: training framework -> the selected files that use it.
         interpreter: of a virtual environment in the repository.
+        switches: scripts whose command line switches AMP, a few of them.
     """
 
     files: tuple[str, ...]
@@ -57,6 +76,7 @@ class Layout:
     amp: tuple[str, ...] = ()
     frameworks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     interpreter: str | None = None
+    switches: tuple[Switch, ...] = ()
 
 
 def read_layout(root: Path) -> Layout | None:
@@ -82,6 +102,7 @@ def read_layout(root: Path) -> Layout | None:
         python_files=len(selected),
         amp=tuple(str(path) for path in selected if _AMP.search(texts[path])),
         frameworks=_frameworks(selected, texts),
+        switches=tuple(_switches(selected, texts))[:_MOST_SWITCHES],
         interpreter=next((name for name in (".venv/bin/python", "venv/bin/python") if (root / name).is_file()), None),
     )
 
@@ -157,6 +178,22 @@ def _frameworks(selected: Sequence[PurePosixPath], texts: Mapping[PurePosixPath,
         if not packages & folders  # a framework's own repository uses itself
     }
     return {name: paths for name, paths in users.items() if paths}
+
+
+def _switches(selected: Sequence[PurePosixPath], texts: Mapping[PurePosixPath, bytes]) -> Iterator[Switch]:
+    for path in selected:
+        text = texts[path]
+        if not _MAIN.search(text) or not str(path).isprintable():
+            continue
+        if all(word in text for word in _HF_ARGUMENTS):
+            yield Switch(run=(str(path), "--max_steps", "20"), amp=("--bf16",), fp32=())
+        elif match := _SWITCH.search(text):
+            flag = match["flag"].decode("ascii", "replace")
+            if b"store_true" in match["rest"]:
+                yield Switch(run=(str(path),), amp=(flag,), fp32=())
+            elif "precision" in flag:
+                off = "no" if b'"no"' in match["rest"] or "mixed" in flag else "32-true"
+                yield Switch(run=(str(path),), amp=(flag, "bf16" if off == "no" else "bf16-mixed"), fp32=(flag, off))
 
 
 def _literal(name: str) -> str:

@@ -5,15 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verifier.app import select_stages, verify
 from verifier.commands import load_for, project_config
 from verifier.config import find_root
+from verifier.errors import VerifierError
+from verifier.model.report import Verdict
+from verifier.model.stage import RunOptions
 from verifier.plugins import load_plugins
-from verifier.selection import MARKERS
+from verifier.selection import MARKERS, task_sources
 from verifier.streams import complain
 
 if TYPE_CHECKING:
     from verifier.model.task import Config
     from verifier.plugins import Plugins
+BASELINE = "verify-baseline.json"
 
 
 def init(*, dry_run: bool) -> str:
@@ -27,7 +32,29 @@ def init(*, dry_run: bool) -> str:
         complain(f"verify: would write {first.path}")
         return first.added.rstrip("\n")
     first_config.write(first, plugins)
-    return first_config.described(first)
+    return "\n".join([first_config.described(first), *_first_look(plugins, first.path)])
+
+
+def _first_look(plugins: Plugins, path: Path) -> list[str]:
+    """Say what the stages that only read find; where that blocks, how to begin from there."""
+    from verifier import first_config  # noqa: PLC0415
+
+    config = load_for(path.parent, None, plugins)
+    task = config.tasks[first_config.TASK]
+    selection = select_stages(plugins, static_stages(), reason="`verify init` runs no code")
+    sources = task_sources(config, task)
+    report = verify(task, config, sources, plugins, selection, RunOptions(), command=("verify", "init"))
+    found = [item for stage in report.stages for item in stage.findings]
+    blocking = sum(item.blocking for item in found)
+    lines = [
+        "",
+        f"first look, by reading only: {report.verdict} {report.score}/100, {blocking} of {len(found)} findings block",
+    ]
+    if report.verdict is Verdict.BLOCK:
+        lines.append("  a merge gate can begin from here, and block only what is new:")
+        lines.append(f'  verify {task.name} --baseline {BASELINE} --update-baseline "found on adoption"')
+        lines.append(f"  then commit {BASELINE}, and give --baseline {BASELINE} in CI")
+    return lines
 
 
 def doctor(config_file: Path | None, python: Path | None) -> tuple[str, int]:
@@ -45,6 +72,14 @@ def list_tasks(config_file: Path | None) -> str:
     config = project_config(config_file, load_plugins())
     rows = [f"{task.name:12s} {task.title}" for task in config.tasks.values()]
     return "\n".join(rows) if rows else f"no tasks in {config.path or config.root}"
+
+
+def task_names() -> tuple[str, ...]:
+    """Return the tasks of the project; none where there is no configuration, or one that is wrong."""
+    try:
+        return tuple(project_config(None, load_plugins()).tasks)
+    except VerifierError:
+        return ()
 
 
 def list_stages() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from verifier.model.report import Renderer, RunReport
 
 DEFAULT_FORMATS = ("md", "json")
+_TOP = ".verify"
 _LAST = "report.json"  # where files are replaced one by one: who reads only this one finds the others beside it
 
 
@@ -36,7 +38,7 @@ def parse_formats(values: Sequence[str], renderers: Mapping[str, Renderer]) -> t
 
 
 def default_folder(root: Path, task: str) -> Path:
-    return root / ".verify" / "reports" / task
+    return root / _TOP / "reports" / task
 
 
 def write_report(report: RunReport, formats: Sequence[Renderer], folder: Path, *, ours: bool) -> tuple[Path, ...]:
@@ -58,7 +60,17 @@ def write_report(report: RunReport, formats: Sequence[Renderer], folder: Path, *
         texts |= renderer.extras(report)
     texts |= {name: main[name] for name in sorted(main, key=lambda name: name == _LAST)}
     write_texts(texts, folder, ours=ours)
+    if ours:
+        _keep_out_of_git(folder)
     return tuple(folder / name for name in main)
+
+
+def _keep_out_of_git(folder: Path) -> None:
+    """Have git ignore the folder of the verifier, so that nobody has to configure that. A file that is there stays."""
+    top = next((above for above in folder.parents if above.name == _TOP), None)
+    if top is not None:
+        with contextlib.suppress(OSError), (top / ".gitignore").open("x", encoding="utf-8") as file:
+            file.write("# made by verify\n*\n")
 
 
 def write_texts(texts: Mapping[str, str], folder: Path, *, ours: bool) -> None:

@@ -7,6 +7,8 @@ forgotten in pyproject.toml is missed there.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import re
@@ -210,7 +212,7 @@ def test_a_plugin_that_was_installed_is_listed_with_its_origin(environment: Path
 def test_a_plugin_takes_part_in_a_check(environment: Path, foreign: Path) -> None:
     _, report = reported(environment, foreign, "check", ".")
     assert report["tool"]["plugins"] == ["verify-house-rules 1.0"]
-    syntax, _, house = report["stages"]
+    syntax, *_, house = report["stages"]
     assert ("HSE002", "trainer/loop.py", 7) in [
         (item["rule"], item["path"], item["line"]) for item in syntax["findings"]
     ]
@@ -219,6 +221,18 @@ def test_a_plugin_takes_part_in_a_check(environment: Path, foreign: Path) -> Non
         ("HSE001", "trainer/loop.py"),
     ]
     assert [(gate["name"], gate["status"]) for gate in house["gates"]] == [("licences", "WARN")]
+
+
+def test_a_plugin_brings_a_format_that_stands_beside_ours(environment: Path, foreign: Path) -> None:
+    printed = run(environment / "bin/verify", "check", ".", "--format", "csv", "--output", "-", cwd=foreign)
+    head, *rows = csv.reader(io.StringIO(printed.stdout))
+    assert (printed.returncode, head[:2]) == (1, ["stage", "rule"])
+    _, report = reported(environment, foreign, "check", ".")
+    found = [(stage["name"], item["rule"]) for stage in report["stages"] for item in stage["findings"]]
+    assert [(row[0], row[1]) for row in rows] == found
+    written = run(environment / "bin/verify", "check", ".", "--format", "csv,json", "--output", "both", cwd=foreign)
+    assert written.returncode == 1
+    assert (foreign / "both/report.csv").read_text() == printed.stdout
 
 
 def test_the_pages_of_a_plugin_are_true(environment: Path, tmp_path: Path) -> None:

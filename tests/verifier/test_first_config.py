@@ -203,3 +203,55 @@ def test_whatever_the_tree_the_configuration_loads_or_there_is_nothing(tmp_path_
     except UsageError:
         return
     assert TASK in load_config(root, gates=GATES).tasks
+
+
+SWITCHED = {
+    "argparse, on or off": (
+        'p.add_argument("--use-amp", action="store_true")\n',
+        'scripts = [{ run = ["train.py"], amp = ["--use-amp"], fp32 = [] }]',
+    ),
+    "a precision by name": (
+        'p.add_argument("--mixed_precision", default="no", choices=["no", "fp16"])\n',
+        'scripts = [{ run = ["train.py"], amp = ["--mixed_precision", "bf16"], fp32 = ["--mixed_precision", "no"] }]',
+    ),
+    "the Trainer's own": (
+        "from transformers import HfArgumentParser, Trainer, TrainingArguments\nHfArgumentParser(TrainingArguments)\n",
+        'scripts = [{ run = ["train.py", "--max_steps", "20"], amp = ["--bf16"], fp32 = [] }]',
+    ),
+    "Lightning's": (
+        'import lightning\np.add_argument("--precision", default="32-true")\n',
+        'amp = ["--precision", "bf16-mixed"], fp32 = ["--precision", "32-true"]',
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SWITCHED)
+def test_a_script_that_switches_amp_is_proposed_and_loads_when_it_is_taken(tmp_path: Path, name: str) -> None:
+    text, expected = SWITCHED[name]
+    first = init(build(tmp_path, {"train.py": f'{text}\n\nif __name__ == "__main__":\n    pass\n'}))
+    assert f"# {expected}" in first.added or expected in first.added
+    (line,) = [line for line in first.added.splitlines() if line.startswith("# scripts = ")]
+    first.path.write_text(first.text.replace(line, line.removeprefix("# ")))
+    (script,) = load_config(tmp_path, gates=GATES).tasks[TASK].scripts
+    assert script.amp != script.fp32
+
+
+def test_a_red_tree_is_told_how_to_begin_from_there(tmp_path: Path) -> None:
+    build(tmp_path, {"train.py": "print(nmae)\n"})
+    done = verify(tmp_path, "init")
+    assert done.returncode == 0
+    assert "first look, by reading only: BLOCK 65/100, 1 of 1 findings block" in done.stdout
+    (command,) = [line.split(maxsplit=1)[1] for line in done.stdout.splitlines() if "--update-baseline" in line]
+    words = [*command.removesuffix('"found on adoption"').split(), "found on adoption"]
+    assert verify(tmp_path, *words, "--stage", "syntax").returncode == 0
+    assert verify(tmp_path, TASK, "--baseline", "verify-baseline.json", "--stage", "syntax").returncode == 0
+
+
+def test_a_green_tree_is_told_so_and_no_report_is_left_to_git(tmp_path: Path) -> None:
+    build(tmp_path, {"train.py": "x = 1\n"})
+    subprocess.run(["git", "init", "--quiet", "."], cwd=tmp_path, check=True)
+    assert "first look, by reading only: PASS 100/100" in verify(tmp_path, "init").stdout
+    verify(tmp_path, TASK, "--stage", "syntax")
+    asked = ["git", "status", "--porcelain"]
+    status = subprocess.run(asked, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert ".verify" not in status

@@ -1,1 +1,1 @@
-"""House rules for `verify`: a stage of its own and a rule that joins stage 1."""
+"""House rules for `verify`: a stage of its own, a rule that joins stage 1, and a report format."""

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from verifier.api import hookimpl
 
-from verify_house_rules import licences, prints
+from verify_house_rules import licences, prints, sheet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from verifier.api import Rule, Stage
+    from verifier.api import Renderer, Rule, Stage
 
 
 @hookimpl
@@ -24,3 +24,9 @@ def verifier_stages() -> Iterable[Stage]:
 def verifier_rules() -> Iterable[Rule]:
     """Bring HSE002, which joins the stage `syntax`."""
     return (prints.RULE,)
+
+
+@hookimpl
+def verifier_renderers() -> Iterable[Renderer]:
+    """Bring the format `csv`."""
+    return (sheet.RENDERER,)
