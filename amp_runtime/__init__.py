@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from amp_runtime.benchmark.requirements import Requirements
     from amp_runtime.benchmark.result import AmpBenchmark
     from amp_runtime.benchmark.subjects import ModelSubject
+    from amp_runtime.calibration.calibrator import calibrate
+    from amp_runtime.calibration.codec import ProfileError
+    from amp_runtime.calibration.finding import load_profile_for
+    from amp_runtime.calibration.machine import machine_class
+    from amp_runtime.calibration.profile_files import load_profile, save_profile
+    from amp_runtime.calibration.schema import HardwareCalibration
     from amp_runtime.callbacks import Callback
     from amp_runtime.capability import Capability, DtypeSupport, capability_of
     from amp_runtime.checkpoint import CheckpointInfo, load_checkpoint, load_weights, read_info, save_checkpoint
@@ -80,6 +86,7 @@ __all__ = [
     "ExponentialMovingAverage",
     "Fp16Policy",
     "Fp32Policy",
+    "HardwareCalibration",
     "History",
     "JsonlTracker",
     "LossScaler",
@@ -94,6 +101,7 @@ __all__ = [
     "Outcome",
     "PerformanceBenchmarker",
     "Precision",
+    "ProfileError",
     "Requirements",
     "Sanitizer",
     "SanitizerReport",
@@ -113,6 +121,7 @@ __all__ = [
     "benchmark_amp",
     "best_checkpoint",
     "best_device",
+    "calibrate",
     "capability_of",
     "cast_floating",
     "checkpoint_activations",
@@ -128,7 +137,10 @@ __all__ = [
     "latest_checkpoint",
     "load_baseline",
     "load_checkpoint",
+    "load_profile",
+    "load_profile_for",
     "load_weights",
+    "machine_class",
     "move_to",
     "plot_run",
     "policy_for",
@@ -139,6 +151,7 @@ __all__ = [
     "save_baseline",
     "save_checkpoint",
     "save_plots",
+    "save_profile",
     "squared_norm",
     "true_gradients",
     "validate_workload",
@@ -170,6 +183,7 @@ _HOME_OF = {
     "ExponentialMovingAverage": "ema",
     "Fp16Policy": "policy",
     "Fp32Policy": "policy",
+    "HardwareCalibration": "calibration.schema",
     "History": "history",
     "JsonlTracker": "trackers",
     "LossScaler": "scaling",
@@ -184,6 +198,7 @@ _HOME_OF = {
     "Outcome": "objective",
     "PerformanceBenchmarker": "compile.benchmarker",
     "Precision": "precision",
+    "ProfileError": "calibration.codec",
     "Requirements": "benchmark.requirements",
     "Sanitizer": "instrument.sanitizer",
     "SanitizerReport": "instrument.records",
@@ -203,6 +218,7 @@ _HOME_OF = {
     "benchmark_amp": "benchmark.compare",
     "best_checkpoint": "retention",
     "best_device": "device",
+    "calibrate": "calibration.calibrator",
     "capability_of": "capability",
     "cast_floating": "batches",
     "checkpoint_activations": "activation_checkpointing",
@@ -218,7 +234,10 @@ _HOME_OF = {
     "latest_checkpoint": "retention",
     "load_baseline": "baseline",
     "load_checkpoint": "checkpoint",
+    "load_profile": "calibration.profile_files",
+    "load_profile_for": "calibration.finding",
     "load_weights": "checkpoint",
+    "machine_class": "calibration.machine",
     "move_to": "batches",
     "plot_run": "plots",
     "policy_for": "policy",
@@ -229,6 +248,7 @@ _HOME_OF = {
     "save_baseline": "baseline",
     "save_checkpoint": "checkpoint",
     "save_plots": "plots",
+    "save_profile": "calibration.profile_files",
     "squared_norm": "penalty",
     "true_gradients": "penalty",
     "validate_workload": "compile.workload",

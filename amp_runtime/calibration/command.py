@@ -21,11 +21,13 @@ from amp_runtime.calibration.machine import machine_class, this_machine
 from amp_runtime.calibration.options import Options, UsageError, parse
 from amp_runtime.calibration.profile_files import load_profile, profile_text, replace_file, save_profile
 from amp_runtime.calibration.report import report
+from amp_runtime.calibration.rows import unsteady
 from amp_runtime.calibration.table import table
 
 if TYPE_CHECKING:
     from amp_runtime.calibration.schema import HardwareCalibration
 
+UNSTEADY = ".unsteady"
 _DONE, _USAGE, _INTERNAL, _INTERRUPTED = 0, 2, 3, 130
 
 
@@ -87,8 +89,10 @@ def _deliver(profile: HardwareCalibration, options: Options) -> None:
     written = _written(profile, options)
     if not options.quiet:
         shown = [table(profile)] if "table" in options.formats else []
-        places = "\n".join(f"{kind}: {_short(path)}" for kind, path in written)
-        _say("\n\n".join(part for part in (*shown, places) if part))
+        places = [f"{kind}: {_short(path)}" for kind, path in written]
+        if any(UNSTEADY in path.name for _, path in written):
+            places.append("the profile of a steady run is there, and stays in its place")
+        _say("\n\n".join(part for part in (*shown, "\n".join(places)) if part))
 
 
 def _document(profile: HardwareCalibration, form: str) -> str:
@@ -102,7 +106,7 @@ def _document(profile: HardwareCalibration, form: str) -> str:
 def _written(profile: HardwareCalibration, options: Options) -> list[tuple[str, Path]]:
     """Write picture, report and profile, the profile last: who finds it finds the others of the same run."""
     folder = options.root / FOLDER if options.output is None else Path(options.output)
-    name = profile.metadata.machine_class or machine_class()
+    name = _name(profile, folder)
     written = []
     if "md" in options.formats:
         picture = f"{name}-roofline.svg"
@@ -116,6 +120,16 @@ def _written(profile: HardwareCalibration, options: Options) -> list[tuple[str, 
         save_profile(profile, folder / f"{name}.json")
         written.append(("profile", folder / f"{name}.json"))
     return written
+
+
+def _name(profile: HardwareCalibration, folder: Path) -> str:
+    """Return the name of the files: another one where a run on an unsteady machine would replace a steady profile."""
+    name = profile.metadata.machine_class or machine_class()
+    try:
+        keeps = unsteady(profile) and not unsteady(load_profile(folder / f"{name}.json"))
+    except (ProfileError, OSError):
+        keeps = False
+    return f"{name}{UNSTEADY}" if keeps else name
 
 
 def _short(path: Path) -> str:

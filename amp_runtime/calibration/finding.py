@@ -34,7 +34,7 @@ def load_profile_for(
         device_name: of a GPU as PyTorch calls it, where the caller knows it.
 
     Raises:
-        ProfileError: there is one, and it is damaged or was measured elsewhere.
+        ProfileError: there is one, and it is damaged, or was measured elsewhere or on an unsteady machine.
         ValueError: a device of a kind that is not calibrated.
     """
     kind = device.partition(":")[0]
@@ -50,6 +50,12 @@ def load_profile_for(
         return None
     if problems := of_another_machine(profile, device, device_name=device_name):
         raise ProfileError(f"{path} was not measured here: {problems[0]}; measure again with `verify calibrate`")
+    if (steady := profile.metadata.stability) is not None and steady.stable is False:
+        why = f" ({steady.remarks[0]})" if steady.remarks else ""
+        raise ProfileError(
+            f"{path} was measured while the machine was not steady{why}; measure again with `verify calibrate` while "
+            "nothing else runs"
+        )
     return profile
 
 

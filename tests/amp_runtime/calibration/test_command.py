@@ -9,6 +9,7 @@ import pytest
 
 from amp_runtime.calibration import (
     HardwareCalibration,
+    StabilityCheck,
     load_profile,
     load_profile_for,
     machine_class,
@@ -46,6 +47,22 @@ def test_a_run_writes_profile_report_and_picture_where_gates_find_them(
     shown = capsys.readouterr().out
     assert shown.startswith("AMD EPYC (cpu, ")
     assert f"profile: {folder / name}.json" in shown
+
+
+def test_an_unsteady_run_leaves_the_profile_of_a_steady_one_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shaky = StabilityCheck(reference="matmul", stable=False, remarks=("it got hot",))
+    runs = [_mine(stability=shaky), _mine(), _mine(stability=shaky), _mine()]
+    monkeypatch.setattr(module, "_measured", lambda _options: runs.pop(0))
+    seen = []
+    for _ in range(4):
+        assert main(["--output", str(tmp_path), "--format", "json"]) == 0
+        found = {path.stem.removeprefix(machine_class()): load_profile(path) for path in tmp_path.iterdir()}
+        seen.append({name: one.metadata.stability for name, one in sorted(found.items())})
+    steady = _mine().metadata.stability
+    assert seen == [{"": shaky}, {"": steady}, *[{"": steady, ".unsteady": shaky}] * 2]
+    assert capsys.readouterr().out.count("stays in its place") == 1
 
 
 def test_without_matplotlib_the_report_says_so(

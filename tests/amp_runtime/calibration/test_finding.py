@@ -10,6 +10,7 @@ from amp_runtime.calibration import (
     HardwareCalibration,
     Machine,
     ProfileError,
+    StabilityCheck,
     load_profile_for,
     machine_class,
     of_another_machine,
@@ -55,6 +56,13 @@ def test_one_that_was_measured_elsewhere_is_refused(tmp_path: Path) -> None:
         load_profile_for(tmp_path)
     profile_path(tmp_path).write_text("{", "utf-8")
     with pytest.raises(ProfileError, match="no calibration profile"):
+        load_profile_for(tmp_path)
+
+
+def test_one_of_an_unsteady_machine_is_refused_for_gates(tmp_path: Path) -> None:
+    shaky = StabilityCheck(reference="matmul", stable=False, remarks=("it got hot",))
+    save_profile(_of_this_machine(stability=shaky), profile_path(tmp_path))
+    with pytest.raises(ProfileError, match=r"measured while the machine was not steady \(it got hot\); measure again"):
         load_profile_for(tmp_path)
 
 
