@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from stages.performance.baselines.regression import Change, Outcome, Series, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from stages.performance.baselines.files import Baseline, Saved
     from verifier.api import Json
 
 Name = tuple[str, str]  # workload, mode
+_REACH = NormalDist().inv_cdf(0.995)  # of an interval at 99 %, which is the least that series have, in standard errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,18 +80,32 @@ class Compared:
         }
 
 
-def series_of(baseline: Baseline, name: Name, now: Iterable[float]) -> Series | None:
-    """Return the saved runs of a figure, those of its last level apart from the others; None where it has none."""
-    levels: dict[int, list[float]] = {}
+def series_of(baseline: Baseline, name: Name, now: Sequence[Saved]) -> Series | None:
+    """Return the saved runs of a figure, those of its last level apart from the others; None where it has none.
+
+    Args:
+        now: of each new process.
+    """
+    levels: dict[int, list[Saved]] = {}
     last = None
     for run in baseline.runs:
         if (saved := run.figures.get(name[0], {}).get(name[1])) is not None:
-            levels.setdefault(saved.level, []).append(saved.step)
+            levels.setdefault(saved.level, []).append(saved)
             last = saved.level
     if last is None:
         return None
-    before = tuple(tuple(steps) for level, steps in levels.items() if level != last)
-    return Series(saved=tuple(levels[last]), now=tuple(now), before=before)
+    return Series(
+        saved=tuple(saved.step for saved in levels[last]),
+        now=tuple(saved.step for saved in now),
+        before=tuple(tuple(one.step for one in runs) for level, runs in levels.items() if level != last),
+        sampling=_sampling(levels[last]) + _sampling(now),
+    )
+
+
+def _sampling(runs: Sequence[Saved]) -> float:
+    """Return the variance of the mean logarithm that the intervals of the runs themselves admit."""
+    errors = [math.log(run.high / run.low) / (2 * _REACH) for run in runs]
+    return sum(error**2 for error in errors) / len(errors) ** 2
 
 
 def compare(
@@ -106,7 +123,7 @@ def compare(
     found: dict[float, dict[Name, Series]] = {}
     for name, modes in figures.items():
         for mode, saved in modes.items():
-            now = [saved.step, *(other[name][mode].step for other in again if mode in other.get(name, {}))]
+            now = [saved, *(other[name][mode] for other in again if mode in other.get(name, {}))]
             if name in least and (series := series_of(baseline, (name, mode), now)) is not None:
                 found.setdefault(least[name], {})[name, mode] = series
     names = {_key(name): name for group in found.values() for name in group}

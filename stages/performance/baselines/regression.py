@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from stages.performance.baselines.student import quantile, upper_tail
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 METHOD = (
     "runs against runs: Student's t on log step times, spread between runs from the saved ones and moderated "
@@ -56,6 +56,8 @@ class Series:
         saved: of the saved runs that this one is compared with.
         now: of this run; several where it was measured in several processes.
         before: groups of older runs, each of one state of the program: they tell only how much runs differ.
+        sampling: variance of the difference of the logarithms that the steps within the runs leave; how much runs
+            differ is at least that.
 
     Raises:
         ValueError: nothing saved or measured, or a figure that is not positive and finite.
@@ -64,6 +66,7 @@ class Series:
     saved: tuple[float, ...]
     now: tuple[float, ...]
     before: tuple[tuple[float, ...], ...] = ()
+    sampling: float = 0.0
 
     def __post_init__(self) -> None:
         figures = [*self.saved, *self.now, *(one for group in self.before for one in group)]
@@ -125,15 +128,17 @@ def judge(series: Mapping[str, Series], *, least: float = LEAST, error: float = 
     return {name: _decided(change, least, name in significant) for name, change in measured.items()}
 
 
-def differs(saved: Sequence[float], now: float, others: Mapping[str, Series], *, least: float = LEAST) -> bool:
+def differs(series: Series, others: Mapping[str, Series], *, least: float = LEAST) -> bool:
     """Say whether a new run is of another state of the program than the saved ones, for better or worse.
 
     Args:
+        series: with one new run.
         others: further series of the same machine, which tell how much runs differ.
     """
-    slower = Series(saved=tuple(saved), now=(now,))
-    faster = Series(saved=tuple(1 / one for one in saved), now=(1 / now,))
-    return any(judge({**others, "": one}, least=least)[""].suspect for one in (slower, faster))
+    faster = dataclasses.replace(
+        series, saved=tuple(1 / one for one in series.saved), now=tuple(1 / one for one in series.now)
+    )
+    return any(judge({**others, "": one}, least=least)[""].suspect for one in (series, faster))
 
 
 def _scatter(series: Series) -> _Scatter:
@@ -156,7 +161,7 @@ def _moderated(name: str, scatters: Mapping[str, _Scatter]) -> _Scatter:
 
 def _measured(series: Series, scatter: _Scatter) -> Change:
     variance = scatter.squares / scatter.freedom
-    error = math.sqrt(variance * (1 / len(series.saved) + 1 / len(series.now)))
+    error = math.sqrt(max(variance * (1 / len(series.saved) + 1 / len(series.now)), series.sampling))
     shift = statistics.fmean(map(math.log, series.now)) - statistics.fmean(map(math.log, series.saved))
     reach = quantile((1 + CONFIDENCE) / 2, scatter.freedom) * error
     return Change(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from stages.performance.baselines.comparing import series_of
-from stages.performance.baselines.files import Baseline, MachineKey, Saved, SavedRun, load, path_of
+from stages.performance.baselines.files import Baseline, MachineKey, SavedRun, load, path_of
 from stages.performance.baselines.measured import by_machine, disturbed
 from stages.performance.baselines.regression import LEAST, differs
 from verifier.api import BaselineError, KeptFile
@@ -85,18 +85,18 @@ def with_levels(baseline: Baseline, figures: Figures) -> Figures:
     series: dict[tuple[str, str], Series] = {}
     for name, modes in figures.items():
         for mode, saved in modes.items():
-            if (found := series_of(baseline, (name, mode), (saved.step,))) is not None:
+            if (found := series_of(baseline, (name, mode), (saved,))) is not None:
                 series[name, mode] = found
     leveled: Figures = {}
     for name, modes in figures.items():
         leveled[name] = {
-            mode: dataclasses.replace(saved, level=_level(baseline, (name, mode), saved, series))
+            mode: dataclasses.replace(saved, level=_level(baseline, (name, mode), series))
             for mode, saved in modes.items()
         }
     return leveled
 
 
-def _level(baseline: Baseline, name: tuple[str, str], saved: Saved, series: Mapping[tuple[str, str], Series]) -> int:
+def _level(baseline: Baseline, name: tuple[str, str], series: Mapping[tuple[str, str], Series]) -> int:
     if name not in series:
         return 1
     last = next(
@@ -105,7 +105,7 @@ def _level(baseline: Baseline, name: tuple[str, str], saved: Saved, series: Mapp
         if name[1] in run.figures.get(name[0], {})
     )
     beside = {"\0".join(other): one for other, one in series.items() if other != name}
-    return last + differs(series[name].saved, saved.step, beside)
+    return last + differs(series[name], beside)
 
 
 def _says(baseline: Baseline) -> str:

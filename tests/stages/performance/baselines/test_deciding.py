@@ -66,6 +66,13 @@ def test_a_slowdown_of_one_process_is_unclear_and_fails_only_by_strict(known: Pa
     assert decided(known, toy(4.6), toy(4.0), toy(4.01)).gate.status == "WARN"
 
 
+def test_a_run_whose_steps_say_little_is_unclear_however_alike_the_runs_were(known: Path) -> None:
+    vague = measurement("work:toy", comparison(4.0, half_width=0.2))
+    assert decided(known, vague).gate.status == "WARN"
+    slow = measurement("work:toy", comparison(4.4, half_width=0.2))
+    assert decided(known, slow, slow, slow).gate.status == "WARN"
+
+
 def test_a_requirement_may_allow_more(known: Path) -> None:
     assert decided(known, toy(4.2), toy(4.2), toy(4.2), least=0.10).gate.status == "PASS"
 

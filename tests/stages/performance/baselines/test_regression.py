@@ -110,6 +110,13 @@ def test_the_error_is_shared_between_all_figures() -> None:
     assert judge({"": slow, **noisy})[""].outcome is Outcome.INCONCLUSIVE
 
 
+def test_runs_differ_at_least_as_much_as_their_own_intervals_admit() -> None:
+    calm = judge({"": Series(saved=(1.0,) * 9, now=(1.0,))})[""]
+    vague = judge({"": Series(saved=(1.0,) * 9, now=(1.0,), sampling=0.1**2)})[""]
+    assert (calm.outcome, vague.outcome) == (Outcome.SAME, Outcome.INCONCLUSIVE)
+    assert vague.high > 1.2 > calm.high
+
+
 def test_a_larger_least_effect_lets_more_pass() -> None:
     slow = {"": Series(saved=(1.0, 1.002, 0.998, 1.001, 0.999) * 2, now=(1.09, 1.09))}
     assert judge(slow, least=0.05)[""].outcome is Outcome.WORSE
@@ -154,6 +161,7 @@ def test_nonsense_is_refused() -> None:
 
 def test_a_new_state_is_one_that_is_faster_or_slower_by_what_matters() -> None:
     saved = (1.0, 1.002, 0.998, 1.001, 0.999)
-    assert not differs(saved, 1.01, {})
-    assert differs(saved, 1.2, {})
-    assert differs(saved, 0.8, {})
+    assert not differs(Series(saved=saved, now=(1.01,)), {})
+    assert differs(Series(saved=saved, now=(1.2,)), {})
+    assert differs(Series(saved=saved, now=(0.8,)), {})
+    assert not differs(Series(saved=saved, now=(1.2,), sampling=0.2**2), {})
