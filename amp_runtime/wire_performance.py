@@ -26,7 +26,8 @@ class MeasureUnit:
         compile_speedup: eager AMP's time over compiled AMP's that has to be shown; as before.
         seeds: for each of these, both are trained for `steps` steps and validated; empty: quality is not asked for.
         quality_s: after which no further seed is begun.
-        again: only AMP's steps are timed against the reference work, as one more process that has to bear it out.
+        reference: modes whose steps are timed against the reference work, so that runs of other days can be compared.
+        again: nothing else is done, as this is one more process that has to bear out what another showed.
     """
 
     factory: str
@@ -39,6 +40,7 @@ class MeasureUnit:
     seeds: tuple[int, ...] = ()
     steps: int = 40
     quality_s: float = 30.0
+    reference: tuple[Mode, ...] = ("amp",)
     again: bool = False
 
 

@@ -81,32 +81,37 @@ def _measure(unit: MeasureUnit, request: Request, startup: frozenset[str], repor
     steps = fp32.training.step, amp.training.step
     gain = None if seen.native is False else wanted_on(amp.device, unit.speedup)  # what is emulated decides nothing
     reporter.item(time_modes(("fp32", "amp"), steps, gain, unit, amp.device))
-    _against_reference(steps[1], unit, amp.device, reporter)
+    for one in ready:
+        if one.mode in unit.reference:
+            _against_reference(one.mode, one.training.step, unit, one.device, reporter)
     if unit.compiled:
         time_compiled(unit, make, steps, amp.device, reporter)
-    del ready, fp32, amp, steps
+    del ready, one, fp32, amp, steps
     if unit.seeds:
         validate(unit, make, reporter)
 
 
 def _measure_again(unit: MeasureUnit, make: Callable[[bool], Any], reporter: Reporter) -> None:
-    """Time AMP's steps against the reference work in this process too."""
-    one = _prepare("amp", make, 0.0, reporter)
-    if one is not None:
-        reporter.item(device_seen(one.device, precision_of(one.training)))
-        _against_reference(one.training.step, unit, one.device, reporter)
+    """Time steps against the reference work in this process too."""
+    for mode in unit.reference:
+        one = _prepare(mode, make, 0.0, reporter)
+        if one is not None:
+            reporter.item(device_seen(one.device, precision_of(one.training)))
+            _against_reference(mode, one.training.step, unit, one.device, reporter)
 
 
-def _against_reference(step: Callable[[], object], unit: MeasureUnit, device: str, reporter: Reporter) -> None:
-    """Time AMP's step against work that is always the same, so that runs of different days can be compared."""
+def _against_reference(
+    mode: Mode, step: Callable[[], object], unit: MeasureUnit, device: str, reporter: Reporter
+) -> None:
+    """Time a step against work that is always the same, so that runs of different days can be compared."""
     if sys.modules.get("torch") is None:
         return
     from ..benchmark.reference import ReferenceKernel  # noqa: PLC0415 - needs torch
 
-    reporter.phase("steps under AMP and reference work, in turn")
+    reporter.phase(f"steps ({mode}) and reference work, in turn")
     reference = ReferenceKernel(device)
     longer = replace(unit, brief_s=2 * unit.brief_s)  # as later runs are judged by it
-    reporter.item(time_modes(("reference", "amp"), (reference, step), None, longer, device))
+    reporter.item(time_modes(("reference", mode), (reference, step), None, longer, device))
 
 
 def _make(factory: Callable[..., Any], unit: MeasureUnit, amp: bool, seed: int | None = None) -> Any:

@@ -107,6 +107,7 @@ class Execution:
             brief_s=min(each_s, _RATE_S if asked.keys() & {*_OF_RATE} else _BRIEF_S),
             speedup=_values(asked.get("speedup")),
             compile_speedup=_values(asked.get("compile-speedup")),
+            reference=("fp32", "amp") if REGRESSION in asked else ("amp",),
             compiled="compile-speedup" in asked,
             seeds=SEEDS if asked.keys() & {*_OF_QUALITY} else (),
             quality_s=min(_QUALITY_S, each_s),

@@ -52,7 +52,7 @@ def test_a_step_is_told_in_calls_of_the_reference() -> None:
         for _ in range(3):
             kernel()
 
-    found = beside_reference(step, kernel, Plan(budget_s=1.0, most_pairs=16))
+    found = beside_reference(step, kernel, Plan(budget_s=120.0, most_pairs=16))
     assert found.ratio is not None
     assert found.ratio.value > 1
     assert len(found.first_s) == len(found.second_s) == 16
