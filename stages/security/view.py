@@ -48,8 +48,11 @@ class View:
         return origins(self.project, node, scope)
 
     def calls_of(self, wanted: frozenset[str]) -> Iterator[tuple[ast.Call, Scope, str]]:
-        """Yield every call of one of the dotted names, with the name."""
+        """Yield every call of one of the dotted names, with the name; an attribute must be called so itself."""
+        tails = {name.rpartition(".")[2] for name in wanted}
         for call, scope in self.calls():
+            if isinstance(call.func, ast.Attribute) and call.func.attr not in tails:
+                continue
             found = self.names(call.func, scope) & wanted
             if found:
                 yield call, scope, min(found)

@@ -24,8 +24,13 @@ WANTED = Wanted(
     some=(
         *(b"wandb", b"SummaryWriter", b"mlflow", b"add_scalar", b"add_histogram", b"add_hparams", b"init_trackers"),
         *(b"comet_ml", b"swanlab", b"trackio", b"dvclive", b"clearml", b"import aim", b"from aim", b"log_hyperparams"),
-        *(b"log_metrics", b"LightningModule", b"ccelerator", b"report_to"),
+        *(b"log_metrics", b"LightningModule", b"import Accelerator", b"accelerator.log(", b"report_to"),
     ),
+)
+_METHODS = frozenset(
+    name.rpartition(".")[2]
+    for names in (FUNCTIONS, METHODS, LIGHTNING, *(methods for _, methods in OBJECTS.values()))
+    for name in names
 )
 _BY_NAME = ("accelerator",)  # objects that training code calls by no other name
 
@@ -65,7 +70,7 @@ def sent(view: View) -> Iterator[Sent]:
 def _sending(view: View, call: ast.Call, scope: Scope) -> Sending | None:
     """Return what a call sends, by the function it calls, the object it is called on, or its own name."""
     func = call.func
-    if not isinstance(func, ast.Attribute | ast.Name):
+    if not isinstance(func, ast.Name) and (not isinstance(func, ast.Attribute) or func.attr not in _METHODS):
         return None
     for name in sorted(view.names(func, scope)):
         if name in FUNCTIONS:

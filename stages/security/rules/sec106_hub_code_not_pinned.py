@@ -44,7 +44,7 @@ RULE = RuleInfo(
         """),
     ),
 )
-WANTED = Wanted(torch=True, every=(b"hub", b"load"))
+WANTED = Wanted(torch=True, some=(b"hub.load(", b"torch.hub import", b"import torch.hub as"))
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 _TAG = re.compile(r"v?\d+(\.\d+)+")
 
