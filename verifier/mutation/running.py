@@ -48,7 +48,11 @@ class Bench:
         return run_stages(stages, context, self._unobserved()).stages
 
     def reading(self) -> tuple[Stage, ...]:
-        return tuple(stage for stage in self.plugins.stages if not stage.runs_code)
+        """Return the stages that only read, up to the last one of which an operator names a rule."""
+        reading = tuple(stage for stage in self.plugins.stages if not stage.runs_code)
+        named = {code for operator in self.plugins.mutations.values() for code in operator.codes}
+        last = max((one.number for one in reading if any(rule.code in named for rule in one.rules)), default=None)
+        return tuple(stage for stage in reading if last is None or stage.number <= last)
 
     def _unobserved(self) -> Plugins:
         manager = pluggy.PluginManager(hookspecs.PROJECT)

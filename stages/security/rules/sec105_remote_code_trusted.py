@@ -78,8 +78,11 @@ def _is_decided_elsewhere(view: View, call: ast.Call) -> bool:
 
 
 def _is_pinned(call: ast.Call) -> bool:
-    given = [text_value(argument(call, name)) for name in ("code_revision", "revision")]
-    return any(text is not None and _COMMIT.match(text) for text in given)
+    """Say whether a commit is named, or the revision is left to whoever starts the run."""
+    given = [value for name in ("code_revision", "revision") if (value := argument(call, name)) is not None]
+    return any(
+        not isinstance(value, ast.Constant) or _COMMIT.match(text_value(value) or "") is not None for value in given
+    )
 
 
 def _is_local(first: ast.expr | None) -> bool:
