@@ -50,7 +50,7 @@ class Bench:
     def reading(self) -> tuple[Stage, ...]:
         """Return the stages that only read, up to the last one of which an operator names a rule."""
         reading = tuple(stage for stage in self.plugins.stages if not stage.runs_code)
-        named = {code for operator in self.plugins.mutations.values() for code in operator.codes}
+        named = {code for operator in self.plugins.mutations for code in operator.codes}
         last = max((one.number for one in reading if any(rule.code in named for rule in one.rules)), default=None)
         return tuple(stage for stage in reading if last is None or stage.number <= last)
 
