@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from reports.escape import code, one_line, prose
+from reports.escape import code, prose
 from reports.figures import figure, plural
 from reports.table import Cell, table, write
-from verifier.api import Turn
+from verifier.api import Turn, one_line
 
 if TYPE_CHECKING:
     from markupsafe import Markup

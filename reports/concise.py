@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reports.escape import one_line
 from reports.facts import section, whole
 from reports.figures import plural
 from reports.findings import Judged, counted, ranked
-from verifier.api import GateStatus, StageStatus
+from reports.troubles import unexplained
+from verifier.api import inert, one_line
 
 if TYPE_CHECKING:
-    from verifier.api import RunReport, StageResult
+    from verifier.api import RunReport
 
 _PATH_LIMIT = 400
 
@@ -19,8 +19,8 @@ _PATH_LIMIT = 400
 def render(report: RunReport) -> str:
     judged = sorted(ranked(report.stages), key=_by_place)
     lines = [_line(item) for item in judged]
-    lines += [f"{_name(report)}: {line}" for stage in report.stages for line in _without_finding(stage)]
-    return "\n".join([*lines, _last(report, judged)]) + "\n"
+    lines += [f"{_name(report)}: {what}: {why}" for what, why in unexplained(report.stages)]
+    return inert("\n".join([*lines, last_line(report, judged)])) + "\n"
 
 
 def _by_place(item: Judged) -> tuple[str, int, int, str, str]:
@@ -37,20 +37,8 @@ def _line(item: Judged) -> str:
     return f"{path}:{where.line}:{where.column}: {told}"
 
 
-def _without_finding(stage: StageResult) -> list[str]:
-    """Say what blocks though no finding says it."""
-    if stage.status in (StageStatus.ERRORED, StageStatus.SKIPPED):
-        return [f"stage {one_line(stage.name)} {stage.status.value}: {one_line(stage.reason) or 'no reason given'}"]
-    if any(item.blocking for item in stage.findings):
-        return []
-    return [
-        f"gate {one_line(stage.name)}:{one_line(gate.name)} FAIL: {one_line(gate.evidence)}"
-        for gate in stage.gates
-        if gate.status is GateStatus.FAIL
-    ]
-
-
-def _last(report: RunReport, judged: list[Judged]) -> str:
+def last_line(report: RunReport, judged: list[Judged]) -> str:
+    """Return verdict, score and counts in one line."""
     blocking = sum(item.reported.blocking for item in judged)
     found = f"{plural(len(judged), 'finding')}"
     if judged:

@@ -7,10 +7,13 @@ import re
 
 from markupsafe import Markup
 
-PROSE_LIMIT = 600
+from verifier.api import LINE_LIMIT, cut, one_line, visible
+
+PROSE_LIMIT = LINE_LIMIT
 CODE_LIMIT = 200
-LINE_LIMIT = 160
+SOURCE_LIMIT = 160
 BLOCK_LIMIT = 40
+TEXT_LIMIT = 20_000
 
 # What may be code: among these, a plain word is told apart by `_CODE_LIKE`. Written as code they need no backslash,
 # and a code host does not act on them (links, mentions, emphasis, emoji).
@@ -37,27 +40,8 @@ _CODE_LIKE = re.compile(
 )
 _SPECIAL = re.compile(r"[\\`*_\[\]#|~$]|<(?=[A-Za-z/!?])|&(?=[#\w])")
 _BLOCK_START = re.compile(r"[-+=>]|\d{1,9}(?=[.)](?:\s|$))")
-_SPACE = re.compile(r"[ \t\r\n]+")
 _TICKS = re.compile(r"`+")
 _ITEM = re.compile(r"(?:[-*+]|\d{1,9}[.)])\s+(?P<text>\S.*)")
-
-
-def visible(text: str) -> str:
-    """Write what does not print (controls, ANSI, bidi overrides, lone surrogates) as Python escapes."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
-def cut(text: str, limit: int) -> str:
-    if len(text) <= limit:
-        return text
-    return f"{text[:limit]}… ({len(text) - limit:,} more characters)"
-
-
-def one_line(text: str, limit: int = PROSE_LIMIT) -> str:
-    """Return printable text without line breaks, for formats that need no further escaping."""
-    return visible(cut(_SPACE.sub(" ", text).strip(), limit))
 
 
 def prose(text: str, *, limit: int = PROSE_LIMIT, cell: bool = False) -> Markup:
@@ -86,7 +70,7 @@ def code(text: str, *, limit: int = CODE_LIMIT, cell: bool = False) -> Markup:
 
 def fence(text: str, language: str = "text", *, limit: int = BLOCK_LIMIT, tail: bool = False) -> Markup:
     """Write text as a fenced block longer than any fence in it. `tail` keeps the last lines of a long text."""
-    lines = [visible(cut(line.expandtabs(4).rstrip(), LINE_LIMIT)) for line in text.split("\n")]
+    lines = [visible(cut(line.expandtabs(4).rstrip(), SOURCE_LIMIT)) for line in text.split("\n")]
     while lines and not lines[-1]:
         lines.pop()
     if len(lines) > limit:
@@ -102,8 +86,15 @@ def paragraphs(text: str, language: str = "python") -> Markup:
 
     Code or items at the beginning keep their distance from what a template has written on the same line.
     """
+    full = parts(text)
+    lead = "\n\n" if full and full[0][0] != "text" else ""
+    return Markup(lead + "\n\n".join(_block(kind, lines, language) for kind, lines in full))
+
+
+def parts(text: str) -> list[tuple[str, list[str]]]:
+    """Return the parts of a text of several lines, each with its kind: text, items or code. Nothing is escaped yet."""
     blocks: list[tuple[str, list[str]]] = []
-    for line in text.replace("\r\n", "\n").split("\n"):
+    for line in cut(text, TEXT_LIMIT).replace("\r\n", "\n").split("\n"):
         kind, content = _classify(line)
         if kind == "blank" and not (blocks and blocks[-1][0] == "code"):
             blocks.append((kind, []))
@@ -111,9 +102,7 @@ def paragraphs(text: str, language: str = "python") -> Markup:
             blocks[-1][1].append(content)
         else:
             blocks.append((kind, [content]))
-    full = [(kind, lines) for kind, lines in blocks if any(lines)]
-    lead = "\n\n" if full and full[0][0] != "text" else ""
-    return Markup(lead + "\n\n".join(_block(kind, lines, language) for kind, lines in full))
+    return [(kind, lines) for kind, lines in blocks if any(lines)]
 
 
 def html_text(text: str, limit: int = CODE_LIMIT) -> Markup:

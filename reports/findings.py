@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from reports.escape import BLOCK_LIMIT, code, fence, paragraphs, prose, visible
+from reports.escape import BLOCK_LIMIT, code, fence, paragraphs, prose
 from reports.figures import figure, listed
+from verifier.api import visible
 
 if TYPE_CHECKING:
     from verifier.api import Evidence, Json, Location, Related, Reported, StageResult
@@ -85,7 +86,7 @@ def place(location: Location) -> str:
 def view(item: Judged, snippets: Mapping[tuple[str, int], str]) -> FindingView:
     finding = item.reported.finding
     headline = _headline(finding.message)
-    evidence = [one for one in finding.evidence if not _quotes_the_code(one, finding.location, snippets)]
+    evidence = [one for one in finding.evidence if not quotes_the_code(one, finding.location, snippets)]
     return FindingView(
         code=finding.rule,
         name=item.reported.name,
@@ -102,14 +103,14 @@ def view(item: Judged, snippets: Mapping[tuple[str, int], str]) -> FindingView:
         impact=paragraphs(finding.impact),
         remediation=paragraphs(finding.remediation),
         fix=finding.fix or "",
-        command=_fixed_by(item.reported),
+        command=applied_by(item.reported),
         diff=fence(item.reported.diff, "diff") if item.reported.diff else Markup(""),
         evidence=tuple(_evidence(one) for one in evidence[:_EVIDENCE_LIMIT]),
         blocks=tuple(block for one in evidence[:_EVIDENCE_LIMIT] for block in _texts(one)),
     )
 
 
-def _fixed_by(item: Reported) -> str:
+def applied_by(item: Reported) -> str:
     """Return the command that applies the fix of a finding: it names every file that the fix touches."""
     paths = sorted({item.finding.location.path, *_TOUCHED.findall(item.diff)})
     return shlex.join(["verify", "fix", *(["--unsafe"] if item.finding.fix == "unsafe" else []), *paths])
@@ -121,22 +122,28 @@ def seen_at_run_time(evidence: Iterable[Evidence]) -> str:
     return next((words for verdict, words in _SEEN.items() if verdict in verdicts), "")
 
 
-def code_context(location: Location, snippets: Mapping[tuple[str, int], str]) -> Markup:
-    """Return the source lines around a place, its own lines marked and its column pointed at."""
+def context(location: Location, snippets: Mapping[tuple[str, int], str]) -> list[tuple[int, str, bool]]:
+    """Return number and text of the lines around a place, and whether each is its own; nothing where it is unknown."""
     last = max(location.line, location.end_line or location.line)
     known = [
-        (line, snippets[location.path, line])
+        (line, snippets[location.path, line], location.line <= line <= last)
         for line in range(location.line - _CONTEXT, min(last, location.line + BLOCK_LIMIT) + _CONTEXT + 1)
         if (location.path, line) in snippets
     ]
-    if not any(line == location.line for line, _ in known):
+    return known if any(line == location.line for line, _, _ in known) else []
+
+
+def code_context(location: Location, snippets: Mapping[tuple[str, int], str]) -> Markup:
+    """Return the source lines around a place, its own lines marked and its column pointed at."""
+    known = context(location, snippets)
+    if not known:
         return Markup("")
+    single = sum(here for _, _, here in known) == 1 and not (location.end_line or 0) > location.line
     width = len(str(known[-1][0]))
     lines = []
-    for number, source in known:
-        mark = ">" if location.line <= number <= last else " "
-        lines.append(f"{mark} {number:>{width}} | {_shown(source).rstrip()}".rstrip())
-        if number == location.line and last == location.line and 1 < location.column <= len(source):
+    for number, source, here in known:
+        lines.append(f"{'>' if here else ' '} {number:>{width}} | {_shown(source).rstrip()}".rstrip())
+        if number == location.line and single and 1 < location.column <= len(source):
             lines.append(f"  {' ' * width} | {' ' * len(_shown(source[: location.column - 1]))}^")
     language = "python" if location.path.endswith((".py", ".pyi", ".pyw", ".ipynb")) else "text"
     return fence("\n".join(lines), language)
@@ -149,7 +156,7 @@ def _headline(message: str) -> str:
     return f"{message[:_HEADLINE].rsplit(' ', 1)[0]} …"
 
 
-def _quotes_the_code(evidence: Evidence, where: Location, snippets: Mapping[tuple[str, int], str]) -> bool:
+def quotes_the_code(evidence: Evidence, where: Location, snippets: Mapping[tuple[str, int], str]) -> bool:
     """Say whether evidence only repeats the source line that is shown as code context."""
     source = snippets.get((where.path, where.line), "").strip()
     return evidence.kind == "source" and bool(source) and source in evidence.summary
@@ -173,12 +180,16 @@ def _related(related: Related, snippets: Mapping[tuple[str, int], str]) -> Marku
 
 def _evidence(evidence: Evidence) -> Markup:
     """Return kind, summary and the plain values behind it; source lines are shown as code context already."""
+    values = behind(evidence)
+    return Markup(f"{evidence.kind.capitalize()}: {prose(evidence.summary)}{f' ({prose(values)})' if values else ''}")
+
+
+def behind(evidence: Evidence) -> str:
+    """Return the plain values behind what was seen, in one line, not yet escaped."""
     values = {} if evidence.kind == "source" else evidence.data
     if evidence.kind == "run":  # the summary says which run, and when
         values = {name: value for name, value in values.items() if name not in _OF_THE_RUN}
-    shown = [f"{key}: {written}" for key, value in values.items() if (written := _value(value))]
-    behind = f" ({prose('; '.join(shown))})" if shown else ""
-    return Markup(f"{evidence.kind.capitalize()}: {prose(evidence.summary)}{behind}")
+    return "; ".join(f"{key}: {written}" for key, value in values.items() if (written := _value(value)))
 
 
 def _value(value: Json) -> str:
@@ -198,8 +209,11 @@ def _is_whole(value: float) -> bool:
 
 
 def _texts(evidence: Evidence) -> list[Markup]:
-    """Return texts of several lines in the evidence (a traceback, an output), the end of each."""
+    return [fence(value, tail=True) for value in long_texts(evidence)]
+
+
+def long_texts(evidence: Evidence) -> list[str]:
+    """Return texts of several lines in the evidence (a traceback, an output); source lines are shown already."""
     if evidence.kind == "source":
         return []
-    long = (value for value in evidence.data.values() if isinstance(value, str) and "\n" in value.strip())
-    return [fence(value, tail=True) for value in long]
+    return [value for value in evidence.data.values() if isinstance(value, str) and "\n" in value.strip()]

@@ -91,8 +91,12 @@ def _configuration(report: RunReport) -> Iterator[dict[str, Any]]:
         yield {"name": name, "uri": _package(name, version)}
     plain = {key: value for key, value in report.environment.items() if isinstance(value, str | bool | int | float)}
     python = text(report.environment, "python")
-    yield {"name": "environment", "uri": f"pkg:generic/python@{quote(python)}", "annotations": plain}
+    yield {"name": "environment", "uri": f"pkg:generic/python@{_quoted(python)}", "annotations": plain}
 
 
 def _package(name: str, version: str) -> str:
-    return f"pkg:pypi/{quote(name.lower().replace('_', '-'), safe='')}@{quote(version, safe='')}"
+    return f"pkg:pypi/{_quoted(name.lower().replace('_', '-'))}@{_quoted(version)}"
+
+
+def _quoted(text: str) -> str:
+    return quote(text.encode("utf-8", "backslashreplace"), safe="")

@@ -14,8 +14,8 @@ from verifier.api import SCHEMA
 if TYPE_CHECKING:
     from verifier.api import Evidence, FileRecord, Finding, Reported, RunReport, StageResult, Suppressed
 
-# Valid in JSON, yet able to hide or reorder text where the file is looked at.
-_UNSEEN = re.compile("[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_UNUSUAL = re.compile(r"[^\n -~]")
+_COMMAND = re.compile(r"##(?=(?:vso|teamcity)?\[)")
 
 
 def render(report: RunReport) -> str:
@@ -24,8 +24,23 @@ def render(report: RunReport) -> str:
 
 def written(value: Mapping[str, Any]) -> str:
     """Return a document as text that any JSON reader accepts, in which nothing hides from who looks at it."""
-    text = json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
-    return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n"
+    return harmless(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
+
+
+def line(value: Mapping[str, Any]) -> str:
+    """Return a document as `written` does, on one line and without its end."""
+    return harmless(json.dumps(plain(value), ensure_ascii=False, allow_nan=False))
+
+
+def harmless(text: str) -> str:
+    """Escape within JSON what nobody sees, and what a build system would take for a command in its log."""
+    text = _COMMAND.sub(r"#\\u0023", text) if "##" in text else text
+    return _UNUSUAL.sub(_seen, text)
+
+
+def _seen(match: re.Match[str]) -> str:
+    """Write a character that does not print (valid in JSON, yet able to hide or reorder text) as an escape."""
+    return match[0] if match[0].isprintable() else json.dumps(match[0])[1:-1]
 
 
 def schema() -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ from reports.security_view import SecurityView, security_view
 from reports.syntax_view import SyntaxView, syntax_view
 from reports.timeline_plot import timeline_plots
 from reports.view import stage_page, stage_pages, task_page
+from verifier.api import inert
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +28,11 @@ _BLANK_LINES = re.compile(r"\n{3,}")
 
 def render(report: RunReport) -> str:
     return _document("report.md.j2", page=task_page(report))
+
+
+def alone(report: RunReport) -> str:
+    """Return the page of the task for a place that has no other files beside it: without links to them."""
+    return _document("report.md.j2", page=task_page(report, linked=False))
 
 
 def extras(report: RunReport) -> dict[str, str]:
@@ -71,4 +77,4 @@ def _page(
 
 def _document(template: str, **values: object) -> str:
     text = environment().get_template(template).render(**values)
-    return _BLANK_LINES.sub("\n\n", text).strip() + "\n"
+    return inert(_BLANK_LINES.sub("\n\n", text).strip(), colon="\\:") + "\n"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reports.escape import cut, fence
+from reports.escape import fence
+from verifier.api import cut
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,8 +8,8 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from reports.escape import one_line
 from reports.facts import Row, numbers, rows, section, text
+from verifier.api import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,7 +119,7 @@ def _title(workload: Row) -> str:
 
 def label(words: str) -> str:
     """Write text for a drawing; what lies outside ASCII is escaped, for no font has every glyph."""
-    return one_line(words, 50).encode("ascii", "backslashreplace").decode("ascii")
+    return one_line(words, 50).encode("ascii", "backslashreplace").decode("ascii")[:80]
 
 
 def _file_name(name: str, taken: set[str]) -> str:

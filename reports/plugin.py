@@ -2,45 +2,34 @@
 
 from __future__ import annotations
 
+import importlib
 from importlib import metadata
 from typing import TYPE_CHECKING
 
 from verifier.api import Ability, AnalysisFormat, ComparisonFormat, Renderer, State, hookimpl
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from verifier.api import AnalysisReport, Comparison, RunReport
 
 
-def _markdown(report: RunReport) -> str:
-    from reports import markdown  # noqa: PLC0415 - only when it is asked for
+def _from(module: str) -> Callable[[RunReport], str]:
+    """Return the renderer of a module of this package, which is loaded only when it is asked for."""
 
-    return markdown.render(report)
+    def render(report: RunReport) -> str:
+        written: str = importlib.import_module(f"reports.{module}").render(report)
+        return written
 
-
-def _markdown_pages(report: RunReport) -> Mapping[str, str]:
-    from reports import markdown  # noqa: PLC0415 - only when it is asked for
-
-    return markdown.extras(report)
+    return render
 
 
-def _json(report: RunReport) -> str:
-    from reports import json_report  # noqa: PLC0415 - only when it is asked for
+def _files_from(module: str) -> Callable[[RunReport], Mapping[str, str]]:
+    def extras(report: RunReport) -> Mapping[str, str]:
+        written: Mapping[str, str] = importlib.import_module(f"reports.{module}").extras(report)
+        return written
 
-    return json_report.render(report)
-
-
-def _concise(report: RunReport) -> str:
-    from reports import concise  # noqa: PLC0415 - only when it is asked for
-
-    return concise.render(report)
-
-
-def _intoto(report: RunReport) -> str:
-    from reports import intoto  # noqa: PLC0415 - only when it is asked for
-
-    return intoto.render(report)
+    return extras
 
 
 RENDERERS = (
@@ -48,13 +37,60 @@ RENDERERS = (
         name="md",
         filename="report.md",
         summary="for people: what blocks first, a page for each stage, plots beside them",
-        render=_markdown,
-        extras=_markdown_pages,
+        render=_from("markdown"),
+        extras=_files_from("markdown"),
     ),
-    Renderer(name="json", filename="report.json", summary="the whole report, for tools", render=_json),
-    Renderer(name="concise", filename="report.txt", summary="one line a finding", render=_concise),
+    Renderer(name="json", filename="report.json", summary="the whole report, for tools", render=_from("json_report")),
     Renderer(
-        name="intoto", filename="report.intoto.json", summary="an in-toto statement, to be signed", render=_intoto
+        name="json-lines",
+        filename="report.jsonl",
+        summary="one finding a line, the verdict last, for streams",
+        render=_from("json_lines"),
+    ),
+    Renderer(name="concise", filename="report.txt", summary="one line a finding", render=_from("concise")),
+    Renderer(
+        name="agent",
+        filename="agent.txt",
+        summary="for coding agents: what to fix, file by file, in few words",
+        render=_from("agent"),
+    ),
+    Renderer(
+        name="sarif",
+        filename="report.sarif",
+        summary="SARIF 2.1.0 for code scanning, and beside it one for the archive",
+        render=_from("sarif"),
+        extras=_files_from("sarif"),
+    ),
+    Renderer(
+        name="junit",
+        filename="junit.xml",
+        summary="gates and findings as test cases, for CI servers",
+        render=_from("junit"),
+    ),
+    Renderer(
+        name="github",
+        filename="github.txt",
+        summary="annotations for GitHub Actions, and the summary of the job",
+        render=_from("github"),
+        extras=_files_from("github"),
+    ),
+    Renderer(
+        name="gitlab",
+        filename="gl-code-quality-report.json",
+        summary="for the Code Quality widget of GitLab",
+        render=_from("gitlab"),
+    ),
+    Renderer(
+        name="html",
+        filename="report.html",
+        summary="for people: one file for a browser, with filters, code and pictures, without a network",
+        render=_from("html"),
+    ),
+    Renderer(
+        name="intoto",
+        filename="report.intoto.json",
+        summary="an in-toto statement, to be signed",
+        render=_from("intoto"),
     ),
 )
 

@@ -7,9 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reports.escape import html_text, one_line
+from reports.escape import html_text
 from reports.facts import Row, as_number, rows, section, text
 from reports.figures import figure
+from verifier.api import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

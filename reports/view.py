@@ -78,8 +78,9 @@ def stage_pages(report: RunReport) -> dict[str, str]:
     return pages
 
 
-def task_page(report: RunReport) -> Page:
-    return _page(report, report.stages, verdict=report.verdict.value, score=report.score, whole=True)
+def task_page(report: RunReport, *, linked: bool = True) -> Page:
+    page = _page(report, report.stages, verdict=report.verdict.value, score=report.score, whole=True)
+    return page if linked else replace(page, stages=rows.stage_table(report.stages, {}))
 
 
 def stage_page(report: RunReport, stage: StageResult) -> Page:

@@ -65,6 +65,7 @@ from verifier.model.task import Config, Criterion, Program, Script, Task
 from verifier.notebooks.file import NotebookFile
 from verifier.notebooks.model import Cell, Notebook
 from verifier.plugins import Plugins, load_plugins
+from verifier.printable import LINE_LIMIT, cut, inert, one_line, visible
 from verifier.redaction import SECRETS, masked, without_secrets
 from verifier.saved.report import SavedFinding, SavedReport
 from verifier.selection import others_of_project, rest_of_project, task_sources
@@ -77,6 +78,7 @@ __all__ = [
     "COMPARISON_SCHEMA",
     "FOUND",
     "LEVELS",
+    "LINE_LIMIT",
     "SANDBOXES",
     "SCHEMA",
     "SECRETS",
@@ -160,15 +162,19 @@ __all__ = [
     "VerifierError",
     "ask_git",
     "compile_glob",
+    "cut",
     "has_ended",
     "hookimpl",
+    "inert",
     "is_reserved",
     "line_of",
     "load_plugins",
     "masked",
+    "one_line",
     "others_of_project",
     "read_regular",
     "rest_of_project",
     "task_sources",
+    "visible",
     "without_secrets",
 ]

@@ -30,6 +30,7 @@ from verifier.sources import read_regular
 if TYPE_CHECKING:
     from verifier.baseline.ratchet import Ratchet
     from verifier.model.finding import Json
+    from verifier.model.rule import RuleInfo
     from verifier.model.task import Config, Task
     from verifier.plugins import Plugins
     from verifier.sources import SourceTree
@@ -129,7 +130,6 @@ def verify(
     if ratchet is not None:
         judged = ratchet.settled(task.name, judged, selection.rules.left_out)
         tool["baseline"] = ratchet.facts(judged)
-    stages = with_fixes(judged, config, sources, plugins.fixes, plugins.rules)
     report = RunReport(
         task=task.name,
         title=task.title,
@@ -139,16 +139,24 @@ def verify(
         tool=tool,
         source=Source(commit=commit, dirty=dirty, files=_records(sources)),
         environment=_environment(judged, options),
-        stages=stages,
+        stages=with_fixes(judged, config, sources, plugins.fixes, plugins.rules),
         acceptance=judge_acceptance(task.acceptance, judged),
         suppressed=result.suppressed,
         not_run=selection.left_out,
         deferred=deferred_gates(judged),
         snippets=_snippets(judged, sources),
+        rules=_rules(result, plugins),
     )
     report = without_secrets(report, observer.stash.get(SECRETS))
     plugins.manager.hook.verifier_run_finished(report=report)
     return report
+
+
+def _rules(result: PipelineResult, plugins: Plugins) -> dict[str, RuleInfo]:
+    carried = [item for stage in result.stages for item in stage.findings]
+    carried += [entry.finding for entry in result.suppressed]
+    codes = sorted({item.finding.rule for item in carried})
+    return {code: plugins.rules[code] for code in codes if code in plugins.rules}
 
 
 def _tool(

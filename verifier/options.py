@@ -9,6 +9,10 @@ import click
 
 from verifier.model.isolation import DEFAULT_SANDBOX, LEVELS, SANDBOXES
 
+# Written down, as `--help` must not load plugins; a test compares it with what they bring.
+BUILT_IN_FORMATS = (
+    *("md", "json", "json-lines", "concise", "agent", "sarif", "junit", "github", "gitlab", "html", "intoto"),
+)
 PATH = click.Path(path_type=Path)
 CHECKED = click.Path(path_type=Path, readable=False)  # what cannot be read is a finding, beside those of the others
 
@@ -97,7 +101,7 @@ def common(function: Any) -> Any:
             "formats",
             multiple=True,
             metavar="NAMES",
-            help="Report formats: md, json, concise (repeatable or comma list).",
+            help=f"Report formats: {', '.join(BUILT_IN_FORMATS)} (repeatable or comma list), and those of plugins.",
         ),
         click.option("--output", metavar="DIR", help="Folder for the reports; - with one format prints it."),
         click.option("--config", "config_file", type=PATH, help="Configuration file; its folder is the root."),

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +18,15 @@ from verifier.app import Observer
 from verifier.model.finding import Severity
 from verifier.model.report import RunReport, Verdict
 from verifier.model.stage import StageStatus
+from verifier.printable import inert, one_line
 from verifier.streams import complain
 
 if TYPE_CHECKING:
-    from verifier.model.stage import Reported, Stage, StageResult
+    from verifier.model.stage import Gate, Reported, Stage, StageResult
 
 _SHOWN = 10
+_NAME = 120
+_PATH = 400
 _COLOURS = {
     "PASS": "green",
     "PASSED": "green",
@@ -86,18 +89,19 @@ def passing_on(terminal: Terminal, _task: str) -> Iterator[Observer]:
 @contextmanager
 def _live(task: str) -> Iterator[Observer]:
     from rich.console import Console  # noqa: PLC0415 - 37 ms that only a terminal is worth
+    from rich.text import Text  # noqa: PLC0415 - not a string, in which rich would look for markup
 
     console = Console(stderr=True, highlight=False)
     current = ""
-    with console.status(f"{task}: starting") as status:
+    with console.status(Text(one_line(f"{task}: starting"))) as status:
 
         def started(stage: Stage) -> None:
             nonlocal current
-            current = f"{task}: stage {stage.number} {stage.name}"
-            status.update(current)
+            current = one_line(f"{task}: stage {stage.number} {stage.name}")
+            status.update(Text(current))
 
         def progress(line: str) -> None:
-            status.update(f"{current}: {line}"[: console.width - 4])
+            status.update(Text(one_line(f"{current}: {line}")[: console.width - 4]))
 
         yield Observer(started=started, progress=progress)
 
@@ -106,7 +110,7 @@ def _plain(task: str, *, verbose: bool) -> Observer:
     begin = time.monotonic()
 
     def say(line: str) -> None:
-        complain(f"verify: {task}: {line}")
+        complain(f"verify: {one_line(task, _NAME)}: {one_line(line)}")
 
     def finished(result: StageResult) -> None:
         say(f"{result.name}: {result.status} after {time.monotonic() - begin:.1f} s")
@@ -121,7 +125,8 @@ def _plain(task: str, *, verbose: bool) -> Observer:
 def summary(report: RunReport, terminal: Terminal, written: tuple[Path, ...]) -> str:
     """Return the summary of one task for a person: verdict first, then what blocks, then where to read on."""
     paint = terminal.paint
-    lines = [f"{paint(report.verdict, bold=True)}  {report.task}  {report.score}/100  {report.title}", ""]
+    task, title = one_line(report.task, _NAME), one_line(report.title)
+    lines = [f"{paint(report.verdict, bold=True)}  {task}  {report.score}/100  {title}", ""]
     for stage in report.stages:
         lines += [_stage_line(stage, paint), *_said(stage)]
     blocking = [item for stage in report.stages for item in stage.findings if item.blocking]
@@ -131,16 +136,17 @@ def summary(report: RunReport, terminal: Terminal, written: tuple[Path, ...]) ->
             lines.append(f"  and {len(blocking) - _SHOWN} more that block")
     failed = [(stage, gate) for stage in report.stages for gate in stage.gates if gate.status == "FAIL"]
     if failed:
-        lines += ["", *(f"  gate {stage.name}:{gate.name} FAIL: {gate.evidence}" for stage, gate in failed[:_SHOWN])]
+        lines += ["", *(_gate_line(stage, gate) for stage, gate in failed[:_SHOWN])]
     lines += ["", _closing(report)]
-    lines += [f"report: {_short(path)}" for path in written]
-    return _safe("\n".join(lines))
+    lines += [f"report: {one_line(_short(path), _PATH)}" for path in written]
+    return inert("\n".join(lines))
 
 
 def internal_failures(report: RunReport) -> list[str]:
     """Return a sentence for each stage in which the verifier itself failed."""
     return [
-        _safe(f"stage {stage.name} could not finish: {stage.reason.splitlines()[0]}; this says nothing about the code")
+        f"stage {one_line(stage.name, _NAME)} could not finish: {_first_line(stage.reason)}; "
+        "this says nothing about the code"
         for stage in report.stages
         if stage.internal
     ]
@@ -151,7 +157,7 @@ def _said(stage: StageResult) -> list[str]:
     said = stage.facts.get("summary")
     lines = [line for line in said if isinstance(line, str)] if isinstance(said, Sequence) else []
     more = [f"      and {len(lines) - _SHOWN} more"] * (len(lines) > _SHOWN)
-    return [f"      {line}" for line in lines[:_SHOWN]] + more
+    return [f"      {one_line(line)}" for line in lines[:_SHOWN]] + more
 
 
 def _stage_line(stage: StageResult, paint: object) -> str:
@@ -161,10 +167,11 @@ def _stage_line(stage: StageResult, paint: object) -> str:
         f"{counts[level]} {level.name.lower()}" for level in sorted(Severity, reverse=True) if counts[level]
     )
     score = "  -" if stage.status is StageStatus.SKIPPED else f"{stage.score:3d}"
-    detail = stage.reason.splitlines()[0] if stage.reason else f"{stage.checks_run} checks"
+    detail = _first_line(stage.reason) if stage.reason.strip() else f"{stage.checks_run} checks"
     status = paint(f"{stage.status:8s}", str(stage.status))
-    return f"  {stage.number} {stage.name:12s} {status} {score}  {stage.duration_s:6.2f} s  {detail}" + (
-        f"; {found}" if found else ""
+    return (
+        f"  {stage.number} {one_line(stage.name, _NAME):12s} {status} {score}  {stage.duration_s:6.2f} s  {detail}"
+        + (f"; {found}" if found else "")
     )
 
 
@@ -172,19 +179,27 @@ def _finding_line(item: Reported, paint: object) -> str:
     assert callable(paint)
     place = item.finding.location
     level = paint(item.finding.severity.name, item.finding.severity.name)
-    return f"  {place.path}:{place.line}:{place.column}: {item.finding.rule} {level} {item.finding.message}"
+    path = one_line(place.path, _PATH)
+    return f"  {path}:{place.line}:{place.column}: {item.finding.rule} {level} {one_line(item.finding.message)}"
+
+
+def _gate_line(stage: StageResult, gate: Gate) -> str:
+    return f"  gate {one_line(f'{stage.name}:{gate.name}', _NAME)} FAIL: {one_line(gate.evidence)}"
+
+
+def _first_line(reason: str) -> str:
+    return one_line(reason.strip().split("\n", maxsplit=1)[0]) or "no reason given"
 
 
 def _closing(report: RunReport) -> str:
     parts = [f"verdict {report.verdict}"]
     if report.verdict is Verdict.PASS and report.not_run:
-        parts.append(f"of the stages that ran; not run: {', '.join(item.name for item in report.not_run)}")
+        parts.append(f"of the stages that ran; not run: {_named(item.name for item in report.not_run)}")
     elif report.not_run:
-        parts.append(f"not run: {', '.join(item.name for item in report.not_run)}")
+        parts.append(f"not run: {_named(item.name for item in report.not_run)}")
     if report.deferred:
-        parts.append(
-            f"{len(report.deferred)} gates deferred: {', '.join(f'{d.stage}:{d.gate}' for d in report.deferred)}"
-        )
+        waiting = _named(f"{item.stage}:{item.gate}" for item in report.deferred)
+        parts.append(f"{len(report.deferred)} gates deferred: {waiting}")
     if report.suppressed:
         parts.append(f"{len(report.suppressed)} findings suppressed")
     known = sum(item.baselined for stage in report.stages for item in stage.findings)
@@ -196,15 +211,9 @@ def _closing(report: RunReport) -> str:
     return "; ".join(parts)
 
 
+def _named(names: Iterable[str]) -> str:
+    return ", ".join(one_line(name, _NAME) for name in names)
+
+
 def _short(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def _safe(text: str) -> str:
-    """Make control characters visible, except line breaks and the colours put in by ourselves."""
-    return "".join(
-        character
-        if character in "\n\x1b" or character.isprintable()
-        else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reports.escape import code, cut, fence, html_text, one_line, paragraphs, prose, visible
+from reports.escape import code, fence, html_text, paragraphs, prose
 from tests.reports.parsed import blocks, hostile, plain, shape
+from verifier.api import cut, one_line, visible
 
 
 @given(hostile())

@@ -66,6 +66,11 @@ def test_any_name_can_be_drawn():
     assert shown[-1].startswith("$x_1$") or any(text.startswith("$x_1$ \\u0cdd\\x1b<b>") for text in shown)
 
 
+def test_no_precision_is_too_long_for_the_picture():
+    run = {"precision": "\U0009734f" * 60, "losses": [2.0, 1.0]}
+    assert words(plots.draw_losses({"name": "w", "device": "cpu", "fp32": run, "amp": run}))
+
+
 def test_files_are_distinct_and_harmless():
     drawn = plots.loss_plots(report(workload("../a b"), workload("a.b"), workload("!")))
     assert [file for file, _ in drawn.values()] == [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from verifier.model.finding import Json
+    from verifier.model.rule import RuleInfo
     from verifier.model.stage import Reported, StageResult
 
 SCHEMA = "verifier-report/1"
@@ -88,7 +89,12 @@ class Deferred:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """One task, judged. `snippets` holds source lines around findings: (path, line) -> text, for people's formats."""
+    """One task, judged. Two fields are for people's formats only and not part of the JSON contract.
+
+    Args:
+        snippets: source lines around findings, (path, line) -> text.
+        rules: what is known of every rule that a finding of this report carries, by code.
+    """
 
     task: str
     title: str
@@ -104,6 +110,7 @@ class RunReport:
     not_run: tuple[NotRun, ...] = ()
     deferred: tuple[Deferred, ...] = ()
     snippets: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    rules: Mapping[str, RuleInfo] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
