@@ -87,6 +87,18 @@ def test_formats_that_the_operation_is_not_defined_for_are_not_tried():
     assert set(measure(case_of(), ("fp64", "fp32"), CPU, timer, EFFORT, Pace()).measurements) == {"fp32"}
 
 
+def test_every_format_is_timed_at_the_first_size_if_a_call_is_short_although_the_budget_is_spent():
+    timer = Costs({"fp32": 0.001, "bf16": 0.2, "fp16": 0.4})
+    spent = Effort(budget_s=0.01, most_rounds=8)
+    matmul = case_of(operation="matmul")
+    found = measure(matmul, ("fp32", "bf16", "fp16"), CPU, timer, spent, Pace()).measurements
+    assert len(found["bf16"].timing.samples_s) == 7
+    assert found["fp16"].seconds is None
+    assert "not measured at this size" in found["fp16"].reason
+    other = measure(case_of(), ("fp32", "bf16"), CPU, timer, spent, Pace()).measurements
+    assert other["bf16"].seconds is None
+
+
 def test_a_size_that_would_take_too_long_at_the_pace_of_a_smaller_one_is_not_begun():
     pace, timer = Pace(), Costs({"fp32": 0.001, "bf16": 0.5})
     measure(case_of(), ("fp32", "bf16"), CPU, timer, EFFORT, pace)
