@@ -21,7 +21,7 @@ benchmark: $(STAMP)
 	$(BIN)/pytest -m benchmark -s tests/benchmarks
 
 stress: $(STAMP)
-	$(BIN)/pytest -m stress -s tests/kills
+	$(BIN)/pytest -m stress -s tests/kills tests/reports
 
 rules: $(STAMP)
 	$(BIN)/python -m reports.rule_pages docs/rules
