@@ -17,7 +17,7 @@ from stages._probe.records import ProbeReport, UnitReport
 from stages._probe.work import Work
 from stages.integration.compiled_results import NAME, judge_compiled
 from stages.integration.gates import requested
-from verifier.api import Criterion, GateStatus, Location, Task
+from verifier.api import Criterion, GateStatus, Location, Requirement, Task
 
 if TYPE_CHECKING:
     from stages.integration.judged import Judged
@@ -109,6 +109,13 @@ def test_a_model_is_compiled_for_real_in_the_cage(tmp_path: Path):
     found = judge_compiled([unit], run_probe(work, limits), limits, Location(path="pyproject.toml"))
     assert found.gates[0].status is GateStatus.PASS, (found.gates[0].evidence, found.causes)
     assert found.gates[0].evidence.startswith("work:toy (inductor, fp32)")
+
+
+def test_a_requirement_on_compiled_speed_rests_on_it():
+    wanted = Requirement(name="compile-speedup")
+    assert NAME in requested(Task(name="T", title="T", files=("a.py",), requirements=(wanted,)))
+    other = Requirement(name="speedup")
+    assert NAME not in requested(Task(name="T", title="T", files=("a.py",), requirements=(other,)))
 
 
 def test_nobody_pays_for_it_who_did_not_ask():
