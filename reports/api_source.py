@@ -72,7 +72,7 @@ def public_names(tree: ast.Module) -> tuple[str, ...]:
 
 def _module(name: str, tree: ast.Module) -> Module:
     doc = ast.get_docstring(tree) or ""
-    entries = tuple(_entry(node) for node in tree.body if _is_public(node))
+    entries = tuple(_entry(node) for node in tree.body if _is_public(node) and not _is_variant(node))
     summary = doc.partition("\n\n")[0]
     return Module(name=name, summary=summary, blocks=tuple(blocks(doc)), entries=entries)
 
@@ -88,7 +88,7 @@ def _entry(node: ast.stmt, owner: str = "") -> Entry:
     if isinstance(node, ast.FunctionDef):
         kind = "property" if _decorators(node) & {"property", "cached_property"} else "method" if owner else "function"
         return Entry(name=name, kind=kind, signature=_function(node, kind), blocks=doc)
-    members = tuple(_entry(item, node.name) for item in node.body if _is_public(item) and not _is_setter(item))
+    members = tuple(_entry(item, node.name) for item in node.body if _is_public(item) and not _is_variant(item))
     return Entry(name=name, kind="class", signature=_class(node), blocks=doc, members=members)
 
 
@@ -100,7 +100,8 @@ def _decorators(node: ast.ClassDef | ast.FunctionDef) -> set[str]:
     return names
 
 
-def _is_setter(node: ast.stmt) -> bool:
+def _is_variant(node: ast.stmt) -> bool:
+    """Say whether it is another form of what stands beside it under the same name."""
     return isinstance(node, ast.FunctionDef) and bool(_decorators(node) & {"setter", "overload"})
 
 

@@ -57,12 +57,14 @@ class Trial:
 
 
 def line_of(trial: Trial) -> str:
+    """Return a trial as one line of JSON."""
     row = asdict(trial)
     row["second_led"] = "".join("1" if led else "0" for led in trial.second_led)
     return json.dumps(row, separators=(",", ":"))
 
 
 def trial_of(line: str) -> Trial:
+    """Return the trial of a line that `line_of` made."""
     row = json.loads(line)
     row["second_led"] = tuple(letter == "1" for letter in row["second_led"])
     series = {name: tuple(value) for name, value in row.items() if name.endswith("_us")}

@@ -47,9 +47,11 @@ RIVALS: dict[str, Says] = {
 
 
 def in_turn(says: Says, trial: Trial) -> bool:
+    """Judge the series as it was taken."""
     return says(trial.first_us, trial.second_us)
 
 
 def one_after_the_other(says: Says, trial: Trial) -> bool:
+    """Judge the first half of the first program's times and the second half of the second's."""
     half = len(trial.first_us) // 2
     return says(trial.first_us[:half], trial.second_us[half:])
