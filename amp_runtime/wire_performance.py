@@ -111,10 +111,10 @@ class Worked:
 class Roofline:
     """What this machine was measured to reach, in AMP's format. `problem`: why that is not known."""
 
+    problem: str
     peak_gflops: float = 0.0
     bandwidth_gbps: float = 0.0
     profile: str = ""
-    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

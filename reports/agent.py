@@ -25,7 +25,7 @@ def render(report: RunReport) -> str:
     judged = _by_file(ranked(report.stages))
     parts = [f"{what}: {why}" for what, why in unexplained(report.stages)]
     parts += [f"deferred {one_line(f'{one.stage}:{one.gate}', 120)}: {_short(one.reason)}" for one in report.deferred]
-    head = "\n".join([verdict_line(report, judged), *_within(parts, LIMIT // 4)])
+    head = "\n".join([verdict_line(report, judged), *_within(parts, LIMIT // 3)])
     body, shown = _findings(judged, LIMIT - len(head) - _TAIL)
     tail = [*_cut(judged[shown:]), f"again: {_short(command(report.tool))}"]
     return inert("\n".join([head, *body, *tail])) + "\n"

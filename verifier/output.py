@@ -69,8 +69,11 @@ def _keep_out_of_git(folder: Path) -> None:
     """Have git ignore the folder of the verifier, so that nobody has to configure that. A file that is there stays."""
     top = next((above for above in folder.parents if above.name == _TOP), None)
     if top is not None:
-        with contextlib.suppress(OSError), (top / ".gitignore").open("x", encoding="utf-8") as file:
-            file.write("# made by verify\n*\n")
+        try:
+            with contextlib.suppress(FileExistsError, PermissionError), (top / ".gitignore").open("x") as file:
+                file.write("# made by verify\n*\n")
+        except OSError as error:
+            raise OutputError(f"{top / '.gitignore'}: it cannot be written: {error.strerror}") from error
 
 
 def write_texts(texts: Mapping[str, str], folder: Path, *, ours: bool) -> None:

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from ..wire import GO, Hello, Request, from_json
-from . import guard, imports, performance, process_tree, scripts, selftest, suite, workloads
+from . import guard, imports, process_tree, scripts, selftest, suite, workloads
 from .confine import confine
 from .emit import ChannelLostError, Writer, decode, keep_json
 from .failure import Project, safe_text
@@ -25,12 +25,19 @@ if TYPE_CHECKING:
 
     from .child import Unit
 
+
+def _performance(request: Request, startup: frozenset[str]) -> Iterable[Unit]:
+    from . import performance  # noqa: PLC0415 - it loads more of the standard library than other projects may find loaded
+
+    return performance.units(request, startup)
+
+
 _PROBES: dict[str, Callable[[Request, frozenset[str]], Iterable[Unit]]] = {
     "imports": imports.units,
     "tests": suite.units,
     "workloads": workloads.units,
     "scripts": scripts.units,
-    "performance": performance.units,
+    "performance": _performance,
 }
 _PACKAGE = __name__.partition(".")[0]
 

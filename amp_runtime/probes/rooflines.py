@@ -34,4 +34,4 @@ def roofline_of(origin: str, seen: DeviceSeen) -> Roofline:
         lacks = f"no rate in {seen.precision or 'a format that is not stated'}" if not peak else "no bandwidth"
         return Roofline(problem=f"the calibration profile has {lacks}; {_MAKE}")
     name = f"{profile.metadata.hardware_name}, {profile.metadata.calibration_date}"
-    return Roofline(peak_gflops=float(peak), bandwidth_gbps=float(bandwidth), profile=name)
+    return Roofline(problem="", peak_gflops=float(peak), bandwidth_gbps=float(bandwidth), profile=name)

@@ -59,6 +59,12 @@ def test_any_json_is_a_record_or_a_wire_error(data: object) -> None:
             from_json(kind, data)
 
 
+def test_every_record_needs_something_to_be_said() -> None:
+    for kind in ITEMS.values():
+        with pytest.raises(WireError):
+            from_json(kind, {})
+
+
 def test_infinite_losses_cross(tmp_path: Path) -> None:
     text = json.dumps(to_json(wire.Stepped(step=1, loss=float("inf"))))
     assert from_json(wire.Stepped, json.loads(text)).loss == float("inf")
@@ -94,7 +100,8 @@ def test_it_needs_neither_torch_nor_more_of_ours_than_the_records_of_the_sanitiz
         "import sys; sys.modules['torch'] = None; import amp_runtime.wire; "
         "ours = ('amp_runtime.', 'verifier', 'stages', 'numpy'); "
         "loaded = sorted(n for n in sys.modules if n.startswith(ours)); "
-        "names = ['instrument', 'instrument.records', 'wire', 'wire_cage', 'wire_json']; "
+        "names = ['compile', 'compile.records', 'instrument', 'instrument.records', 'wire', 'wire_cage', 'wire_json', "
+        "'wire_performance', 'wire_units']; "
         "assert loaded == [f'amp_runtime.{name}' for name in names], loaded"
     )
     root = Path(wire.__file__).parents[1]

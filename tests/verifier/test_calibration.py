@@ -134,12 +134,23 @@ def test_the_command_lists_presets_and_refuses_in_one_sentence(tmp_path: Path) -
     assert "--peak-gflops" in unknown.stderr
 
 
+def interruptible() -> None:
+    """Have the next program be interrupted as on a terminal, even where the tests run in the background of a script."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_an_interrupt_ends_the_program_too(tmp_path: Path) -> None:
     ready, interpreter = tmp_path / "ready", tmp_path / "python"
     interpreter.write_text(f"#!/bin/sh\necho $$ > {ready}\nexec sleep 60\n")
     interpreter.chmod(0o755)
     command = [sys.executable, "-m", "verifier", "calibrate", "--python", str(interpreter)]
-    process = subprocess.Popen(command, cwd=tmp_path, start_new_session=True, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        preexec_fn=interruptible,  # noqa: PLW1509
+    )
     while not (ready.exists() and ready.read_text().endswith("\n")):
         assert process.poll() is None
         time.sleep(0.02)

@@ -19,6 +19,11 @@ from verifier import watch
 _PATIENCE_S = 60.0
 
 
+def interruptible() -> None:
+    """Have the next program be interrupted as on a terminal, even where the tests run in the background of a script."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Running:
     """A watch that was started, and what it says line by line."""
 
@@ -32,6 +37,7 @@ class Running:
             text=True,
             env=environment,
             start_new_session=True,
+            preexec_fn=interruptible,  # noqa: PLW1509
         )
         self.lines: queue.Queue[str] = queue.Queue()
         self.reader = threading.Thread(target=self._read, daemon=True)

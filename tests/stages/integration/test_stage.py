@@ -31,7 +31,8 @@ def test_it_is_stage_3_needs_syntax_and_declares_its_gates() -> None:
     assert list(STAGE.gates) == [
         *("imports", "tests", "fp32-path", "amp-path", "amp-agreement", "amp-updates", "resume"),
         *("scripts", "sanitizer", "cuda-policy"),
-        *("autocast", "grad-scaler", "scaled-gradients", "loss-scale-log", "amp-accuracy", "step-times", "cpu", "cuda"),
+        *("autocast", "grad-scaler", "scaled-gradients", "loss-scale-log", "amp-accuracy", "step-times"),
+        *("compile-equivalence", "cpu", "cuda"),
     ]
     assert {rule.code[:3] for rule in STAGE.rules} == {"RUN"}
 

@@ -8,7 +8,7 @@ from amp_runtime.wire import Roofline, Worked
 from stages.performance.roofline import attainable_s, bound_by, roofline_share
 from tests.stages.performance.measured import figure
 
-MACHINE = Roofline(peak_gflops=100.0, bandwidth_gbps=10.0, profile="a machine, today")
+MACHINE = Roofline(problem="", peak_gflops=100.0, bandwidth_gbps=10.0, profile="a machine, today")
 RATE = figure(5.0, 4.0, 6.0, unit="steps/s")
 
 

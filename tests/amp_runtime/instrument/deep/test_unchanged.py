@@ -103,7 +103,12 @@ def run(make, dtype, watched):
     [(model, dtype) for model in MODELS for dtype in DTYPES if (model, dtype) != ("lstm", "fp16")],
 )
 def test_every_bit_and_every_random_number_stays(model, dtype):
-    plain, _ = run(MODELS[model], DTYPES[dtype], watched=False)
+    try:
+        plain, _ = run(MODELS[model], DTYPES[dtype], watched=False)
+    except RuntimeError as error:  # of torch alone: nothing is watched yet
+        if "primitive descriptor" not in str(error):
+            raise
+        pytest.skip(f"this processor has no kernel for it: {error}")
     watched, records = run(MODELS[model], DTYPES[dtype], watched=True)
     assert len(plain) == len(watched)
     assert all(torch.equal(a, b) for a, b in zip(plain, watched, strict=True))
