@@ -29,7 +29,7 @@ SHARED = (
 # What only stage 4 and compiled models need: loaded when they are asked for.
 LATER = (
     *("benchmark.memory", "benchmark.reference", "calibration.codec", "calibration.finding", "calibration.machine"),
-    "compile.workload",
+    *("capability.knowledge", "compile.workload", "device"),
 )
 PLACES = [ROOT / "amp_runtime" / name.replace(".", "/") for name in SHARED]
 FILES = [
