@@ -7,7 +7,7 @@ JOBS ?= 2
 .PHONY: verify test lint benchmark stress rules api gpu clean
 
 verify: $(STAMP)
-	$(BIN)/verify T035
+	$(BIN)/verify T035 --time-limit 1800
 
 test: $(STAMP)
 	$(BIN)/pytest -n $(JOBS) --dist worksteal
