@@ -302,10 +302,12 @@ def test_times_add_up():
                 time.sleep(0.02)
                 yield batch
 
+    start = time.perf_counter()
     (epoch,) = (history := fit(make_step(), Slow(), epochs=1)).epochs
-    assert all(record.wait_s >= 0.02 > record.step_s > 0 for record in history.steps)
+    whole = time.perf_counter() - start
+    assert all(record.wait_s >= 0.02 and record.step_s > 0 for record in history.steps)
     total = sum(record.wait_s + record.step_s for record in history.steps)
-    assert total <= epoch.step_time_s * epoch.steps < total + 0.5
+    assert total <= epoch.step_time_s * epoch.steps < whole
     assert epoch.examples_per_s == pytest.approx(12 / (epoch.step_time_s * 3))
 
 
