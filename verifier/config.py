@@ -287,7 +287,7 @@ def _task(
         workloads=workloads,
         scripts=scripts,
         requirements=_requirements(
-            document, here, table, (*workloads, *(script.run[0] for script in scripts if script.run))
+            document, here, table, (*workloads, *(script.file for script in scripts if script.run))
         ),
         acceptance=_criteria(document, here, table, gates),
         pass_env=_pass_env(document, here, table),
@@ -322,13 +322,14 @@ def _scripts(document: _Document, task: tuple[str, str], table: Mapping[str, Any
         here = (*task, "scripts", index)
         document.unknown_keys(here, item, SCRIPT_KEYS)
         run, amp, fp32 = (document.strings((*here, key), item) for key in SCRIPT_KEYS)
+        script = Script(run=run, amp=amp, fp32=fp32)
         if not run:
             document.problem((*here, "run"), "a script needs its file, and the arguments of every run")
-        elif not (root / run[0]).is_file():
-            document.problem((*here, "run"), f'there is no script "{run[0]}" below {root}')
+        elif not (root / script.file).is_file():
+            document.problem((*here, "run"), f'there is no script "{script.file}" below {root}')
         if amp == fp32:
             document.problem(here, "amp and fp32 add the same arguments, so nothing switches AMP on and off")
-        scripts.append(Script(run=run, amp=amp, fp32=fp32))
+        scripts.append(script)
     return tuple(scripts)
 
 

@@ -163,7 +163,11 @@ def _task() -> Mapping[str, Any]:
 
 def _script() -> Mapping[str, Any]:
     return {
-        "run": {**_STRINGS, "minItems": 1, "description": "The script and the arguments of every run."},
+        "run": {
+            **_STRINGS,
+            "minItems": 1,
+            "description": "The script and the arguments of every run, after `-m` and a module or `torchrun`.",
+        },
         "amp": {**_STRINGS, "description": "What is added to them for AMP."},
         "fp32": {**_STRINGS, "description": "What is added to them for FP32."},
     }

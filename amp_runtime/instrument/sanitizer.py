@@ -80,7 +80,7 @@ class Sanitizer:
         RuntimeError: another sanitizer is already watching this process.
     """
 
-    _watching: Sanitizer | None = None
+    watching: Sanitizer | None = None  # the one that watches this process
 
     def __init__(
         self,
@@ -105,11 +105,11 @@ class Sanitizer:
         self._tracker = tracker
 
     def start(self) -> None:
-        if Sanitizer._watching is not None:
+        if Sanitizer.watching is not None:
             raise RuntimeError("this process is already being watched; use the report of the sanitizer that runs")
         if self._trace_path is not None:
             self._trace = Trace(self.run, self._trace_path)
-        Sanitizer._watching = self
+        Sanitizer.watching = self
         for part in _PARTS:
             part.install(self.run, self._patches)
         self._handles = optimizers.install(self.run, self._patches)
@@ -122,7 +122,7 @@ class Sanitizer:
 
     def stop(self) -> None:
         """End the last step and take every patch away."""
-        if Sanitizer._watching is not self:
+        if Sanitizer.watching is not self:
             return
         self.run.window.close()
         self.run.steps.finish()
@@ -139,7 +139,7 @@ class Sanitizer:
             handle.remove()
         if self._trace is not None:
             self._trace.close()
-        Sanitizer._watching = None
+        Sanitizer.watching = None
 
     def pause(self) -> None:
         """Look away until `resume`. What happens meanwhile is not seen, and what it leaves is not known."""

@@ -41,11 +41,16 @@ class _Finder:
         return spec
 
 
-def start(request_path: str) -> int:
+def enter() -> None:
+    """Make the modules of the harness known to this process, under the private name."""
     package = types.ModuleType(PRIVATE_NAME)
     package.__path__ = [str(Path(__file__).resolve().parent.parent)]
     sys.modules[PRIVATE_NAME] = package
     sys.meta_path.insert(0, _Finder)
+
+
+def start(request_path: str) -> int:
+    enter()
     main = importlib.import_module(f"{PRIVATE_NAME}.probes.main")
     code: int = main.run(request_path, STARTUP)
     return code

@@ -38,6 +38,10 @@ def keep_json() -> None:
         del sys.modules[name]
 
 
+def encode(record: object) -> str:
+    return _encode(record)
+
+
 def decode(text: str) -> object:
     return _decode(text)
 

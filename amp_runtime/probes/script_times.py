@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from ..wire import NotMeasured, ScriptTimed
 from .devices import device_seen
+from .ranks import Ranks
 from .scripts import end_after, load
+from .watched import devices_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..instrument.sanitizer import Sanitizer
     from ..wire import Request, ScriptUnit
     from .child import Reporter
 
@@ -42,18 +43,26 @@ def time_script(script: ScriptUnit, request: Request, startup: frozenset[str], r
     begin = _now()
     sanitizer.start()
     try:
-        exit_code, stopped = program()
+        ranks = Ranks(script, request, timed=True)
+        exit_code, stopped = ranks.run(program)
+        took_s = _now() - begin
     finally:
         sanitizer.run.after_step.remove(ended)  # what stopping counts as a step ends no program
-        devices = _devices(sanitizer)
+        devices = devices_of(sanitizer)
         sanitizer.stop()
     report = sanitizer.report()
+    step_s, timeline = (
+        tuple(later - earlier for earlier, later in itertools.pairwise(ends)),
+        report.timeline[: len(ends)],
+    )
+    if not ends and (seen := ranks.seen()):  # the first of those that it started, as all go in step
+        devices, report = seen[0].devices, seen[0].report
+        timeline, step_s = report.timeline, tuple(one.seconds for one in report.timeline[1:])
     reporter.item(device_seen(devices[0] if devices else "cpu", _precision(report.watched.autocast)))
-    timeline = report.timeline[: len(ends)]
     reporter.item(
         ScriptTimed(
-            start_s=ends[0] - begin if ends else _now() - begin,
-            step_s=tuple(later - earlier for earlier, later in itertools.pairwise(ends)),
+            start_s=ends[0] - begin if ends else took_s - sum(step_s),
+            step_s=step_s,
             losses=tuple(one.loss if one.loss is not None and math.isfinite(one.loss) else None for one in timeline),
             skipped=sum(one.skipped for one in timeline),
             exit_code=exit_code,
@@ -66,9 +75,3 @@ def _precision(regions: Iterable[str]) -> str | None:
     """Return the format of the autocast regions, each a device and a dtype."""
     dtypes = {region.rpartition(" ")[2].removeprefix("torch.") for region in regions}
     return next((short for dtype, short in _FORMATS.items() if dtype in dtypes), None)
-
-
-def _devices(sanitizer: Sanitizer) -> tuple[str, ...]:
-    optimizers = [found for reference in sanitizer.run.optimizers.values() if (found := reference()) is not None]
-    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
-    return tuple(sorted({str(parameter.device) for group in groups for parameter in group["params"]}))

@@ -16,6 +16,7 @@ from .child import Unit
 from .emulated import emulate_cuda
 from .failure import safe_text
 from .imports import forget
+from .ranks import Ranks
 from .watched import watched
 
 if TYPE_CHECKING:
@@ -43,8 +44,15 @@ def _run(script: ScriptUnit, request: Request, startup: frozenset[str], reporter
     program = load(script, request, startup, reporter)
     end = functools.partial(end_after, script.steps)
     with watched(request.root, reporter, end) as progress:
-        exit_code, stopped = program()
-    reporter.item(ScriptEnd(exit_code=exit_code, stopped=stopped, devices=progress.devices))
+        ranks = Ranks(script, request)
+        try:
+            exit_code, stopped = ranks.run(program)
+        finally:
+            seen = ranks.seen()
+            for rank in seen:
+                reporter.item(rank)
+    devices = progress.devices or tuple(sorted({device for rank in seen for device in rank.devices}))
+    reporter.item(ScriptEnd(exit_code=exit_code, stopped=stopped, devices=devices))
 
 
 def load(

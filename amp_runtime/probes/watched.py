@@ -83,7 +83,7 @@ class Progress:
     def step(self, step: int) -> None:
         if self.over or self.sanitizer is None:
             return
-        self.devices = self.devices or _devices(self.sanitizer)
+        self.devices = self.devices or devices_of(self.sanitizer)
         alarms = len(self.sanitizer.alarms)
         if alarms > self._alarms:
             self._alarms = alarms
@@ -96,7 +96,8 @@ class Progress:
             self._after_step(step)
 
 
-def _devices(sanitizer: Sanitizer) -> tuple[str, ...]:
+def devices_of(sanitizer: Sanitizer) -> tuple[str, ...]:
+    """Return where the parameters of the optimizers lie that were stepped."""
     optimizers = [found for reference in sanitizer.run.optimizers.values() if (found := reference()) is not None]
     groups = [group for optimizer in optimizers for group in optimizer.param_groups]
     return tuple(sorted({str(parameter.device) for group in groups for parameter in group["params"]}))

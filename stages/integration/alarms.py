@@ -77,7 +77,8 @@ def hazards(runs: Sequence[Watching]) -> tuple[Hazard, ...]:
 def finding_of(hazard: Hazard, rule: RuleInfo) -> Finding:
     first, alarm = hazard.seen[0]
     others = [run.name for run, _ in hazard.seen[1:]]
-    also = f" It happens in {', '.join(others[:3])} too." if others else ""
+    more = f" and {len(others) - _MOST_RUNS} more" if len(others) > _MOST_RUNS else ""
+    also = f" It happens in {', '.join(others[:_MOST_RUNS])}{more} too." if others else ""
     planted = f" {_PLANTED}" if all(alarm.planted for _, alarm in hazard.seen) else ""
     return Finding(
         rule=rule.code,

@@ -265,7 +265,7 @@ class Execution:
         self._require_torch(todo, report, "watching a training needs it")
         read = read_scripts(units, [location for _unit, location in runs], report, limits)
         self.judged.append(judge_scripts(read, report, limits))
-        self.runs += [run.watching for run in read if run.unit is not None]
+        self.runs += [one for run in read if run.unit is not None for one in run.watching]
 
     def _watched(self) -> Watched:
         found = self.context.stash.get(FOUND) or {}
@@ -329,7 +329,7 @@ class Execution:
             said.append(f"pass-env names {', '.join(absent)}, which is not set here")
         task = self.context.task
         if task.program is not None:
-            return [*said, "only the process that was started was watched, and nothing was read of the code"]
+            return [*said, "only Python processes were watched, and nothing was read of the code"]
         if not task.workloads and not task.scripts:
             said.append("no training step was run: the task declares no workloads and no scripts")
         if not task.tests:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from amp_runtime.wire import Emulated, SanitizerReport, ScriptEnd
+from amp_runtime.wire import Emulated, RankSeen, SanitizerReport, ScriptEnd
 from stages.integration.alarms import Watching, is_own
 from stages.integration.causes import Cause, Subject, origin_of, place, raised_text, traceback_evidence
 from stages.integration.endings import cause_of_probe, causes_of_ending
@@ -32,9 +32,12 @@ if TYPE_CHECKING:
     from stages._probe.records import ProbeReport, UnitReport
     from verifier.api import Json, RuleInfo
 
-_ONE_PROCESS = (
-    "Only the process that was started is watched: where the training runs in processes that it starts "
-    "(torch.multiprocessing.spawn, a launcher), start one worker by itself."
+_SEEN = (
+    "The process that is started is watched, and so are Python processes that it starts "
+    "(torch.distributed.run, torch.multiprocessing); where it trains in others, start one worker by itself."
+)
+_WHOLE = (
+    "Find what ends this process before Python itself comes to an end: os._exit, a signal, a launcher that kills it."
 )
 _NO_CUDA = ("not compiled with CUDA", "Found no NVIDIA driver", "No CUDA GPUs are available")
 _MODES = {"": "", "amp": " under AMP", "fp32": " in FP32"}
@@ -51,6 +54,7 @@ class ScriptRun:
     report: SanitizerReport | None
     end: ScriptEnd | None
     causes: tuple[Cause, ...]
+    ranks: tuple[RankSeen, ...] = ()
 
     @property
     def finished(self) -> bool:
@@ -58,14 +62,40 @@ class ScriptRun:
         return self.end is not None and not self.end.exit_code and not self.causes
 
     @property
-    def watching(self) -> Watching:
-        amp = self.script.mode != "fp32"
-        return Watching(name=self.subject.name, start=self.subject.location, amp=amp, report=self.report)
+    def watching(self) -> tuple[Watching, ...]:
+        """Each process that trained; the script itself also where none did."""
+        amp, start = self.script.mode != "fp32", self.subject.location
+        own = Watching(name=self.subject.name, start=start, amp=amp, report=self.report)
+        ranks = [
+            Watching(name=rank_name(self.subject, one), start=start, amp=amp, report=one.report) for one in self.ranks
+        ]
+        return (*([own] if trained(self.report) or not ranks else []), *ranks)
+
+    @property
+    def reports(self) -> tuple[SanitizerReport, ...]:
+        """What was seen in each process that told."""
+        return (*([self.report] if self.report else []), *(one.report for one in self.ranks))
+
+    @property
+    def steps(self) -> int:
+        """The training steps of the process that did most of them: ranks do theirs together."""
+        return max((report.watched.steps for report in self.reports), default=0)
 
 
 def script_name(script: ScriptUnit) -> str:
     """Return what a reader calls the run: the script as it was named, and its mode."""
     return f"{script.shown}{_MODES[script.mode]}{_EMULATED if script.emulate else ''}"
+
+
+def trained(report: SanitizerReport | None) -> bool:
+    return report is not None and report.watched.steps > 0
+
+
+def rank_name(subject: Subject, rank: RankSeen) -> str:
+    """Return what a reader calls a process that a script started: by its rank, else by its number."""
+    if rank.rank is None:
+        return f"{subject.name}, process {rank.pid}"
+    return f"{subject.name}, rank {rank.rank}" + (f" of {rank.world}" if rank.world else "")
 
 
 def read_scripts(
@@ -96,7 +126,7 @@ def judge_scripts(runs: Sequence[ScriptRun], report: ProbeReport, allowed: Limit
         causes += filter(None, [cause_of_probe(report, never[0].subject, allowed)])
     emulated = [item for run in runs if run.unit for item in run.unit.items if isinstance(item, Emulated)]
     limits = [f"under emulation: {line}" for item in emulated for line in item.limits]
-    problems = [problem for run in runs if run.report for problem in run.report.problems]
+    problems = [problem for run in runs for report in run.reports for problem in report.problems]
     return Judged(
         checks_run=len(runs) - len(never),
         causes=tuple(causes),
@@ -124,12 +154,12 @@ def _said(run: ScriptRun) -> str:
     name = run.subject.name
     if run.unit is None:
         return f"{name}: not run"
-    steps = run.report.watched.steps if run.report else 0
     if not run.finished:
         why = run.causes[0].rule.name if run.causes else f"{run.unit.result.status} by what the sanitizer says below"
-        return f"{name}: {why}, after {steps} steps"
+        return f"{name}: {why}, after {run.steps} steps"
     how = "ended there as asked" if run.end is not None and run.end.stopped else "ran to its end"
-    return f"{name}: {steps} steps, {how}"
+    watched = f" in each of {len(run.watching)} processes" if run.ranks else ""
+    return f"{name}: {run.steps} steps{watched}, {how}"
 
 
 def _read(
@@ -140,9 +170,9 @@ def _read(
     items = unit.items if unit else ()
     reports = [item for item in items if isinstance(item, SanitizerReport)]
     end = next((item for item in items if isinstance(item, ScriptEnd)), None)
-    run = ScriptRun(
-        script=script, subject=subject, unit=unit, report=reports[-1] if reports else None, end=end, causes=()
-    )
+    ranks = tuple(item for item in items if isinstance(item, RankSeen))
+    last = reports[-1] if reports else None
+    run = ScriptRun(script=script, subject=subject, unit=unit, report=last, end=end, causes=(), ranks=ranks)
     if unit is None:
         return run
     causes = [_with_steps(cause) for cause in causes_of_ending(unit.result, subject, report, limits)]
@@ -182,8 +212,7 @@ def _failed(run: ScriptRun) -> list[Cause]:
         evidence = (traceback_evidence(failure),)
         return [replace(cause, location=location, key=key, origin=origin_of(failure), evidence=evidence)]
     if run.end is not None and run.end.exit_code:
-        steps = run.report.watched.steps if run.report else 0
-        message = f"{subject.name} ended with exit code {run.end.exit_code}, after {steps} training steps."
+        message = f"{subject.name} ended with exit code {run.end.exit_code}, after {run.steps} training steps."
         remedy = "Start it by hand as shown in the report, and read what it printed; wrong arguments end a script so."
         return [_cause(run019_script_fails.RULE, subject, message, remedy)]
     return []
@@ -191,7 +220,7 @@ def _failed(run: ScriptRun) -> list[Cause]:
 
 def _is_told(run: ScriptRun, location: Location) -> bool:
     """Say whether the sanitizer names the line that raises: then torch refused what its alarm is about."""
-    last = [alarm.frames[-1] for alarm in (run.report.alarms if run.report else ()) if alarm.frames]
+    last = [alarm.frames[-1] for report in run.reports for alarm in report.alarms if alarm.frames]
     return any(is_own(frame.path) and (frame.path, frame.line) == (location.path, location.line) for frame in last)
 
 
@@ -205,24 +234,48 @@ def _nothing_shown(run: ScriptRun) -> list[Cause]:
         message = f"{subject.name} ended, and what the sanitizer saw of it is missing."
         remedy = "Find what ends the process or closes its files before Python itself comes to an end."
         return [_cause(run020_no_training_step.RULE, subject, message, remedy)]
-    watched = report.watched
-    if not watched.steps:
-        why = "no backward ran in it" if not watched.backwards else "no torch optimizer was stepped in it"
+    if not run.steps:
+        backwards = any(one.watched.backwards for one in run.reports)
+        why = "no torch optimizer was stepped in it" if backwards else "no backward ran in it"
         message = f"{subject.name} ended without a single training step: {why}."
-        return [_cause(run020_no_training_step.RULE, subject, message, _ONE_PROCESS)]
-    bad = [one for one in report.timeline if one.loss is not None and not math.isfinite(one.loss)]
-    lost = next((one for one in bad if not one.skipped and not one.planted), None)
-    if lost is None:
-        return []
-    message = f"{subject.name}: the loss of training step {lost.step} is {lost.loss}, and the optimizer was stepped."
-    return [_cause(run008_nonfinite_loss.RULE, subject, message, NONFINITE)]
+        return [_cause(run020_no_training_step.RULE, subject, message, _SEEN)]
+    return _missing(run) or _lost(run)
+
+
+def _missing(run: ScriptRun) -> list[Cause]:
+    """Return what was not seen of the processes of a run in which several train together."""
+    for rank in run.ranks:
+        if not rank.complete:
+            name, steps = rank_name(run.subject, rank), rank.report.watched.steps
+            message = f"{name}, was ended from outside or by os._exit: what it did after step {steps} is not known."
+            return [_cause(run020_no_training_step.RULE, run.subject, message, _WHOLE)]
+    expected = max((rank.local_world or 0 for rank in run.ranks), default=0)
+    if len(run.watching) < expected:
+        message = f"{run.subject.name} trains on {expected} ranks here, and only {len(run.watching)} of them were seen."
+        return [_cause(run020_no_training_step.RULE, run.subject, message, _SEEN)]
+    return []
+
+
+def _lost(run: ScriptRun) -> list[Cause]:
+    """Return the first step with a loss that is not finite, after which the optimizer was stepped all the same."""
+    for watching in run.watching:
+        steps = watching.report.timeline if watching.report else ()
+        bad = [one for one in steps if one.loss is not None and not math.isfinite(one.loss)]
+        lost = next((one for one in bad if not one.skipped and not one.planted), None)
+        if lost is not None:
+            message = (
+                f"{watching.name}: the loss of training step {lost.step} is {lost.loss}, and the optimizer was stepped."
+            )
+            return [_cause(run008_nonfinite_loss.RULE, run.subject, message, NONFINITE)]
+    return []
 
 
 def _switch(run: ScriptRun) -> list[Cause]:
     """Return what is wrong where the arguments that switch AMP on or off do not do so."""
     if not run.finished or run.report is None or not run.script.mode:
         return []
-    regions, amp = run.report.watched.autocast, run.script.mode == "amp"
+    amp = run.script.mode == "amp"
+    regions = dict.fromkeys(region for report in run.reports for region in report.watched.autocast)
     if bool(regions) == amp:
         return []
     did = "enters no autocast region" if amp else f"enters autocast regions ({', '.join(regions)}) all the same"
@@ -231,8 +284,9 @@ def _switch(run: ScriptRun) -> list[Cause]:
 
 
 def _replaced(run: ScriptRun) -> list[Cause]:
-    if run.report is None or not run.report.replaced:
+    replaced = dict.fromkeys(name for report in run.reports for name in report.replaced)
+    if not replaced:
         return []
-    message = f"{run.subject.name} replaces {', '.join(run.report.replaced)}, so that what goes through is not seen."
+    message = f"{run.subject.name} replaces {', '.join(replaced)}, so that what goes through is not seen."
     remedy = "Wrap the original with functools.wraps and call it, or do not replace functions of torch."
     return [_cause(run021_sanitizer_replaced.RULE, run.subject, message, remedy)]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from amp_runtime.wire import ScriptUnit
+from stages._probe.starting import script_unit
 from verifier.api import Location
 
 if TYPE_CHECKING:
@@ -38,15 +39,8 @@ def _of_program(program: Program, context: StageContext) -> tuple[ScriptUnit, Lo
 
 
 def _of_script(script: Script) -> list[tuple[ScriptUnit, Location]]:
-    path, *arguments = script.run
-    modes: dict[Literal["fp32", "amp"], tuple[str, ...]] = {"fp32": script.fp32, "amp": script.amp}
-    return [
-        (
-            ScriptUnit(target=path, shown=path, arguments=(*arguments, *added), folder="", mode=mode),
-            Location(path=path),
-        )
-        for mode, added in modes.items()
-    ]
+    modes: tuple[Literal["fp32", "amp"], ...] = ("fp32", "amp")
+    return [(script_unit(script, mode), Location(path=script.file)) for mode in modes]
 
 
 def _below(path: Path, root: Path) -> str:

@@ -114,7 +114,7 @@ class Execution:
         )
 
     def _script(self, script: Script) -> Measurement:
-        name = script.run[0]
+        name = script.file
         bounds = self._speedups(name)
         self.context.progress(f"timing {name} in FP32 and under AMP, in pairs of runs")
         runs = self._pairs(script, pairs_of(script, PAIRS if bounds else FEW_PAIRS, SEED))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import statistics
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from amp_runtime.wire import DeviceSeen, NotMeasured, ScriptTimed, ScriptUnit, Timed
+from stages._probe.starting import script_unit
 from stages.performance.causes import problem_of_probe, problem_of_unit
 from stages.performance.figures import LEAST_CONFIDENCE, MEDIAN, median_of
 from stages.performance.measurement import Measurement, Problem
@@ -33,23 +34,14 @@ _METHOD = (
     "whole runs of the unmodified script in pairs of random order, each in a process of its own, median step of each "
     "run; error divided between two looks"
 )
-Side = Literal["fp32", "amp"]
-
-
 Pair = tuple[ScriptUnit, ScriptUnit]  # in the order in which they run
 
 
 def pairs_of(script: Script, count: int, seed: int) -> tuple[Pair, ...]:
     """Return pairs of runs, FP32 and AMP, each in the order that a coin gave it."""
     coins = random.Random(seed)
-    fp32, amp = _unit(script, "fp32"), _unit(script, "amp")
+    fp32, amp = script_unit(script, "fp32", STEPS), script_unit(script, "amp", STEPS)
     return tuple((amp, fp32) if coins.random() < 0.5 else (fp32, amp) for _ in range(count))
-
-
-def _unit(script: Script, mode: Side) -> ScriptUnit:
-    path, *arguments = script.run
-    added = script.amp if mode == "amp" else script.fp32
-    return ScriptUnit(target=path, shown=path, arguments=(*arguments, *added), folder="", mode=mode, steps=STEPS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +70,7 @@ def read_runs(
     script: Script, pairs: Sequence[tuple[ScriptUnit, ScriptUnit]], report: ProbeReport, limits: Limits
 ) -> ScriptRuns:
     """Read the runs of `pairs`, which were made in their order."""
-    name, here = script.run[0], Location(path=script.run[0])
+    name, here = script.file, Location(path=script.file)
     found: dict[str, list[ScriptTimed]] = {"fp32": [], "amp": []}
     led, problems, device = [], [], None
     for number, pair in enumerate(pairs):

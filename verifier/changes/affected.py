@@ -68,7 +68,7 @@ def _depends(config: Config, task: Task) -> Callable[[str], bool]:
     reads = _reads(config, task)
     tests = [PurePosixPath(name) for name in task.tests]
     run = {name for workload in task.workloads for name in _modules(config, workload)}
-    run |= {PurePosixPath(script.run[0]).as_posix() for script in task.scripts}
+    run |= {PurePosixPath(script.file).as_posix() for script in task.scripts}
 
     def depends(name: str) -> bool:
         path = PurePosixPath(name)

@@ -21,13 +21,37 @@ class Criterion:
     proven_by: tuple[str, ...]
 
 
+LAUNCHERS = {"torchrun": "torch.distributed.run"}  # programs that are nothing but a module
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """A training script: the file and its arguments, and what is added to them for AMP and for FP32."""
+    """A training script: the file and its arguments, and what is added to them for AMP and for FP32.
+
+    Args:
+        run: as after `python`: a file, or `-m` and a module; or as in a shell: `torchrun` and its arguments.
+    """
 
     run: tuple[str, ...]
     amp: tuple[str, ...] = ()
     fp32: tuple[str, ...] = ()
+
+    @property
+    def module(self) -> str:
+        """The module that is started; empty where it is a file."""
+        return LAUNCHERS.get(self.run[0]) or ("".join(self.run[1:2]) if self.run[0] == "-m" else "")
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return self.run[2:] if self.run[0] == "-m" else self.run[1:]
+
+    @property
+    def file(self) -> str:
+        """The script of the project, relative to its root: of a launcher, the first Python file among its arguments."""
+        if not self.module:
+            return self.run[0]
+        named = next((argument for argument in self.arguments if argument.endswith(".py")), None)
+        return named or f"{self.module.replace('.', '/')}.py"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
