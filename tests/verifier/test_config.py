@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -108,9 +109,28 @@ def test_scripts_are_read_with_what_switches_amp(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("run", "module", "arguments"),
+    [
+        (("torchrun", "--nnodes=1", "pkg/a.py"), "torch.distributed.run", ("--nnodes=1", "pkg/a.py")),
+        (("-m", "torch.distributed.run", "pkg/a.py"), "torch.distributed.run", ("pkg/a.py",)),
+        (("-m", "pkg.a", "--lr", "1"), "pkg.a", ("--lr", "1")),
+        (("pkg/a.py", "-m"), "", ("-m",)),
+    ],
+)  # fmt: skip
+def test_a_script_may_be_started_by_a_launcher(
+    tmp_path: Path, run: tuple[str, ...], module: str, arguments: tuple[str, ...]
+) -> None:
+    text = _with_scripts(f'[{{ run = {json.dumps(run)}, amp = ["--amp"] }}]')
+    (script,) = load_config(_project(tmp_path, text), gates=GATES).tasks["T035"].scripts
+    assert (script.module, script.arguments, script.file) == (module, arguments, "pkg/a.py")
+
+
+@pytest.mark.parametrize(
     ("value", "part"),
     [
         ('["pkg/a.py"]', "must be a list of tables"),
+        ('[{ run = ["torchrun", "--nnodes=1", "gone.py"], amp = ["--amp"] }]', 'there is no script "gone.py"'),
+        ('[{ run = ["-m", "pkg.gone"], amp = ["--amp"] }]', 'there is no script "pkg/gone.py"'),
         ('[{ amp = ["--amp"] }]', "a script needs its file"),
         ('[{ run = ["gone.py"], amp = ["--amp"] }]', 'there is no script "gone.py"'),
         ('[{ run = ["pkg/a.py"] }]', "nothing switches AMP on and off"),

@@ -93,8 +93,7 @@ def unit(name: str, *arguments: str, **more: object) -> ScriptUnit:
 
 
 UNITS = {
-    "launched": replace(unit("torch.distributed.run", *LAUNCH, module=True), shown="launched.py"),
-    "launched, 3 steps": unit("torch.distributed.run", *LAUNCH, module=True, steps=3),
+    "launched": replace(unit("torch.distributed.run", *LAUNCH, module=True, steps=3), shown="launched.py"),
     "spawned": unit("spawned.py"),
     "forked": unit("forked.py"),
     "left": unit("forked.py", "--leave"),
@@ -122,7 +121,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, ScriptRun]:
     return dict(zip(UNITS, runs, strict=True))
 
 
-@pytest.mark.parametrize("name", ["launched", "spawned", "forked"])
+@pytest.mark.parametrize("name", ["spawned", "forked"])
 def test_every_rank_is_watched_and_named(ran: Mapping[str, ScriptRun], name: str) -> None:
     run = ran[name]
     assert (run.causes, run.finished) == ((), True)
@@ -154,9 +153,9 @@ def test_a_hazard_in_one_rank_is_told_of_that_one(ran: Mapping[str, ScriptRun]) 
 
 
 def test_ranks_are_ended_after_the_steps_asked_for(ran: Mapping[str, ScriptRun]) -> None:
-    run = ran["launched, 3 steps"]
+    run = ran["launched"]
     assert run.causes == ()
-    assert [(one.report.watched.steps, one.stopped) for one in run.ranks] == [(3, True), (3, True)]
+    assert [(one.rank, one.report.watched.steps, one.stopped) for one in run.ranks] == [(0, 3, True), (1, 3, True)]
     assert run.end is not None
     assert (run.end.stopped, run.end.exit_code) == (True, 0)
 
