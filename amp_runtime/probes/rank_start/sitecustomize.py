@@ -31,7 +31,7 @@ class _BehindTorch:
     ) -> importlib.machinery.ModuleSpec | None:
         if name != "torch":
             return None
-        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.loader is not None:
             spec.loader = _Loader(spec.loader, self._settings)  # type: ignore[assignment]
@@ -83,5 +83,5 @@ def _step_aside() -> None:
 
 
 if __name__ == _NAME and SETTINGS in os.environ:
-    sys.meta_path.insert(0, _BehindTorch(os.environ[SETTINGS]))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, _BehindTorch(os.environ[SETTINGS]))
     _step_aside()
