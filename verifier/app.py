@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from verifier.model.rule import RuleInfo
     from verifier.model.task import Config, Task
     from verifier.plugins import Plugins
+    from verifier.shards.stamp import Stamp
     from verifier.sources import SourceTree
 
 _CONTEXT_LINES = 2
@@ -44,12 +45,14 @@ class Selection:
 
     Args:
         accepted: the baseline; it takes note of what each run changes in it.
+        stamp: of which larger run this is a part.
     """
 
     stages: tuple[Stage, ...]
     left_out: tuple[NotRun, ...] = ()
     rules: ChosenRules = EVERY_RULE
     accepted: Ratchet | None = None
+    stamp: Stamp | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +130,8 @@ def verify(
     )
     judged = result.stages
     tool = _tool(plugins, config, selection.rules, result, command) | configuration
+    if selection.stamp is not None:
+        tool["shard"] = selection.stamp.as_facts()
     if ratchet is not None:
         judged = ratchet.settled(task.name, judged, selection.rules.left_out)
         tool["baseline"] = ratchet.facts(judged)

@@ -16,13 +16,11 @@ from click.shell_completion import CompletionItem
 
 from verifier import __version__
 from verifier.errors import ConfigError, ExitCode, MachineError, OutputError, UsageError, VerifierError
-from verifier.options import CHECKED, PATH, accepting, common, keeping, watching
+from verifier.options import CHECKED, PATH, accepting, common, keeping, sharing, watching
 from verifier.streams import complain, say
 
-# Commands and options that the contract names and a later version brings. They are refused by name, so that
-# `verify merge` is never taken for a task called "merge".
-_NOT_YET_COMMANDS = ("merge",)
-_NOT_YET_OPTIONS = (*("--no-cache", "--executor", "--shard"),)
+# Options that the contract names and a later version brings: they are refused by name.
+_NOT_YET_OPTIONS = ("--no-cache", "--executor")
 _HELP = """The pre-merge gate for PyTorch mixed-precision (AMP) training code.
 
 \b
@@ -33,6 +31,7 @@ verify check PATH...     static stages on files or folders; needs no configurati
 verify analyze PATH...   a report on each module: contracts, findings, robustness, cost, verdict
 verify run SCRIPT [...]  any training script, unmodified, under the AMP sanitizer
 verify fix PATH...|TASK  apply automatic fixes; --diff only shows them
+verify merge REPORT...   join the reports of the shards of one run
 verify calibrate         measure this machine, precision by precision
 
 Tasks stand in pyproject.toml under [tool.verifier.tasks.NAME]. The exit code is the verdict:
@@ -45,8 +44,6 @@ class _Group(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         first = args[0] if args else "--help"
-        if first in _NOT_YET_COMMANDS:
-            raise UsageError(f"`verify {first}` is not built in this version")
         for word in _before_the_script(args):
             if word.split("=", 1)[0] in _NOT_YET_OPTIONS:
                 raise UsageError(f"the option {word.split('=', 1)[0]} is not built in this version")
@@ -95,6 +92,7 @@ def cli() -> None:
 @keeping
 @common
 @accepting
+@sharing
 @watching
 def task_command(names: tuple[str, ...], every: bool, changed_since: str | None, watch: bool, **options: Any) -> None:
     if watch:
@@ -208,6 +206,18 @@ def check_report_command(report: Path, root: Path | None) -> None:
     from verifier.saved.check_command import run_check_report  # noqa: PLC0415
 
     sys.exit(run_check_report(report, root))
+
+
+@cli.command("merge", help="Join the reports of all shards of a run. Exit code: the verdict of the whole.")
+@click.argument("reports", nargs=-1, required=True, metavar="REPORT|FOLDER...", type=PATH)
+@click.option("--format", "formats", multiple=True, metavar="NAMES", help="Report formats, as for a run.")
+@click.option("--output", metavar="DIR", help="Folder for the joined reports; - with one format prints the only one.")
+@click.option("-q", "--quiet", is_flag=True, help="No summary.")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
+def merge_command(reports: tuple[Path, ...], **options: Any) -> None:
+    from verifier.shards.command import MergeOptions, run_merge  # noqa: PLC0415
+
+    sys.exit(run_merge(reports, MergeOptions(**options)))
 
 
 @cli.command("calibrate", help="Measure this machine, precision by precision, and write its profile.")

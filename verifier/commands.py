@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ from verifier.terminal import Terminal, internal_failures, make_terminal, passin
 
 if TYPE_CHECKING:
     from verifier.baseline.ratchet import Ratchet
+    from verifier.model.finding import Json
     from verifier.sources import SourceTree
 
 CHECK_TASK = "check"
@@ -59,6 +60,7 @@ class Options:
     save_anyway: str | None = None
     baseline: Path | None = None
     update_baseline: str | None = None
+    shard: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,7 @@ def run_tasks(names: Sequence[str], *, every: bool, options: Options) -> int:
     plugins = load_plugins()
     config = project_config(options.config_file, plugins)
     tasks = _wanted(config, names, every=every)
-    selection = selection_of(plugins, options)
+    selection = stamped(selection_of(plugins, options), [task.name for task in tasks], options)
     formats = parse_formats(options.formats or DEFAULT_FORMATS, plugins.renderers)
     to_stdout = is_to_stdout(options, formats)
     if to_stdout and len(tasks) > 1:
@@ -107,7 +109,43 @@ def run_tasks(names: Sequence[str], *, every: bool, options: Options) -> int:
     runner = Runner(config=config, plugins=plugins, selection=selection, options=options, terminal=terminal)
     several = len(tasks) > 1
     _check_keeping(options)
-    return max(run_task(runner, task, formats, several) for task in tasks)
+    mine = taken(selection, [task.name for task in tasks], options)
+    return max((run_task(runner, task, formats, several) for task in tasks if task.name in mine), default=ExitCode.PASS)
+
+
+def stamped(selection: Selection, names: Sequence[str], options: Options, **more: Json) -> Selection:
+    """Return the selection with what a report of `--shard` says of the whole run; unchanged without that option.
+
+    Args:
+        names: every task of the run.
+        more: what else all shards of it must agree in.
+
+    Raises:
+        UsageError: there is no such shard, or the run cannot be dealt out.
+    """
+    if options.shard is None:
+        return selection
+    from verifier.shards.dealing import read_shard  # noqa: PLC0415 - most runs are whole
+    from verifier.shards.stamp import Stamp, choices_of  # noqa: PLC0415
+
+    shard = read_shard(options.shard)
+    if options.update_baseline is not None:
+        raise UsageError("--update-baseline needs a whole run, and --shard makes a part of one; leave one of them out")
+    return dataclasses.replace(
+        selection, stamp=Stamp(shard=shard, tasks=tuple(names), choices=choices_of(options) | more)
+    )
+
+
+def taken(selection: Selection, names: Sequence[str], options: Options) -> Collection[str]:
+    """Return which of the tasks this run takes, and say so where it is a shard."""
+    if selection.stamp is None:
+        return names
+    shard = selection.stamp.shard
+    mine = shard.takes(names)
+    if not options.quiet:
+        what = f"{len(mine)} of {len(names)} task{'' if len(names) == 1 else 's'}"
+        complain(f"verify: shard {shard}: {what if mine else f'none of {len(names)}, so there is nothing to do'}")
+    return mine
 
 
 def run_task(runner: Runner, task: Task, formats: Sequence[Renderer], several: bool) -> int:
@@ -146,7 +184,7 @@ def delivered(runner: Runner, report: RunReport, formats: Sequence[Renderer], se
     if to_stdout:
         print_document(report, formats[0])
     else:
-        folder = _folder(options.output, runner.config.root, report.task, several=several)
+        folder = report_folder(options.output, runner.config.root, report.task, several=several)
         written = write_report(report, formats, folder, ours=options.output is None)
     if not terminal.quiet:
         tell = complain if to_stdout else say
@@ -195,7 +233,7 @@ def deliver_check(report: RunReport, config: Config, formats: Sequence[Renderer]
     if (not options.formats and options.output is None) or is_to_stdout(options, formats):
         print_document(report, formats[0])
         return
-    folder = _folder(options.output, config.root, report.task, several=False)
+    folder = report_folder(options.output, config.root, report.task, several=False)
     written = write_report(report, formats, folder, ours=options.output is None)
     terminal = terminal_of(options)
     if not terminal.quiet:
@@ -258,7 +296,7 @@ def is_to_stdout(options: Options, formats: Sequence[Renderer]) -> bool:
     return True
 
 
-def _folder(output: str | None, root: Path, task: str, *, several: bool) -> Path:
+def report_folder(output: str | None, root: Path, task: str, *, several: bool) -> Path:
     if output is None:
         return default_folder(root, task)
     return Path(output) / task if several else Path(output)

@@ -134,6 +134,14 @@ def accepting(function: Any) -> Any:
     return _with(options, function)
 
 
+def sharing(function: Any) -> Any:
+    """Add the options that say which part of the run is done, and where."""
+    option = click.option(
+        "--shard", "shard", metavar="I/N", help="Only part I of N of the tasks; `verify merge` joins their reports."
+    )
+    return option(function)
+
+
 def watching(function: Any) -> Any:
     option = click.option("--watch", is_flag=True, help="Run again whenever a file changes; only what is read. Ctrl-C.")
     return option(function)

@@ -17,6 +17,8 @@ from verifier.commands import (
     ratchet_of,
     run_task,
     selection_of,
+    stamped,
+    taken,
     terminal_of,
 )
 from verifier.config import find_root
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from verifier.changes.affected import Affected
     from verifier.commands import Options
     from verifier.model.task import Config
+    from verifier.plugins import Plugins
 
 
 def run_changed(ref: str, options: Options) -> int:
@@ -50,33 +53,48 @@ def run_changed(ref: str, options: Options) -> int:
     _tell(ref, changes.base, len(changes.paths), found, options)
     if not count:
         return ExitCode.PASS
+    checks = bool(found.loose) and _can_check(plugins, found.loose, options)
+    names = (*found.tasks, *((CHECK_TASK,) if checks else ()))
+    selection = stamped(selection_of(plugins, options), names, options, changed_since=changes.base)
+    mine = taken(selection, names, options)
     runner = Runner(
         config=config,
         plugins=plugins,
-        selection=selection_of(plugins, options),
+        selection=selection,
         options=options,
         terminal=terminal_of(options),
     )
     accepted = ratchet_of(options, config, plugins, found.loose)
     runner = dataclasses.replace(runner, selection=dataclasses.replace(runner.selection, accepted=accepted))
-    codes = [run_task(runner, config.tasks[name], formats, several=True) for name in found.tasks]
-    if found.loose:
+    codes = [run_task(runner, config.tasks[name], formats, several=True) for name in found.tasks if name in mine]
+    if CHECK_TASK in mine:
         codes.append(_check(runner, config, found.loose, ref))
-    return max(codes)
+    return max(codes, default=ExitCode.PASS)
+
+
+def _can_check(plugins: Plugins, paths: tuple[Path, ...], options: Options) -> bool:
+    """Say whether a stage is asked for that only reads; without one, files that no task owns are left alone."""
+    if not options.stage or _static(plugins, options):
+        return True
+    complain(f"verify: not checked, as no stage was asked for that only reads: {len(paths)} files without a task")
+    return False
+
+
+def _static(plugins: Plugins, options: Options) -> tuple[str, ...]:
+    """Return the stages that were asked for and only read."""
+    static = [stage.name for stage in plugins.stages if not stage.runs_code]
+    numbers = {str(stage.number): stage.name for stage in plugins.stages}
+    return tuple(name for name in (numbers.get(name, name) for name in options.stage) if name in static)
 
 
 def _check(runner: Runner, config: Config, paths: tuple[Path, ...], ref: str) -> int:
     """Run the static stages over files that no task owns."""
     options = runner.options
-    static = [stage.name for stage in runner.plugins.stages if not stage.runs_code]
-    numbers = {str(stage.number): stage.name for stage in runner.plugins.stages}
-    wanted = tuple(name for name in (numbers.get(name, name) for name in options.stage) if name in static)
-    if options.stage and not wanted:
-        complain(f"verify: not checked, as no stage was asked for that only reads: {len(paths)} files without a task")
-        return ExitCode.PASS
-    narrowed = dataclasses.replace(options, stage=wanted)
+    narrowed = dataclasses.replace(options, stage=_static(runner.plugins, options))
     selection = dataclasses.replace(
-        selection_of(runner.plugins, narrowed, static_only=True), accepted=runner.selection.accepted
+        selection_of(runner.plugins, narrowed, static_only=True),
+        accepted=runner.selection.accepted,
+        stamp=runner.selection.stamp,
     )
     sources = check_sources(config.root, paths, config.exclude)
     files = tuple(file.path for file in sources)

@@ -34,10 +34,21 @@ def what_does_not_hold(report: SavedReport, root: Path, selected: Sequence[str] 
         *_changed_files(report, root, selected),
         *_changed_configuration(report, root),
         *_baseline(report, root),
-        *(sentence for stage in report.stages for sentence in _stage(report, stage)),
-        *_verdict(report),
-        *_acceptance(report),
+        *_unfounded(report),
     ]
+
+
+def what_contradicts(report: SavedReport) -> list[str]:
+    """Return one sentence for each reason why the report cannot be as it was written, whatever the tree is now."""
+    return [*_altered(report), *_unfounded(report)]
+
+
+def _unfounded(report: SavedReport) -> Iterator[str]:
+    """Say where statuses, scores and the verdict do not follow from what the report lists."""
+    for stage in report.stages:
+        yield from _stage(report, stage)
+    yield from _verdict(report)
+    yield from _acceptance(report)
 
 
 def _altered(report: SavedReport) -> Iterator[str]:

@@ -81,6 +81,7 @@ class SavedReport:
     suppressed: tuple[SavedFinding, ...]
     deferred: frozenset[str]  # `stage:gate`
     not_run: tuple[str, ...] = ()  # stages
+    dirty: bool | None = None
 
     @property
     def findings(self) -> tuple[SavedFinding, ...]:
@@ -117,6 +118,7 @@ def read_report(path: Path) -> SavedReport:
         suppressed=tuple(_finding(one.under("finding"), one.get("stage", str)) for one in top.each("suppressed")),
         deferred=frozenset(f"{one.get('stage', str)}:{one.get('gate', str)}" for one in top.each("deferred")),
         not_run=tuple(one.get("name", str) for one in top.each("not_run")),
+        dirty=source.optional("dirty", bool),
     )
 
 
