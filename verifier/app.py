@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import platform
 import shlex
@@ -117,7 +118,7 @@ def verify(
         rules=plugins.rules,
         output=observer.output,
     )
-    commit, dirty = commit_and_dirty(config.root)  # before any code runs, which may change files
+    commit, dirty = sources.checkout or commit_and_dirty(config.root)  # before any code runs, which may change files
     configuration = _configuration(config)
     result = run_stages(
         selection.stages,
@@ -207,15 +208,20 @@ def _environment(stages: Sequence[StageResult], options: RunOptions) -> dict[str
         "platform": f"{platform.system()} {platform.machine()}",
     }
     if options.python is None or Path(options.python).resolve() == Path(sys.executable).resolve():
-        try:
-            environment["torch"] = metadata.version("torch")
-        except metadata.PackageNotFoundError:
-            environment["torch"] = None
+        environment["torch"] = _installed_torch()
     for stage in stages:
         told = stage.facts.get("environment")
         if isinstance(told, dict):
             environment |= told
     return environment
+
+
+@functools.cache
+def _installed_torch() -> str | None:
+    try:
+        return metadata.version("torch")
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _snippets(stages: Sequence[StageResult], sources: SourceTree) -> dict[tuple[str, int], str]:

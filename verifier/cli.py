@@ -106,7 +106,8 @@ def task_command(names: tuple[str, ...], every: bool, changed_since: str | None,
         if names or every:
             raise UsageError("--changed-since finds the tasks itself; leave out --all and the names")
         sys.exit(run_changed(changed_since, Options(**options, command=_command_line())))
-    from verifier.commands import Options, run_tasks  # noqa: PLC0415 - `--help` must not pay for it
+    from verifier.commands import Options  # noqa: PLC0415 - `--help` must not pay for it
+    from verifier.task_command import run_tasks  # noqa: PLC0415
 
     sys.exit(run_tasks(names, every=every, options=Options(**options, command=_command_line())))
 

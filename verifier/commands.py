@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from verifier.app import Selection, select_stages, verify
 from verifier.chosen_rules import choose_rules
 from verifier.config import find_root, load_config
-from verifier.errors import BaselineError, ExitCode, UsageError
+from verifier.errors import ExitCode, UsageError
 from verifier.model.isolation import LEVELS, SANDBOXES
 from verifier.model.report import Renderer, RunReport, Verdict
 from verifier.model.stage import RunOptions
@@ -20,14 +20,14 @@ from verifier.model.task import Config, Task
 from verifier.nearest import suggestion
 from verifier.output import DEFAULT_FORMATS, default_folder, parse_formats, print_document, write_report
 from verifier.plugins import Plugins, load_plugins
-from verifier.selection import check_root, check_sources, is_absent, task_sources
+from verifier.selection import check_root, check_sources, is_absent
 from verifier.streams import complain, say
 from verifier.terminal import Terminal, internal_failures, make_terminal, passing_on, summary, watching
 
 if TYPE_CHECKING:
     from verifier.baseline.ratchet import Ratchet
-    from verifier.model.finding import Json
     from verifier.sources import SourceTree
+    from verifier.workspace import Workspace
 
 CHECK_TASK = "check"
 
@@ -73,6 +73,7 @@ class Runner:
     options: Options
     terminal: Terminal
     live: bool = False  # what the code under verification prints is passed on as it comes
+    workspace: Workspace | None = None  # what several tasks read, once
 
     def run(self, task: Task, sources: SourceTree) -> RunReport:
         with (passing_on if self.live else watching)(self.terminal, task.name) as observer:
@@ -92,88 +93,6 @@ class Runner:
         sentence = self.selection.accepted.save() if self.selection.accepted else ""
         if sentence and not self.terminal.quiet:
             complain(f"verify: {sentence}")
-
-
-def run_tasks(names: Sequence[str], *, every: bool, options: Options) -> int:
-    """Run tasks by name, or every one, and return the exit code: the worst of all."""
-    plugins = load_plugins()
-    config = project_config(options.config_file, plugins)
-    tasks = _wanted(config, names, every=every)
-    selection = stamped(selection_of(plugins, options), [task.name for task in tasks], options)
-    formats = parse_formats(options.formats or DEFAULT_FORMATS, plugins.renderers)
-    to_stdout = is_to_stdout(options, formats)
-    if to_stdout and len(tasks) > 1:
-        raise UsageError("--output - takes one task; give a folder for several")
-    terminal = terminal_of(options)
-    selection = dataclasses.replace(selection, accepted=ratchet_of(options, config, plugins))
-    runner = Runner(config=config, plugins=plugins, selection=selection, options=options, terminal=terminal)
-    several = len(tasks) > 1
-    _check_keeping(options)
-    mine = taken(selection, [task.name for task in tasks], options)
-    return max((run_task(runner, task, formats, several) for task in tasks if task.name in mine), default=ExitCode.PASS)
-
-
-def stamped(selection: Selection, names: Sequence[str], options: Options, **more: Json) -> Selection:
-    """Return the selection with what a report of `--shard` says of the whole run; unchanged without that option.
-
-    Args:
-        names: every task of the run.
-        more: what else all shards of it must agree in.
-
-    Raises:
-        UsageError: there is no such shard, or the run cannot be dealt out.
-    """
-    if options.shard is None:
-        return selection
-    from verifier.shards.dealing import read_shard  # noqa: PLC0415 - most runs are whole
-    from verifier.shards.stamp import Stamp, choices_of  # noqa: PLC0415
-
-    shard = read_shard(options.shard)
-    if options.update_baseline is not None:
-        raise UsageError("--update-baseline needs a whole run, and --shard makes a part of one; leave one of them out")
-    return dataclasses.replace(
-        selection, stamp=Stamp(shard=shard, tasks=tuple(names), choices=choices_of(options) | more)
-    )
-
-
-def taken(selection: Selection, names: Sequence[str], options: Options) -> Collection[str]:
-    """Return which of the tasks this run takes, and say so where it is a shard."""
-    if selection.stamp is None:
-        return names
-    shard = selection.stamp.shard
-    mine = shard.takes(names)
-    if not options.quiet:
-        what = f"{len(mine)} of {len(names)} task{'' if len(names) == 1 else 's'}"
-        complain(f"verify: shard {shard}: {what if mine else f'none of {len(names)}, so there is nothing to do'}")
-    return mine
-
-
-def run_task(runner: Runner, task: Task, formats: Sequence[Renderer], several: bool) -> int:
-    """Run one task, deliver its report, and return the exit code."""
-    report = runner.run(task, task_sources(runner.config, task))
-    code = delivered(runner, report, formats, several)
-    if not _keeps(runner.options):
-        return code
-    from verifier.keeping import keep  # noqa: PLC0415 - few runs ask for it
-
-    try:
-        lines = keep(report, runner.config.root, runner.plugins, runner.options.save_anyway)
-    except BaselineError as error:
-        complain(f"verify: {error}")
-        return max(code, ExitCode.USAGE) if code is not ExitCode.BLOCK else code
-    if not runner.terminal.quiet:
-        tell = complain if is_to_stdout(runner.options, formats) else say
-        tell("\n".join(lines))
-    return code
-
-
-def _keeps(options: Options) -> bool:
-    return options.save_baseline or options.save_anyway is not None
-
-
-def _check_keeping(options: Options) -> None:
-    if options.save_anyway is not None and not options.save_anyway.strip():
-        raise UsageError("--save-baseline-anyway needs a reason, which is kept with the figures")
 
 
 def delivered(runner: Runner, report: RunReport, formats: Sequence[Renderer], several: bool = False) -> int:
@@ -253,20 +172,6 @@ def load_for(root: Path, config_file: Path | None, plugins: Plugins) -> Config:
     gates = {stage.name: stage.gates for stage in plugins.stages}
     essential = {code for code, rule in plugins.rules.items() if rule.essential}
     return load_config(root, file=config_file, gates=gates, codes=plugins.rules, essential=essential)
-
-
-def _wanted(config: Config, names: Sequence[str], *, every: bool) -> tuple[Task, ...]:
-    if every and names:
-        raise UsageError("--all runs every task; name no task beside it")
-    if not every and not names:
-        raise UsageError("name a task, or use --all")
-    if not config.tasks:
-        where = config.path or config.root
-        raise UsageError(f"{where} declares no task; add a table [tool.verifier.tasks.NAME], or use `verify check`")
-    for name in names:
-        if name not in config.tasks:
-            raise UsageError(f'there is no task "{name}"{suggestion(name, config.tasks)}')
-    return tuple(config.tasks[name] for name in (config.tasks if every else dict.fromkeys(names)))
 
 
 def selection_of(plugins: Plugins, options: Options, *, static_only: bool = False) -> Selection:

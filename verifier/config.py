@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from verifier.discovery import matching, walk
+from verifier.discovery import Paths, matching, walk
 from verifier.errors import ConfigError, UsageError
 from verifier.globs import has_magic
 from verifier.model.finding import Severity
@@ -245,7 +245,8 @@ def _tasks(document: _Document, table: Mapping[str, Any], root: Path, gates: Map
         return {}
     exclude = table.get("exclude", [])
     exclude = exclude if isinstance(exclude, list) and all(isinstance(item, str) for item in exclude) else []
-    candidates = [path.relative_to(root).as_posix() for path in walk(root, root=root, exclude=exclude)] if value else []
+    found = walk(root, root=root, exclude=exclude) if value else ()
+    candidates = Paths(path.relative_to(root).as_posix() for path in found)
     return {name: _task(document, name, task, root, candidates, gates) for name, task in value.items()}
 
 
@@ -254,7 +255,7 @@ def _task(
     name: str,
     table: Mapping[str, Any],
     root: Path,
-    candidates: Sequence[str],
+    candidates: Paths,
     gates: Mapping[str, set[str]],
 ) -> Task:
     here = ("tasks", name)
@@ -296,7 +297,7 @@ def _task(
 
 
 def _tests(
-    document: _Document, task: tuple[str, str], table: Mapping[str, Any], root: Path, candidates: Sequence[str]
+    document: _Document, task: tuple[str, str], table: Mapping[str, Any], root: Path, candidates: Paths
 ) -> tuple[str, ...]:
     """Return the declared test files and folders; a glob stands for the Python files that it matches."""
     found: list[str] = []

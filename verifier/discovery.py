@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from verifier.globs import compile_glob, has_magic
 from verifier.sources import read_regular
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _NEVER = frozenset({"__pycache__", "node_modules"})
 _IGNORE_LIMIT = 1 << 20  # bytes of a `.gitignore`
+_MAGIC = re.compile(r"[*?\[]")
 _STARS = 3  # in one part of a pattern; each more makes the worst case of matching a name's length times slower
 
 
@@ -143,13 +145,41 @@ def _ignores_above(start: Path) -> list[_Ignore]:
     return []  # not in a git work tree: what lies above is none of ours
 
 
-def matching(root: Path, patterns: Sequence[str], candidates: Sequence[str]) -> dict[str, tuple[str, ...]]:
+class Paths(Sequence[str]):
+    """Paths of files from the root, sorted: a thousand patterns ask each for the few that may match it."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._sorted = sorted(paths)
+
+    def __len__(self) -> int:
+        return len(self._sorted)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        return self._sorted[index]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sorted)
+
+    def starting(self, prefix: str) -> Iterator[str]:
+        """Yield the paths that begin with a text."""
+        for index in range(bisect_left(self._sorted, prefix), len(self._sorted)):
+            if not self._sorted[index].startswith(prefix):
+                return
+            yield self._sorted[index]
+
+
+def matching(root: Path, patterns: Sequence[str], candidates: Paths) -> dict[str, tuple[str, ...]]:
     """Return what each pattern selects: of `candidates` for a glob, the path itself where it names one file."""
     selected: dict[str, tuple[str, ...]] = {}
     for pattern in patterns:
         if has_magic(pattern) or pattern.endswith("/"):
             regex = compile_glob(pattern)
-            selected[pattern] = tuple(path for path in candidates if regex.match(path))
+            plain = _MAGIC.split(pattern.strip("/"), maxsplit=1)[0]
+            selected[pattern] = tuple(path for path in candidates.starting(plain) if regex.match(path))
         else:
             selected[pattern] = (Path(pattern).as_posix(),) if os.path.isfile(root / pattern) else ()  # noqa: PTH113
     return selected

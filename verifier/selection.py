@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verifier.config import find_root
-from verifier.discovery import matching, walk
+from verifier.discovery import Paths, matching, walk
 from verifier.errors import UsageError
 from verifier.globs import compile_glob
 from verifier.notebooks.file import NotebookFile
@@ -28,21 +28,31 @@ def task_sources(config: Config, task: Task) -> SourceTree:
         UsageError: a file vanished since the configuration was checked.
     """
     root = config.root
-    closed = _Closed(root)
-    candidates = [
-        _relative(path, root)
-        for path in walk(root, root=root, exclude=config.exclude, unlisted=closed.when(task.files))
-    ]
+    closed = Closed(root)
+    found = walk(root, root=root, exclude=config.exclude, unlisted=closed.when(task.files))
+    return task_tree(config, task, Paths(relative_to(root, path) for path in found), closed, source_file)
+
+
+def task_tree(
+    config: Config, task: Task, candidates: Paths, closed: Closed, read: Callable[[str, Path], SourceFile]
+) -> SourceTree:
+    """Return the files of a task among the candidates, and the Python files of its tests.
+
+    Args:
+        closed: the folders that could not be listed, as far as they may concern the task.
+        read: gives a file by its path from the root and its absolute path.
+    """
+    root = config.root
     paths = {path for found in matching(root, task.files, candidates).values() for path in found}
     for name in task.tests:
         below = walk(root / name, root=root, exclude=config.exclude, unlisted=closed.add)
-        paths |= {_relative(path, root) for path in below if path.suffix in PYTHON}
+        paths |= {relative_to(root, path) for path in below if path.suffix in PYTHON}
     if not paths:
         raise UsageError(f"task {task.name} selects no file; see `files` in its table")
-    return SourceTree(root, [*(source_file(path, root / path) for path in sorted(paths)), *closed.folders.values()])
+    return SourceTree(root, [*(read(path, root / path) for path in sorted(paths)), *closed.folders.values()])
 
 
-class _Closed:
+class Closed:
     """The folders that could not be listed, by path."""
 
     def __init__(self, root: Path) -> None:
@@ -50,7 +60,7 @@ class _Closed:
         self.folders: dict[str, UnlistedFolder] = {}
 
     def add(self, folder: Path, error: OSError) -> None:
-        path = _relative(folder, self._root)
+        path = relative_to(self._root, folder)
         self.folders[path] = UnlistedFolder(path, folder, error.strerror or str(error))
 
     def when(self, patterns: Sequence[str]) -> Callable[[Path, OSError], None]:
@@ -58,7 +68,7 @@ class _Closed:
         globs = [compile_glob(pattern) for pattern in patterns]
 
         def add(folder: Path, error: OSError) -> None:
-            path = _relative(folder, self._root)
+            path = relative_to(self._root, folder)
             inside = [f"{path}/{name}{suffix}" for name in ("x", "x/x") for suffix in _READ]
             if any(glob.match(name) for glob in globs for name in inside):
                 self.add(folder, error)
@@ -99,7 +109,7 @@ def check_sources(root: Path, paths: Sequence[Path], exclude: Sequence[str]) -> 
         UsageError: a path does not exist, or there is nothing to check.
     """
     files: dict[str, SourceFile] = {}
-    closed = _Closed(root)
+    closed = Closed(root)
     for path in paths:
         if is_absent(path):
             raise UsageError(f"{path}: there is no such file or folder")
@@ -107,7 +117,7 @@ def check_sources(root: Path, paths: Sequence[Path], exclude: Sequence[str]) -> 
         absolute = Path(os.path.realpath(path if is_folder else path.parent), "" if is_folder else path.name)
         for found in walk(absolute, root=root, exclude=exclude, unlisted=closed.add):
             if found == absolute or found.suffix in _READ:
-                name = _relative(found, root)
+                name = relative_to(root, found)
                 files.setdefault(name, source_file(name, found, named=found == absolute))
     if not files and not closed.folders:
         raise UsageError(f"nothing to check: no Python file and no notebook below {', '.join(map(str, paths))}")
@@ -126,7 +136,7 @@ def script_sources(config: Config, start: Path) -> SourceTree:
         found = sorted(path for path in Path(os.path.realpath(beside)).iterdir() if path.is_file())
     script = [] if start.is_dir() else [Path(os.path.realpath(beside), start.name)]
     files = {
-        _relative(path, config.root): path for path in (*found, *script) if path.suffix in PYTHON or path in script
+        relative_to(config.root, path): path for path in (*found, *script) if path.suffix in PYTHON or path in script
     }
     return SourceTree(config.root, [source_file(name, path, named=path in script) for name, path in files.items()])
 
@@ -136,7 +146,8 @@ def source_file(path: str, absolute: Path, *, named: bool = False) -> SourceFile
     return (NotebookFile if path.endswith(NOTEBOOK) else SourceFile)(path, absolute, named=named)
 
 
-def _relative(path: Path, root: Path) -> str:
+def relative_to(root: Path, path: Path) -> str:
+    """Return a path from the root in POSIX form, with `..` where it lies outside."""
     return (
         path.relative_to(root).as_posix() if path.is_relative_to(root) else Path(os.path.relpath(path, root)).as_posix()
     )
@@ -151,7 +162,7 @@ def rest_of_project(config: Config, sources: SourceTree) -> tuple[SourceFile, ..
         return ()
     if sources.rest is None:  # several stages ask, and what was parsed of a file holds as long as the file does
         names = (name for name in _walked(config, sources) if name.endswith(PYTHON))
-        sources.rest = tuple(SourceFile(name, config.root / name) for name in names if sources.get(name) is None)
+        sources.rest = tuple(sources.file(name, config.root / name) for name in names if sources.get(name) is None)
     return sources.rest
 
 
@@ -160,11 +171,11 @@ def others_of_project(config: Config, sources: SourceTree, wanted: Callable[[str
     if find_root(config.root, markers=MARKERS) != config.root:
         return ()
     names = [name for name in _walked(config, sources) if not name.endswith(_READ) and wanted(name)]
-    return tuple(SourceFile(name, config.root / name) for name in names if sources.get(name) is None)
+    return tuple(sources.file(name, config.root / name) for name in names if sources.get(name) is None)
 
 
-def _walked(config: Config, sources: SourceTree) -> tuple[str, ...]:
+def _walked(config: Config, sources: SourceTree) -> Sequence[str]:
     if sources.walked is None:
         found = walk(config.root, root=config.root, exclude=config.exclude)
-        sources.walked = tuple(_relative(path, config.root) for path in found)
+        sources.walked = tuple(relative_to(config.root, path) for path in found)
     return sources.walked

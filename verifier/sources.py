@@ -9,7 +9,7 @@ import os
 import re
 import stat
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -132,7 +132,11 @@ class SourceTree:
         self.files: tuple[SourceFile, ...] = tuple(sorted(files, key=lambda file: file.path))
         self._by_path = {file.path: file for file in self.files}
         self.rest: tuple[SourceFile, ...] | None = None  # the project's other Python files, once somebody asked
-        self.walked: tuple[str, ...] | None = None  # the paths of all of its files, once somebody asked
+        self.walked: Sequence[str] | None = None  # the paths of all of its files, once somebody asked
+        self.checkout: tuple[str | None, bool | None] | None = (
+            None  # commit and state of the tree, if known
+        )
+        self.file: Callable[[str, Path], SourceFile] = SourceFile  # gives another file of the project by its two paths
 
     def __len__(self) -> int:
         return len(self.files)

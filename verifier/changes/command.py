@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,7 @@ from verifier.commands import (
     is_to_stdout,
     load_for,
     ratchet_of,
-    run_task,
     selection_of,
-    stamped,
-    taken,
     terminal_of,
 )
 from verifier.config import find_root
@@ -28,6 +26,7 @@ from verifier.output import DEFAULT_FORMATS, parse_formats
 from verifier.plugins import load_plugins
 from verifier.selection import MARKERS, check_sources
 from verifier.streams import complain
+from verifier.task_command import Unit, check_options, run_each, run_task, stamped, taken, workspace_of
 
 if TYPE_CHECKING:
     from verifier.changes.affected import Affected
@@ -63,13 +62,14 @@ def run_changed(ref: str, options: Options) -> int:
         selection=selection,
         options=options,
         terminal=terminal_of(options),
+        workspace=workspace_of(config, selection),
     )
     accepted = ratchet_of(options, config, plugins, found.loose)
     runner = dataclasses.replace(runner, selection=dataclasses.replace(runner.selection, accepted=accepted))
-    codes = [run_task(runner, config.tasks[name], formats, several=True) for name in found.tasks if name in mine]
-    if CHECK_TASK in mine:
-        codes.append(_check(runner, config, found.loose, ref))
-    return max(codes, default=ExitCode.PASS)
+    check_options(options, config)
+    units = [Unit(name, partial(run_task, runner, config.tasks[name], formats, several=True)) for name in found.tasks]
+    units += [Unit(CHECK_TASK, partial(_check, runner, config, found.loose, ref))] if checks else []
+    return run_each(runner, [unit for unit in units if unit.name in mine])
 
 
 def _can_check(plugins: Plugins, paths: tuple[Path, ...], options: Options) -> bool:

@@ -1,0 +1,72 @@
+"""The files of a project as several tasks share them: walked once, each read once, whoever asks first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from verifier.discovery import Paths, walk
+from verifier.git import commit_and_dirty
+from verifier.selection import Closed, relative_to, source_file, task_tree
+
+if TYPE_CHECKING:
+    from verifier.model.task import Config, Task
+    from verifier.sources import SourceFile, SourceTree
+
+Checkout = tuple[str | None, bool | None]
+
+
+class Workspace:
+    """The project of one command line. What it has read it keeps, so every task is judged on the same bytes.
+
+    Args:
+        runs_code: some stage does, which may change files: the state of the tree is asked anew for every task.
+    """
+
+    def __init__(self, config: Config, *, runs_code: bool) -> None:
+        self._config = config
+        self._runs_code = runs_code
+        self._files: dict[str, SourceFile] = {}
+        self._checkout: Checkout | None = None
+
+    def sources(self, task: Task) -> SourceTree:
+        """Return the files of a task.
+
+        Raises:
+            UsageError: a file vanished since the configuration was checked.
+        """
+        paths, unlisted = self._walked
+        closed = Closed(self._config.root)
+        add = closed.when(task.files)
+        for folder, error in unlisted:
+            add(folder, error)
+        tree = task_tree(self._config, task, paths, closed, self.file)
+        tree.walked = paths
+        tree.file = self.file
+        tree.checkout = self._asked()
+        return tree
+
+    def file(self, path: str, absolute: Path) -> SourceFile:
+        """Return a file, which is read when it is asked for the first time."""
+        known = self._files.get(path)
+        if known is None:
+            known = self._files[path] = source_file(path, absolute)
+        return known
+
+    def _asked(self) -> Checkout:
+        if self._checkout is None or self._runs_code:
+            self._checkout = commit_and_dirty(self._config.root)
+        return self._checkout
+
+    @cached_property
+    def _walked(self) -> tuple[Paths, Sequence[tuple[Path, OSError]]]:
+        root = self._config.root
+        unlisted: list[tuple[Path, OSError]] = []
+
+        def note(folder: Path, error: OSError) -> None:
+            unlisted.append((folder, error))
+
+        found = walk(root, root=root, exclude=self._config.exclude, unlisted=note)
+        return Paths(relative_to(root, path) for path in found), unlisted
