@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,6 +149,7 @@ def _text(path: Path) -> str:
         raise UsageError(f"{path}: it cannot be read: {reason}; make it readable, or name another (--config)") from None
 
 
+@lru_cache(maxsize=2)  # the table is looked for first, and read then
 def _parse(path: Path, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)

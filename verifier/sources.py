@@ -12,6 +12,7 @@ import tokenize
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 PYTHON = (".py", ".pyi", ".pyw")
 NOTEBOOK = ".ipynb"
@@ -74,6 +75,12 @@ class SourceFile:
             self.problem = "there is not enough memory to read it"
         self.is_python = path.endswith(PYTHON) or (named and _is_script(path, self.data))
 
+    def again(self) -> Self:
+        """Return another object for the same file, which is not read, counted or digested again."""
+        twin = object.__new__(type(self))
+        twin.__dict__ = self.__dict__
+        return twin
+
     def parts(self) -> Iterator[bytes]:
         """Yield the texts that CPython reads each by itself, every line at its own number: the file, as a rule."""
         yield self.data or b""
@@ -133,9 +140,7 @@ class SourceTree:
         self._by_path = {file.path: file for file in self.files}
         self.rest: tuple[SourceFile, ...] | None = None  # the project's other Python files, once somebody asked
         self.walked: Sequence[str] | None = None  # the paths of all of its files, once somebody asked
-        self.checkout: tuple[str | None, bool | None] | None = (
-            None  # commit and state of the tree, if known
-        )
+        self.checkout: tuple[str | None, bool | None] | None = None  # commit and state of the tree, if known
         self.file: Callable[[str, Path], SourceFile] = SourceFile  # gives another file of the project by its two paths
 
     def __len__(self) -> int:

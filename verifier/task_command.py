@@ -32,6 +32,7 @@ from verifier.plugins import load_plugins
 from verifier.printable import one_line
 from verifier.selection import task_sources
 from verifier.streams import complain, say
+from verifier.task_workers import can_fork, run_apart
 from verifier.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -66,8 +67,24 @@ def run_tasks(names: Sequence[str], *, every: bool, options: Options) -> int:
     )
     check_options(options, config)
     mine = taken(selection, [task.name for task in tasks], options)
+    spread = several and _can_be_spread(runner)
+    if spread:
+        runner = dataclasses.replace(runner, options=dataclasses.replace(options, jobs=1))
     units = [Unit(task.name, partial(run_task, runner, task, formats, several)) for task in tasks if task.name in mine]
-    return run_each(runner, units) if several else max((unit.run() for unit in units), default=ExitCode.PASS)
+    if not several:
+        return max((unit.run() for unit in units), default=ExitCode.PASS)
+    return run_each(runner, units, jobs=run_options(options, config).jobs if spread else 1)
+
+
+def _can_be_spread(runner: Runner) -> bool:
+    """Say whether tasks do not depend on each other, so that several processes may share them.
+
+    Stages that run code want the machine for themselves; a baseline changes from task to task, and so may observers.
+    """
+    hooks = runner.plugins.manager.hook
+    observed = hooks.verifier_run_finished.get_hookimpls() or hooks.verifier_stage_finished.get_hookimpls()
+    runs_code = any(stage.runs_code for stage in runner.selection.stages)
+    return can_fork() and not (observed or runs_code or runner.selection.accepted or _keeps(runner.options))
 
 
 def workspace_of(config: Config, selection: Selection) -> Workspace:
@@ -93,21 +110,43 @@ class Unit:
     run: Callable[[], int]
 
 
-def run_each(runner: Runner, units: Sequence[Unit]) -> int:
+def run_each(runner: Runner, units: Sequence[Unit], *, jobs: int = 1) -> int:
     """Run several tasks, say how they ended, and return the worst exit code.
 
     Each leaves nothing behind but its report: what refers to itself in a circle is freed after every task, as the
     collector is off for the whole process.
+
+    Args:
+        jobs: processes that share them. The first task is run here, so that all others find loaded what it needed.
     """
     codes: dict[str, int] = {}
     gc.collect()
     gc.freeze()  # what all tasks share is not looked through again
-    for unit in units:
+    for number, unit in enumerate(units):
+        if number and jobs > 1:
+            codes |= _apart(units[1:], jobs)
+            break
         codes[unit.name] = _guarded(unit)
         gc.collect()
     if units and not runner.terminal.quiet:
         say(_closing(codes))
     return max(codes.values(), default=ExitCode.PASS)
+
+
+def _apart(units: Sequence[Unit], jobs: int) -> dict[str, int]:
+    codes = {}
+    gc.freeze()
+    for unit, ended in zip(units, run_apart([partial(_guarded, unit) for unit in units], jobs), strict=True):
+        codes[unit.name] = ended.code
+        if ended.err:
+            complain(ended.err.removesuffix("\n"))
+        if ended.out:
+            say(ended.out.removesuffix("\n"))
+        if ended.died:
+            complain(
+                f"verify: task {one_line(unit.name)} has no report: the process that read it was ended, {ended.died}"
+            )
+    return codes
 
 
 def _guarded(unit: Unit) -> int:

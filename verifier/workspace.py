@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,18 +42,29 @@ class Workspace:
         add = closed.when(task.files)
         for folder, error in unlisted:
             add(folder, error)
-        tree = task_tree(self._config, task, paths, closed, self.file)
+        read = self._reader()
+        tree = task_tree(self._config, task, paths, closed, read)
         tree.walked = paths
-        tree.file = self.file
+        tree.file = read
         tree.checkout = self._asked()
         return tree
 
-    def file(self, path: str, absolute: Path) -> SourceFile:
-        """Return a file, which is read when it is asked for the first time."""
-        known = self._files.get(path)
-        if known is None:
-            known = self._files[path] = source_file(path, absolute)
-        return known
+    def _reader(self) -> Callable[[str, Path], SourceFile]:
+        """Return what gives one task its files: read once for all tasks, yet objects of its own.
+
+        What stages keep of a file as long as it lives, syntax trees above all, is gone with the task.
+        """
+        given: dict[str, SourceFile] = {}
+
+        def read(path: str, absolute: Path) -> SourceFile:
+            if path not in given:
+                known = self._files.get(path)
+                if known is None:
+                    known = self._files[path] = source_file(path, absolute)
+                given[path] = known.again()
+            return given[path]
+
+        return read
 
     def _asked(self) -> Checkout:
         if self._checkout is None or self._runs_code:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from stages._source.requirements import Requirement, normalise, parse, parse_all, parse_conda, parse_lines
 from stages._source.setup_scripts import read_setup
+from stages._source.toml import read_toml
 from verifier.api import read_regular
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _table(data: Mapping[str, Any], *keys: str) -> dict[str, Any]:
 
 def _toml(folder: Path, name: str) -> Declarations:
     try:
-        data = tomllib.loads(_text(folder / name))
+        data = read_toml(_text(folder / name))
     except (tomllib.TOMLDecodeError, RecursionError):
         return Declarations()
     if name == "Pipfile":

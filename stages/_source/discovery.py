@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
+@functools.cache
 def rules_in(package: ModuleType) -> tuple[RuleInfo, ...]:
     """Import every module of a rules package and return its `RULE`, by code.
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import configparser
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stages._source.parsing import parse_text
+from stages._source.toml import read_toml
 from verifier.api import read_regular
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _classifiers(folder: Path) -> Iterable[str]:
 
 def _toml(folder: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(_text(folder / "pyproject.toml"))
+        return read_toml(_text(folder / "pyproject.toml"))
     except (ValueError, RecursionError):
         return {}
 

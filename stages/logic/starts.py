@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from stages._source.program.scopes import Function
@@ -26,9 +27,12 @@ _DEFINED = re.compile(rb"\bdef (\w+)")
 
 def defined_names(files: Iterable[SourceFile]) -> frozenset[str]:
     """Return the names of the functions in files that act on gradients: a call of any other name leads nowhere."""
-    texts = (file.data for file in files)
-    names = (_DEFINED.findall(data) for data in texts if data is not None and ACTS_TEXT.within(data))
-    return frozenset(name.decode() for found in names for name in found)
+    return frozenset().union(*(_defined_in(file.data) for file in files if file.data is not None))
+
+
+@lru_cache(maxsize=1 << 17)  # every task of a run asks for the same files
+def _defined_in(data: bytes) -> frozenset[str]:
+    return frozenset(name.decode() for name in _DEFINED.findall(data)) if ACTS_TEXT.within(data) else frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from stages.logic.suspect_numbers import numbers_of
@@ -97,8 +98,13 @@ def suspects_of(data: bytes, spoken: Spoken) -> Suspects:
     )
 
 
-def _any_has(texts: Iterable[bytes], words: Iterable[bytes]) -> bool:
-    return any(word in text for text in texts for word in words)
+def _any_has(texts: Iterable[bytes], words: tuple[bytes, ...]) -> bool:
+    return any(_has(text, words) for text in texts)
+
+
+@lru_cache(maxsize=1 << 18)  # every task of a run asks this of the same files
+def _has(text: bytes, words: tuple[bytes, ...]) -> bool:
+    return any(word in text for word in words)
 
 
 def _is_widened(data: bytes, start: int) -> bool:

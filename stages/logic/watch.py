@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from collections import defaultdict
@@ -57,6 +58,7 @@ class Watchers:
         return [(code, judge) for code, judge in self.judges if self.doubtful.get(code) in wanted]
 
 
+@functools.cache
 def watchers() -> Watchers:
     """Return what every rule of the stage looks at."""
     checks: defaultdict[type, list[tuple[str, Check]]] = defaultdict(list)

@@ -13,16 +13,16 @@ from stages._source.records import CompileProblem, FileScan
 from stages._source.workers import Died, map_forked
 from stages.syntax.names import excerpt, imports, screen
 from stages.syntax.names.analysis import analyse
-from verifier.api import Evidence, Finding, Location, Related, Severity
+from verifier.api import Evidence, Finding, Location, Related, Severity, SourceFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from stages._source.records import CompileWarning
     from stages.syntax.names.analysis import NameFacts
-    from verifier.api import SourceFile
 
 _FEW = 40  # files: below this, starting workers costs more than they save
+_KEPT = 100_000  # files of which facts are kept for further tasks of this run
 _TAME = 64 * 1024  # bytes: a larger file is always read where it can be killed
 
 
@@ -109,8 +109,26 @@ def resolve_open(file: SourceFile, scan: FileScan, star_names: frozenset[str] | 
     return tuple(finding for name, finding in facts.open.items() if name not in star_names)
 
 
+_known: dict[tuple[str, bytes], FileScan] = {}  # by path and content, which is all that a scan depends on
+
+
 def scan_all(files: Sequence[SourceFile], *, jobs: int, progress: Callable[[str], None]) -> dict[str, FileScan]:
-    """Scan every file. One that kills its worker is named; the others keep their results."""
+    """Scan every file, once for all tasks of a run. One that kills its worker is named; the others keep theirs."""
+    keys = {file.path: (file.path, file.data) for file in files if type(file) is SourceFile and file.data is not None}
+    scans = {path: _known[key] for path, key in keys.items() if key in _known}
+    scans |= _scan_fresh([file for file in files if file.path not in scans], jobs=jobs, progress=progress)
+    if len(_known) > _KEPT:
+        _known.clear()
+    for file in files:
+        problem = scans[file.path].problem
+        if problem is not None and problem.kind == "too-complex":
+            parsing.give_up(file)
+        elif file.path in keys:
+            _known[keys[file.path]] = scans[file.path]
+    return _without_injected(dict(sorted(scans.items())))
+
+
+def _scan_fresh(files: Sequence[SourceFile], *, jobs: int, progress: Callable[[str], None]) -> dict[str, FileScan]:
     tame = [file for file in files if len(file.data or b"") <= _TAME] if len(files) < _FEW else []
     others = [file for file in files if file not in tame] if tame else files
     results: dict[str, FileScan] = {}
@@ -120,10 +138,7 @@ def scan_all(files: Sequence[SourceFile], *, jobs: int, progress: Callable[[str]
         for index, scan in map_forked(lambda index: _scan_guarded(others[index]), len(others), jobs, progress):
             path = others[index].path
             results[path] = scan if not isinstance(scan, Died) else FileScan(path, _killed(scan))
-    for file in files:
-        if (problem := results[file.path].problem) is not None and problem.kind == "too-complex":
-            parsing.give_up(file)
-    return _without_injected(dict(sorted(results.items())))
+    return results
 
 
 def _scan_guarded(file: SourceFile) -> FileScan:

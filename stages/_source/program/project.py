@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from stages._source.program.scopes import FileScopes, Scope, read_scopes
 
 if TYPE_CHECKING:
     import ast
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,8 +57,8 @@ class Project:
         self._several: dict[str, set[str]] = {}  # short name -> files of several folders that go by it
         given = list(paths)
         packages = {str(PurePosixPath(path).parent) for path in given if path.endswith("__init__.py")}
-        named = {path: _names(path, packages) for path in given}
-        self._dotted |= {path: name for path, (name, _) in named.items()}
+        named = _all_names(frozenset(given), frozenset(packages))
+        self._dotted |= {path: named[path][0] for path in given}
         importable = [path for path in given if not path.endswith(".ipynb")]
         for path in importable:
             self._paths.setdefault(self._dotted[path], path)
@@ -165,7 +166,12 @@ def read_project(files: Iterable[tuple[str, ast.Module, list[str]]]) -> Project:
     return project
 
 
-def _names(path: str, packages: set[str]) -> tuple[str, list[str]]:
+@lru_cache(maxsize=4)  # every task of a run is seen beside the same files
+def _all_names(paths: frozenset[str], packages: frozenset[str]) -> Mapping[str, tuple[str, list[str]]]:
+    return {path: _names(path, packages) for path in paths}
+
+
+def _names(path: str, packages: frozenset[str]) -> tuple[str, list[str]]:
     """Return the dotted name from the root, and the names under which `src` layouts and nested roots import it."""
     pure = PurePosixPath(path)
     parts = list(pure.with_suffix("").parts)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stages._source.depth import usual_depth
+from stages._source.toml import read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +57,7 @@ def read_format(path: str, data: bytes) -> Outcome:
 
 def _toml(text: str) -> Outcome:
     try:
-        return Outcome(format="TOML", document=tomllib.loads(text))
+        return Outcome(format="TOML", document=read_toml(text))
     except tomllib.TOMLDecodeError as error:
         place = _TOML_PLACE.search(str(error))
         words = _TOML_PLACE.sub("", str(error))

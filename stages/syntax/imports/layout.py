@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from stages._source.folders import FolderIndex, Found
 from stages._source.parsing import parse_text
+from stages._source.toml import read_toml
 from verifier.api import read_regular
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ class Layout:
 
 def _pyproject(root: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(read_regular(root / "pyproject.toml").decode("utf-8", "replace"))
+        return read_toml(read_regular(root / "pyproject.toml").decode("utf-8", "replace"))
     except (OSError, tomllib.TOMLDecodeError, RecursionError):
         return {}
 
