@@ -20,7 +20,7 @@ from verifier.options import CHECKED, PATH, accepting, common, keeping, sharing,
 from verifier.streams import complain, say
 
 # Options that the contract names and a later version brings: they are refused by name.
-_NOT_YET_OPTIONS = ("--no-cache", "--executor")
+_NOT_YET_OPTIONS = ("--no-cache",)
 _HELP = """The pre-merge gate for PyTorch mixed-precision (AMP) training code.
 
 \b

@@ -61,6 +61,7 @@ class Options:
     baseline: Path | None = None
     update_baseline: str | None = None
     shard: str | None = None
+    executor: str = "local"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -136,10 +136,20 @@ def accepting(function: Any) -> Any:
 
 def sharing(function: Any) -> Any:
     """Add the options that say which part of the run is done, and where."""
-    option = click.option(
-        "--shard", "shard", metavar="I/N", help="Only part I of N of the tasks; `verify merge` joins their reports."
+    options = (
+        click.option(
+            "--shard", "shard", metavar="I/N", help="Only part I of N of the tasks; `verify merge` joins their reports."
+        ),
+        click.option(
+            "--executor",
+            "executor",
+            default="local",
+            show_default=True,
+            metavar="local|ray[://HOST:PORT]",
+            help="Where tasks are verified: here, or on the nodes of a Ray cluster.",
+        ),
     )
-    return option(function)
+    return _with(options, function)
 
 
 def watching(function: Any) -> Any:

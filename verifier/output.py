@@ -54,15 +54,26 @@ def write_report(report: RunReport, formats: Sequence[Renderer], folder: Path, *
     Raises:
         OutputError: the folder or a file cannot be written.
     """
+    return write_documents(documents(report, formats), formats, folder, ours=ours)
+
+
+def documents(report: RunReport, formats: Sequence[Renderer]) -> Mapping[str, str]:
+    """Return every document of a report by its name, in the order in which they are written."""
     main = {renderer.filename: renderer.render(report) for renderer in formats}
     texts: dict[str, str] = {}
     for renderer in formats:
         texts |= renderer.extras(report)
-    texts |= {name: main[name] for name in sorted(main, key=lambda name: name == _LAST)}
+    return texts | {name: main[name] for name in sorted(main, key=lambda name: name == _LAST)}
+
+
+def write_documents(
+    texts: Mapping[str, str], formats: Sequence[Renderer], folder: Path, *, ours: bool
+) -> tuple[Path, ...]:
+    """Write documents that are rendered already, as `write_report` does."""
     write_texts(texts, folder, ours=ours)
     if ours:
         _keep_out_of_git(folder)
-    return tuple(folder / name for name in main)
+    return tuple(folder / renderer.filename for renderer in formats)
 
 
 def _keep_out_of_git(folder: Path) -> None:
@@ -98,7 +109,16 @@ def print_document(report: RunReport, renderer: Renderer) -> None:
         OutputError: standard output takes no more.
         BrokenPipeError: its reader has closed it.
     """
-    data = renderer.render(report).encode("utf-8", "backslashreplace")
+    print_text(renderer.render(report))
+
+
+def print_text(document: str) -> None:
+    """Write a document that is rendered already to standard output, and nothing else.
+
+    Raises:
+        OutputError, BrokenPipeError: as `print_document`.
+    """
+    data = document.encode("utf-8", "backslashreplace")
     with standard_output():
         sys.stdout.flush()
         sys.stdout.buffer.write(data if data.endswith(b"\n") else data + b"\n")

@@ -26,6 +26,7 @@ from verifier.commands import (
     terminal_of,
 )
 from verifier.errors import BaselineError, ConfigError, ExitCode, MachineError, OutputError, UsageError, VerifierError
+from verifier.executors.choice import is_cluster
 from verifier.nearest import suggestion
 from verifier.output import DEFAULT_FORMATS, parse_formats
 from verifier.plugins import load_plugins
@@ -67,6 +68,11 @@ def run_tasks(names: Sequence[str], *, every: bool, options: Options) -> int:
     )
     check_options(options, config)
     mine = taken(selection, [task.name for task in tasks], options)
+    if is_cluster(options):
+        from verifier.executors.running import run_on_cluster  # noqa: PLC0415 - few runs have a cluster
+
+        chosen = [task for task in tasks if task.name in mine]
+        return closed(runner, run_on_cluster(runner, chosen, formats, several=several) if chosen else {}, several)
     spread = several and _can_be_spread(runner)
     if spread:
         runner = dataclasses.replace(runner, options=dataclasses.replace(options, jobs=1))
@@ -128,7 +134,12 @@ def run_each(runner: Runner, units: Sequence[Unit], *, jobs: int = 1) -> int:
             break
         codes[unit.name] = _guarded(unit)
         gc.collect()
-    if units and not runner.terminal.quiet:
+    return closed(runner, codes, several=True)
+
+
+def closed(runner: Runner, codes: Mapping[str, int], several: bool) -> int:
+    """Say how several tasks ended, and return the worst exit code."""
+    if codes and several and not runner.terminal.quiet:
         say(_closing(codes))
     return max(codes.values(), default=ExitCode.PASS)
 
@@ -143,9 +154,7 @@ def _apart(units: Sequence[Unit], jobs: int) -> dict[str, int]:
         if ended.out:
             say(ended.out.removesuffix("\n"))
         if ended.died:
-            complain(
-                f"verify: task {one_line(unit.name)} has no report: the process that read it was ended, {ended.died}"
-            )
+            complain(f"verify: task {one_line(unit.name)} has no report: its process was ended by {ended.died}")
     return codes
 
 

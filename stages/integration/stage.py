@@ -8,7 +8,7 @@ from stages._source.discovery import rules_in
 from stages.integration import emulated_runs, rules
 from stages.integration.gates import GATES
 from stages.integration.heard import heard
-from verifier.api import Need, Stage, hookimpl
+from verifier.api import Need, Resources, Stage, hookimpl
 
 if TYPE_CHECKING:
     from verifier.api import StageContext, StageOutcome
@@ -31,6 +31,7 @@ STAGE = Stage(
     also_reports=(*heard(), emulated_runs.CODE),
     gates=GATES,
     needs=(Need(stage="syntax", must_pass=True),),
+    resources=Resources(cpus=2, memory_bytes=4 << 30, gpus=1),
 )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from stages._source.discovery import rules_in
 from stages.performance import rules
 from stages.performance.gates import GATES
-from verifier.api import Need, Stage, hookimpl
+from verifier.api import Need, Resources, Stage, hookimpl
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +31,7 @@ STAGE = Stage(
     rules=rules_in(rules),
     gates=GATES,
     needs=(Need(stage="integration", must_pass=True),),
+    resources=Resources(cpus=2, memory_bytes=4 << 30, gpus=1),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,16 +22,18 @@ from verifier.commands import (
 )
 from verifier.config import find_root
 from verifier.errors import ExitCode, UsageError
+from verifier.executors.choice import is_cluster
 from verifier.model.task import Task
 from verifier.output import DEFAULT_FORMATS, parse_formats
 from verifier.plugins import load_plugins
 from verifier.selection import MARKERS, check_sources
 from verifier.streams import complain
-from verifier.task_command import Unit, check_options, run_each, run_task, stamped, taken, workspace_of
+from verifier.task_command import Unit, check_options, closed, run_each, run_task, stamped, taken, workspace_of
 
 if TYPE_CHECKING:
     from verifier.changes.affected import Affected
     from verifier.commands import Options
+    from verifier.model.report import Renderer
     from verifier.model.task import Config
     from verifier.plugins import Plugins
 
@@ -69,7 +72,18 @@ def run_changed(ref: str, options: Options) -> int:
     check_options(options, config)
     units = [Unit(name, partial(run_task, runner, config.tasks[name], formats, several=True)) for name in found.tasks]
     units += [Unit(CHECK_TASK, partial(_check, runner, config, found.loose, ref))] if checks else []
-    return run_each(runner, [unit for unit in units if unit.name in mine])
+    units = [unit for unit in units if unit.name in mine]
+    return _on_cluster(runner, units, formats) if is_cluster(options) else run_each(runner, units)
+
+
+def _on_cluster(runner: Runner, units: Sequence[Unit], formats: Sequence[Renderer]) -> int:
+    """Verify the tasks on a cluster, and read the files without a task here."""
+    from verifier.executors.running import run_on_cluster  # noqa: PLC0415 - few runs have a cluster
+
+    tasks = [runner.config.tasks[unit.name] for unit in units if unit.name != CHECK_TASK]
+    codes = run_on_cluster(runner, tasks, formats, several=True) if tasks else {}
+    codes |= {unit.name: unit.run() for unit in units if unit.name == CHECK_TASK}
+    return closed(runner, codes, several=True)
 
 
 def _can_check(plugins: Plugins, paths: tuple[Path, ...], options: Options) -> bool:

@@ -164,12 +164,40 @@ class StageOutcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What a stage needs of the machine that it runs on, where there is a choice of machines (`--executor ray`).
+
+    Args:
+        cpus: processor cores that it keeps busy.
+        memory_bytes: that all of its processes together may hold.
+        gpus: that it uses where there are any; without them it says itself what it cannot decide.
+    """
+
+    cpus: float = 1
+    memory_bytes: int = 512 << 20
+    gpus: float = 0
+
+    def __or__(self, other: Resources) -> Resources:
+        """Return what two stages of one task need, which run one after the other on one machine."""
+        return Resources(
+            cpus=max(self.cpus, other.cpus),
+            memory_bytes=max(self.memory_bytes, other.memory_bytes),
+            gpus=max(self.gpus, other.gpus),
+        )
+
+
+READS = Resources()
+RUNS_CODE = Resources(cpus=2, memory_bytes=4 << 30, gpus=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """A stage is a value: easy to build in a test, impossible to half-override.
 
     Args:
         gates: name -> requirement of every gate the stage may return; acceptance criteria name them.
         also_reports: codes of rules of other stages that this one sees at run time: its findings may carry them.
+        resources: what it needs of a machine; a stage that runs code and does not say it is taken for `RUNS_CODE`.
     """
 
     number: int
@@ -182,6 +210,10 @@ class Stage:
     also_reports: tuple[str, ...] = ()
     gates: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[Need, ...] = ()
+    resources: Resources | None = None
+
+    def required(self) -> Resources:
+        return self.resources or (RUNS_CODE if self.runs_code else READS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

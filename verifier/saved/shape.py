@@ -20,13 +20,24 @@ def read_json(path: Path) -> Mapping[str, Any]:
         UsageError: it cannot be read, or holds no JSON object.
     """
     try:
-        value = json.loads(read_regular(path, None).decode("utf-8"))
+        text = read_regular(path, None).decode("utf-8")
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such file; name a report.json of an earlier run") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: it is not UTF-8 text, so it is no report") from None
     except OSError as error:
         raise UsageError(f"{path}: it cannot be read: {error.strerror or error}") from None
+    return json_from(text, path)
+
+
+def json_from(text: str, path: Path) -> Mapping[str, Any]:
+    """Return the object that a text holds; `path` is where it stands, for what is said of it.
+
+    Raises:
+        UsageError: it holds no JSON object.
+    """
+    try:
+        value = json.loads(text)
     except RecursionError:
         raise UsageError(f"{path}: its values are nested too deeply to be read") from None
     except ValueError as error:

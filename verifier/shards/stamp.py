@@ -6,7 +6,7 @@ import platform
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from verifier.model.isolation import DEFAULT_SANDBOX
 from verifier.shards.dealing import Shard
@@ -36,6 +36,12 @@ class Stamp:
     def as_facts(self) -> Mapping[str, Json]:
         whole = {"tasks": list(self.tasks), "choices": dict(self.choices)}
         return {"number": self.shard.number, "of": self.shard.of, **whole}
+
+
+def stamp_from(facts: Mapping[str, Any]) -> Stamp:
+    """Return the stamp that `as_facts` has written."""
+    shard = Shard(number=facts["number"], of=facts["of"])
+    return Stamp(shard=shard, tasks=tuple(facts["tasks"]), choices=facts["choices"])
 
 
 def choices_of(options: Options) -> dict[str, Json]:
