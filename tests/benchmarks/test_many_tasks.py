@@ -1,4 +1,4 @@
-"""A thousand tasks over five thousand files: time of `verify --all`, and memory by the number of tasks. Asserts no time.
+"""A thousand tasks over five thousand files: time of `verify --all`, and memory by number of tasks. Asserts no time.
 
 Prints what docs/benchmarks.md states.
 """
