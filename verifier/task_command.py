@@ -25,7 +25,7 @@ from verifier.commands import (
     selection_of,
     terminal_of,
 )
-from verifier.errors import BaselineError, ConfigError, ExitCode, MachineError, OutputError, UsageError, VerifierError
+from verifier.errors import BaselineError, ExitCode, MachineError, OutputError, UsageError, VerifierError
 from verifier.executors.choice import is_cluster
 from verifier.nearest import suggestion
 from verifier.output import DEFAULT_FORMATS, parse_formats
@@ -161,8 +161,6 @@ def _apart(units: Sequence[Unit], jobs: int) -> dict[str, int]:
 def _guarded(unit: Unit) -> int:
     try:
         return unit.run()
-    except ConfigError:
-        raise
     except VerifierError as error:
         complain(f"verify: task {one_line(unit.name)} has no report: {error}")
         return ExitCode.INTERNAL if isinstance(error, (MachineError, OutputError)) else ExitCode.USAGE

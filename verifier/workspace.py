@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +15,14 @@ if TYPE_CHECKING:
     from verifier.sources import SourceFile, SourceTree
 
 Checkout = tuple[str | None, bool | None]
+Walked = tuple[Paths, Sequence[tuple[Path, OSError]]]
 
 
 class Workspace:
     """The project of one command line. What it has read it keeps, so every task is judged on the same bytes.
 
     Args:
-        runs_code: some stage does, which may change files: the state of the tree is asked anew for every task.
+        runs_code: some stage does. That takes long, and may change files: then every task has the tree as it is now.
     """
 
     def __init__(self, config: Config, *, runs_code: bool) -> None:
@@ -30,6 +30,7 @@ class Workspace:
         self._runs_code = runs_code
         self._files: dict[str, SourceFile] = {}
         self._checkout: Checkout | None = None
+        self._found: Walked | None = None
 
     def sources(self, task: Task) -> SourceTree:
         """Return the files of a task.
@@ -37,7 +38,10 @@ class Workspace:
         Raises:
             UsageError: a file vanished since the configuration was checked.
         """
-        paths, unlisted = self._walked
+        if self._runs_code:
+            self._files.clear()
+            self._checkout = self._found = None
+        paths, unlisted = self._walked()
         closed = Closed(self._config.root)
         add = closed.when(task.files)
         for folder, error in unlisted:
@@ -67,12 +71,16 @@ class Workspace:
         return read
 
     def _asked(self) -> Checkout:
-        if self._checkout is None or self._runs_code:
+        if self._checkout is None:
             self._checkout = commit_and_dirty(self._config.root)
         return self._checkout
 
-    @cached_property
-    def _walked(self) -> tuple[Paths, Sequence[tuple[Path, OSError]]]:
+    def _walked(self) -> Walked:
+        if self._found is None:
+            self._found = self._walk()
+        return self._found
+
+    def _walk(self) -> Walked:
         root = self._config.root
         unlisted: list[tuple[Path, OSError]] = []
 

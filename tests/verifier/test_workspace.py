@@ -65,6 +65,18 @@ def test_a_file_is_read_once_and_is_every_tasks_own(config: Config) -> None:
     assert kept() is None
 
 
+def test_where_code_is_run_every_task_has_the_tree_as_it_is_now(config: Config) -> None:
+    workspace = Workspace(config, runs_code=True)
+    workspace.sources(_task("a/*.py"))
+    (config.root / "a/one.py").write_text("changed = 1\n")
+    (config.root / "a/new.py").write_text("")
+    tree = workspace.sources(_task("a/*.py"))
+    assert [file.path for file in tree] == ["a/new.py", "a/one.py", "a/two.py"]
+    changed = tree.get("a/one.py")
+    assert changed is not None
+    assert changed.data == b"changed = 1\n"
+
+
 def test_within_a_task_a_file_is_one_object(config: Config) -> None:
     tree = Workspace(config, runs_code=False).sources(_task("a/one.py"))
     (other,) = [file for file in rest_of_project(config, tree) if file.path == "a/two.py"]
