@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.verifier.changes.repository import ENVIRONMENT, repository
+from verifier.baseline.document import Baseline, written
 from verifier.executors import running
 from verifier.executors.cluster import Lost
 from verifier.executors.placing import Node
@@ -127,13 +128,12 @@ def test_what_a_node_refuses_is_said(project: Command, lost: list[str]) -> None:
     [
         (["--executor", "dask"], 'there is no executor "dask"; give local, ray or ray://HOST:PORT'),
         (["--executor", "ray", "--save-baseline"], "--save-baseline is for runs on this machine"),
-        (["--executor", "ray", "--baseline", "b", "--update-baseline", "w"], "--update-baseline is for runs on this"),
-        (["--executor", "ray", "--baseline", "/etc/hostname"], "lies outside of"),
+        (["--executor", "ray", "--baseline", "new", "--update-baseline", "w"], "--update-baseline is for runs on this"),
+        (["--executor", "ray", "--baseline", "../outside.json"], "../outside.json lies outside of"),
     ],
 )
 def test_wrong_use_is_one_sentence(project: Command, arguments: list[str], told: str) -> None:
-    if "b" in arguments:
-        project.write("b", "")
+    (project.folder.parent / "outside.json").write_bytes(written(Baseline()))
     done = project("T1", *STATIC, *arguments)
     assert done.code == 2
     assert told in done.err
