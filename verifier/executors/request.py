@@ -73,9 +73,8 @@ def _plain(options: Options) -> dict[str, Any]:
 
 
 def _options(fields: Mapping[str, Any]) -> Options:
-    return Options(
-        **{
-            name: tuple(value) if isinstance(value, list) else Path(value) if name in _PATHS and value else value
-            for name, value in fields.items()
-        }
-    )
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else Path(value) if name in _PATHS and value else value
+        for name, value in fields.items()
+    }
+    return Options(**given)

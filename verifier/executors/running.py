@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from verifier import __version__
 from verifier.commands import delivered, exit_code, is_to_stdout, report_folder
@@ -84,7 +84,7 @@ def _need(runner: Runner) -> Resources:
 
 def _relative(options: Options, root: Path) -> Options:
     """Return the options with paths as they are in the snapshot."""
-    placed: dict[str, Path] = {}
+    placed: dict[str, Any] = {}
     for name in ("config_file", "baseline"):
         path = getattr(options, name)
         if path is None:

@@ -34,8 +34,8 @@ class Stamp:
     choices: Mapping[str, Json]
 
     def as_facts(self) -> Mapping[str, Json]:
-        whole = {"tasks": list(self.tasks), "choices": dict(self.choices)}
-        return {"number": self.shard.number, "of": self.shard.of, **whole}
+        number, of = self.shard.number, self.shard.of
+        return {"number": number, "of": of, "tasks": list(self.tasks), "choices": dict(self.choices)}
 
 
 def stamp_from(facts: Mapping[str, Any]) -> Stamp:
