@@ -12,7 +12,7 @@ import tokenize
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 PYTHON = (".py", ".pyi", ".pyw")
 NOTEBOOK = ".ipynb"
@@ -93,6 +93,11 @@ class SourceFile:
     def line_count(self) -> int:
         data = self.data or b""
         return data.count(b"\n") + (not data.endswith(b"\n") and bool(data))
+
+    @cached_property
+    def established(self) -> dict[str, Any]:
+        """What follows from path and content alone, by who found it: it holds for every task that has the file."""
+        return {}
 
     @property
     def text_lines(self) -> list[str]:

@@ -13,16 +13,17 @@ from stages._source.records import CompileProblem, FileScan
 from stages._source.workers import Died, map_forked
 from stages.syntax.names import excerpt, imports, screen
 from stages.syntax.names.analysis import analyse
-from verifier.api import Evidence, Finding, Location, Related, Severity, SourceFile
+from verifier.api import Evidence, Finding, Location, Related, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from stages._source.records import CompileWarning
     from stages.syntax.names.analysis import NameFacts
+    from verifier.api import SourceFile
 
 _FEW = 40  # files: below this, starting workers costs more than they save
-_KEPT = 100_000  # files of which facts are kept for further tasks of this run
+_SCAN = "syntax scan"
 _TAME = 64 * 1024  # bytes: a larger file is always read where it can be killed
 
 
@@ -109,22 +110,16 @@ def resolve_open(file: SourceFile, scan: FileScan, star_names: frozenset[str] | 
     return tuple(finding for name, finding in facts.open.items() if name not in star_names)
 
 
-_known: dict[tuple[str, bytes], FileScan] = {}  # by path and content, which is all that a scan depends on
-
-
 def scan_all(files: Sequence[SourceFile], *, jobs: int, progress: Callable[[str], None]) -> dict[str, FileScan]:
     """Scan every file, once for all tasks of a run. One that kills its worker is named; the others keep theirs."""
-    keys = {file.path: (file.path, file.data) for file in files if type(file) is SourceFile and file.data is not None}
-    scans = {path: _known[key] for path, key in keys.items() if key in _known}
+    scans: dict[str, FileScan] = {file.path: file.established[_SCAN] for file in files if _SCAN in file.established}
     scans |= _scan_fresh([file for file in files if file.path not in scans], jobs=jobs, progress=progress)
-    if len(_known) > _KEPT:
-        _known.clear()
     for file in files:
         problem = scans[file.path].problem
         if problem is not None and problem.kind == "too-complex":
             parsing.give_up(file)
-        elif file.path in keys:
-            _known[keys[file.path]] = scans[file.path]
+        else:
+            file.established[_SCAN] = scans[file.path]
     return _without_injected(dict(sorted(scans.items())))
 
 
