@@ -130,9 +130,7 @@ def verify(
         finished=observer.finished,
     )
     judged = result.stages
-    tool = _tool(plugins, config, selection.rules, result, command) | configuration
-    if selection.stamp is not None:
-        tool["shard"] = selection.stamp.as_facts()
+    tool = _tool(plugins, config, selection, result, command) | configuration
     if ratchet is not None:
         judged = ratchet.settled(task.name, judged, selection.rules.left_out)
         tool["baseline"] = ratchet.facts(judged)
@@ -166,9 +164,10 @@ def _rules(result: PipelineResult, plugins: Plugins) -> dict[str, RuleInfo]:
 
 
 def _tool(
-    plugins: Plugins, config: Config, chosen: ChosenRules, result: PipelineResult, command: Sequence[str]
+    plugins: Plugins, config: Config, selection: Selection, result: PipelineResult, command: Sequence[str]
 ) -> dict[str, Json]:
     """Return who judged and how; what a choice of rules or `per-file-ignores` kept out of the report stands here."""
+    chosen = selection.rules
     tool: dict[str, Json] = {
         "version": __version__,
         "plugins": list(plugins.third_party),
@@ -176,6 +175,8 @@ def _tool(
     }
     if chosen.left_out:
         tool["selection"] = as_facts(chosen, result.left_out, plugins.rules, config.block_at)
+    if selection.stamp is not None:
+        tool["shard"] = selection.stamp.as_facts()
     if result.ignored:
         tool["per_file_ignores"] = {
             "findings": len(result.ignored),
