@@ -28,6 +28,7 @@ from .wire_performance import (
     Validated,
     Worked,
 )
+from .wire_scripts import Emulated, RankSeen, ScriptEnd
 from .wire_units import ALL, ModuleUnit, ScriptUnit, Share, WorkloadUnit
 
 # Both sides know this module alone.
@@ -41,6 +42,7 @@ __all__ = [
     "CompiledSpeed",
     "DeviceSeen",
     "Difference",
+    "Emulated",
     "Estimated",
     "Frame",
     "Kept",
@@ -49,9 +51,11 @@ __all__ = [
     "ModuleUnit",
     "NotMeasured",
     "Prepared",
+    "RankSeen",
     "Resumed",
     "Roofline",
     "SanitizerReport",
+    "ScriptEnd",
     "ScriptTimed",
     "ScriptUnit",
     "Share",
@@ -331,51 +335,6 @@ class Rejected:
     message: str
     path: str | None = None
     line: int = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScriptEnd:
-    """A script came to an end of its own, or to the one that was asked for.
-
-    Args:
-        exit_code: as the shell would see it.
-        stopped: it was ended after the training steps that were asked for.
-        devices: where the parameters of its optimizers lay in the first step.
-    """
-
-    exit_code: int
-    stopped: bool
-    devices: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RankSeen:
-    """One process that a script started and that trained, watched like the script itself.
-
-    Args:
-        rank, world: its number among how many, as torch.distributed or the launcher has it; None: neither knows.
-        local_world: how many of them were started on this machine.
-        complete: it came to an end of its own, so that nothing it did after the report is missing.
-        stopped: it was ended after the training steps that were asked for.
-        devices: where the parameters of its optimizers lay in the first step.
-    """
-
-    pid: int
-    rank: int | None
-    world: int | None
-    local_world: int | None
-    complete: bool
-    stopped: bool
-    devices: tuple[str, ...]
-    report: SanitizerReport
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Emulated:
-    """A CUDA device is emulated; `limits` says what that cannot show. `problem`: why it could not be."""
-
-    limits: tuple[str, ...]
-    problem: str = ""
 
 
 Item = (

@@ -101,7 +101,7 @@ def test_it_needs_neither_torch_nor_more_of_ours_than_the_records_of_the_sanitiz
         "ours = ('amp_runtime.', 'verifier', 'stages', 'numpy'); "
         "loaded = sorted(n for n in sys.modules if n.startswith(ours)); "
         "names = ['compile', 'compile.records', 'instrument', 'instrument.records', 'wire', 'wire_cage', 'wire_json', "
-        "'wire_performance', 'wire_units']; "
+        "'wire_performance', 'wire_scripts', 'wire_units']; "
         "assert loaded == [f'amp_runtime.{name}' for name in names], loaded"
     )
     root = Path(wire.__file__).parents[1]
