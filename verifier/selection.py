@@ -30,17 +30,18 @@ def task_sources(config: Config, task: Task) -> SourceTree:
     root = config.root
     closed = Closed(root)
     found = walk(root, root=root, exclude=config.exclude, unlisted=closed.when(task.files))
-    return task_tree(config, task, Paths(relative_to(root, path) for path in found), closed, source_file)
+    candidates = Paths(relative_to(root, path) for path in found)
+    return task_tree(config, task, candidates, closed, lambda path: source_file(path, root / path))
 
 
 def task_tree(
-    config: Config, task: Task, candidates: Paths, closed: Closed, read: Callable[[str, Path], SourceFile]
+    config: Config, task: Task, candidates: Paths, closed: Closed, read: Callable[[str], SourceFile]
 ) -> SourceTree:
     """Return the files of a task among the candidates, and the Python files of its tests.
 
     Args:
         closed: the folders that could not be listed, as far as they may concern the task.
-        read: gives a file by its path from the root and its absolute path.
+        read: gives a file by its path from the root.
     """
     root = config.root
     paths = {path for found in matching(root, task.files, candidates).values() for path in found}
@@ -49,7 +50,7 @@ def task_tree(
         paths |= {relative_to(root, path) for path in below if path.suffix in PYTHON}
     if not paths:
         raise UsageError(f"task {task.name} selects no file; see `files` in its table")
-    return SourceTree(root, [*(read(path, root / path) for path in sorted(paths)), *closed.folders.values()])
+    return SourceTree(root, [*(read(path) for path in sorted(paths)), *closed.folders.values()])
 
 
 class Closed:
@@ -162,7 +163,7 @@ def rest_of_project(config: Config, sources: SourceTree) -> tuple[SourceFile, ..
         return ()
     if sources.rest is None:  # several stages ask, and what was parsed of a file holds as long as the file does
         names = (name for name in _walked(config, sources) if name.endswith(PYTHON))
-        sources.rest = tuple(sources.file(name, config.root / name) for name in names if sources.get(name) is None)
+        sources.rest = tuple(sources.file(name) for name in names if sources.get(name) is None)
     return sources.rest
 
 
@@ -171,7 +172,7 @@ def others_of_project(config: Config, sources: SourceTree, wanted: Callable[[str
     if find_root(config.root, markers=MARKERS) != config.root:
         return ()
     names = [name for name in _walked(config, sources) if not name.endswith(_READ) and wanted(name)]
-    return tuple(sources.file(name, config.root / name) for name in names if sources.get(name) is None)
+    return tuple(sources.file(name) for name in names if sources.get(name) is None)
 
 
 def _walked(config: Config, sources: SourceTree) -> Sequence[str]:

@@ -146,7 +146,7 @@ class SourceTree:
         self.rest: tuple[SourceFile, ...] | None = None  # the project's other Python files, once somebody asked
         self.walked: Sequence[str] | None = None  # the paths of all of its files, once somebody asked
         self.checkout: tuple[str | None, bool | None] | None = None  # commit and state of the tree, if known
-        self.file: Callable[[str, Path], SourceFile] = SourceFile  # gives another file of the project by its two paths
+        self.file: Callable[[str], SourceFile] = lambda path: SourceFile(path, root / path)  # of the project, any
 
     def __len__(self) -> int:
         return len(self.files)

@@ -126,14 +126,14 @@ def run_each(runner: Runner, units: Sequence[Unit], *, jobs: int = 1) -> int:
         jobs: processes that share them. The first task is run here, so that all others find loaded what it needed.
     """
     codes: dict[str, int] = {}
-    gc.collect()
-    gc.freeze()  # what all tasks share is not looked through again
     for number, unit in enumerate(units):
         if number and jobs > 1:
             codes |= _apart(units[1:], jobs)
             break
         codes[unit.name] = _guarded(unit)
         gc.collect()
+        if not number:
+            gc.freeze()  # what all tasks share is not looked through again
     return closed(runner, codes, several=True)
 
 
@@ -146,7 +146,6 @@ def closed(runner: Runner, codes: Mapping[str, int], several: bool) -> int:
 
 def _apart(units: Sequence[Unit], jobs: int) -> dict[str, int]:
     codes = {}
-    gc.freeze()
     for unit, ended in zip(units, run_apart([partial(_guarded, unit) for unit in units], jobs), strict=True):
         codes[unit.name] = ended.code
         if ended.err:

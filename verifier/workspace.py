@@ -53,18 +53,19 @@ class Workspace:
         tree.checkout = self._asked()
         return tree
 
-    def _reader(self) -> Callable[[str, Path], SourceFile]:
+    def _reader(self) -> Callable[[str], SourceFile]:
         """Return what gives one task its files: read once for all tasks, yet objects of its own.
 
         What stages keep of a file as long as it lives, syntax trees above all, is gone with the task.
         """
         given: dict[str, SourceFile] = {}
+        root = self._config.root
 
-        def read(path: str, absolute: Path) -> SourceFile:
+        def read(path: str) -> SourceFile:
             if path not in given:
                 known = self._files.get(path)
                 if known is None:
-                    known = self._files[path] = source_file(path, absolute)
+                    known = self._files[path] = source_file(path, root / path)
                 given[path] = known.again()
             return given[path]
 

@@ -157,6 +157,7 @@ def test_help_lists_every_command(project: Path) -> None:
         "mutate",
         "compare",
         "check-report",
+        "merge",
         "calibrate",
         "tasks",
         "stages",

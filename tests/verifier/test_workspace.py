@@ -80,4 +80,4 @@ def test_where_code_is_run_every_task_has_the_tree_as_it_is_now(config: Config) 
 def test_within_a_task_a_file_is_one_object(config: Config) -> None:
     tree = Workspace(config, runs_code=False).sources(_task("a/one.py"))
     (other,) = [file for file in rest_of_project(config, tree) if file.path == "a/two.py"]
-    assert tree.file("a/two.py", config.root / "a/two.py") is other
+    assert tree.file("a/two.py") is other

@@ -56,8 +56,7 @@ class Project:
         self._splits: dict[str, tuple[Module, str] | None] = {}
         self._several: dict[str, set[str]] = {}  # short name -> files of several folders that go by it
         given = list(paths)
-        packages = {str(PurePosixPath(path).parent) for path in given if path.endswith("__init__.py")}
-        named = _all_names(frozenset(given), frozenset(packages))
+        named = _all_names(frozenset(given))
         self._dotted |= {path: named[path][0] for path in given}
         importable = [path for path in given if not path.endswith(".ipynb")]
         for path in importable:
@@ -167,11 +166,12 @@ def read_project(files: Iterable[tuple[str, ast.Module, list[str]]]) -> Project:
 
 
 @lru_cache(maxsize=4)  # every task of a run is seen beside the same files
-def _all_names(paths: frozenset[str], packages: frozenset[str]) -> Mapping[str, tuple[str, list[str]]]:
+def _all_names(paths: frozenset[str]) -> Mapping[str, tuple[str, list[str]]]:
+    packages = {str(PurePosixPath(path).parent) for path in paths if path.endswith("__init__.py")}
     return {path: _names(path, packages) for path in paths}
 
 
-def _names(path: str, packages: frozenset[str]) -> tuple[str, list[str]]:
+def _names(path: str, packages: set[str]) -> tuple[str, list[str]]:
     """Return the dotted name from the root, and the names under which `src` layouts and nested roots import it."""
     pure = PurePosixPath(path)
     parts = list(pure.with_suffix("").parts)
