@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JOBS ?= 2
 
-.PHONY: verify test lint benchmark stress rules api gpu clean
+.PHONY: verify test lint benchmark bench-static stress rules api gpu clean
 
 verify: $(STAMP)
 	$(BIN)/verify T035 --time-limit 1800
@@ -19,6 +19,10 @@ lint: $(STAMP)
 
 benchmark: $(STAMP)
 	$(BIN)/pytest -m benchmark -s tests/benchmarks
+
+bench-static: $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group bench
+	$(BIN)/python -m tests.benchmarks.static $(BENCH)
 
 stress: $(STAMP)
 	$(BIN)/pytest -m stress -s tests/kills tests/reports

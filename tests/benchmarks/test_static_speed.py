@@ -1,4 +1,4 @@
-"""`verify check` beside pyflakes on real source trees, in one run: medians and their ratio. Asserts no time."""
+"""`verify check` beside other tools on real and on growing trees, in one run: medians and ratios. Asserts no time."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from stages.logic.texts import AMP_TEXT
+from tests.benchmarks.static import QUICK, SIZES, SLOW, TREES, compare, growth, installed
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(1800)]
 REPETITIONS = 3
-TREES = {"lightning": "lightning", "transformers": "transformers"}
 
 
 @pytest.fixture(scope="session")
@@ -23,11 +23,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sources: a folder named by VERIFY_CORPUS, else installed without their dependencies into a scratch folder."""
     if "VERIFY_CORPUS" in os.environ:
         return Path(os.environ["VERIFY_CORPUS"])
-    folder = tmp_path_factory.mktemp("corpus")
-    names = sorted(TREES.values())
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *names]
-    subprocess.run(command, check=True)
-    return folder
+    return installed(None, tmp_path_factory.mktemp("corpus"))
 
 
 # Both tools start from their own compiled modules, as they do once installed.
@@ -42,26 +38,16 @@ def _seconds(command: list[str], cwd: Path) -> float:
     return time.perf_counter() - begin
 
 
-@pytest.mark.parametrize("tree", sorted(TREES))
-def test_check_beside_pyflakes(tree: str, corpus: Path) -> None:
-    files = list((corpus / tree).rglob("*.py"))
-    lines = sum(path.read_bytes().count(b"\n") for path in files)
-    ours = [sys.executable, "-m", "verifier", "check", tree, "-q"]
-    commands = {
-        "stage 1": [*ours, "--stage", "syntax"],  # what pyflakes is for, and more
-        "stages 1 and 2": ours,
-        "pyflakes": [sys.executable, "-m", "pyflakes", tree],
-    }
-    times: dict[str, list[float]] = {name: [] for name in commands}
-    _seconds([*ours[:-2], str(files[0]), "-q"], corpus)
-    for _ in range(REPETITIONS):  # interleaved, so that a busy minute hits all
-        for name, command in commands.items():
-            times[name].append(_seconds(command, corpus))
-    medians = {name: statistics.median(series) for name, series in times.items()}
-    print(f"\n{tree}: {len(files)} files, {lines} lines, {os.cpu_count()} cores")
-    for name, series in times.items():
-        print(f"  {name:14s} median {medians[name]:7.2f} s  of {', '.join(f'{value:.2f}' for value in series)}")
-    print(f"  pyflakes / stage 1 = {medians['pyflakes'] / medians['stage 1']:.2f}")
+@pytest.mark.parametrize("tree", TREES)
+def test_check_beside_other_tools(tree: str, corpus: Path) -> None:
+    """Everything is run and printed; that pylint and torchfix read transformers takes too long for it."""
+    series = compare(corpus, tree, (*QUICK, *(SLOW if tree == "lightning" else ())), REPETITIONS)
+    assert all(item.runs for item in series.values())
+
+
+def test_cost_grows_with_the_lines_alone() -> None:
+    found = growth(SIZES)
+    assert [lines >= size for (lines, _, _), size in zip(found, SIZES, strict=True)] == [True] * len(SIZES)
 
 
 def test_stage_2_on_files_without_amp(corpus: Path, tmp_path: Path) -> None:
