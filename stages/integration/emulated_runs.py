@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from amp_runtime.wire import Emulated, Made, Stepped
 from stages.integration.causes import place, raised_text, traceback_evidence
 from stages.integration.gates import CUDA_POLICY, GATES
+from stages.integration.heard import EMULATED
 from stages.integration.judged import Judged
 from stages.integration.remedies import remedy_for
 from verifier.api import Evidence, Finding, Gate, GateStatus, Location
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from stages._probe.records import ProbeReport, UnitReport
     from verifier.api import RuleInfo
 
-CODE = "AMP901"
 STEPS = 4
 # What may be a gap of the emulation and no fault of the program: an operator or attribute that it lacks.
 _GAPS = ("NotImplementedError", "AttributeError", "ImportError", "ModuleNotFoundError", "OSError", "OutOfMemoryError")
@@ -46,7 +46,7 @@ def judge_emulated(
         requirement=GATES[CUDA_POLICY],
         status=GateStatus.DEFERRED if GateStatus.DEFERRED in statuses else GateStatus.PASS,
         evidence="; ".join(f"{one.name}: {one.said}" for one in seen),
-        sums_up=(CODE,),
+        sums_up=(EMULATED,),
     )
     emulated = [item for unit in report.units.values() for item in unit.items if isinstance(item, Emulated)]
     limits = dict.fromkeys(f"under emulation: {line}" for item in emulated for line in item.limits)
@@ -74,7 +74,7 @@ def _judge(unit: WorkloadUnit, ran: UnitReport | None, configuration: Location, 
         return _Seen(name=unit.factory, status=GateStatus.PASS, said=f"{len(losses)} steps, losses finite")
     made = next((item for item in ran.items if isinstance(item, Made)), None)
     start = Location(path=made.path, line=max(1, made.line)) if made and made.path else configuration
-    finding = _finding(unit, failure, ran.result.phase, losses, start, rules[CODE])
+    finding = _finding(unit, failure, ran.result.phase, losses, start, rules[EMULATED])
     return _Seen(name=unit.factory, status=GateStatus.PASS, said="trains on the CPU and not so", finding=finding)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stages._source.discovery import rules_in
-from stages.integration import emulated_runs, rules
+from stages.integration import rules
 from stages.integration.gates import GATES
-from stages.integration.heard import heard
+from stages.integration.heard import EMULATED, heard
 from verifier.api import Need, Resources, Stage, hookimpl
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ STAGE = Stage(
     runs_code=True,
     run=run,
     rules=rules_in(rules),
-    also_reports=(*heard(), emulated_runs.CODE),
+    also_reports=(*heard(), EMULATED),
     gates=GATES,
     needs=(Need(stage="syntax", must_pass=True),),
     resources=Resources(cpus=2, memory_bytes=4 << 30, gpus=1),

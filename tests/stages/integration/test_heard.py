@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import amp_runtime
 from amp_runtime.instrument.sanitizer import all_checks
-from stages.integration.heard import CHECKS, heard
+from stages.integration.heard import heard
 from stages.integration.stage import STAGE
 from verifier.api import load_plugins
+
+CHECKS = Path(amp_runtime.__file__).parent / "instrument" / "rules"
 
 
 def test_it_hears_exactly_what_the_sanitizer_checks() -> None:
