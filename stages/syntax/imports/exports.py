@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stages._source import opcodes
 from stages._source.bytecode import read
 from stages._source.compiling import compile_bytes
+from stages._source.patterns import late
 from stages._source.records import FileScan
-from stages.syntax.imports.named_imports import MAY_IMPORT_BY_NAME, named_imports
+from stages._source.walking import walk
+from stages.syntax.imports.named_imports import may_import_by_name, named_imports
 from stages.syntax.imports.tree_scan import is_dynamic, scan_tree
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ _ALWAYS = frozenset({
     "__builtins__", "__annotations__", "__class__", "__dir__",
 })  # fmt: skip
 # what a compiled file cannot show and the syntax tree must be asked for
-_PATH_CHANGES = re.compile(rb"__path__|extend_path|sys\.modules|\bmeta_path\b")
+_PATH_CHANGES = (b"__path__", b"extend_path", b"sys.modules")
+_META_PATH = late(rb"meta_path(?<!\wmeta_path)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class Exports:
         if b"import_module" not in data and b"__import__" not in data:
             return ()
         if file not in self._named:
-            tree = self._tree_of(file) if MAY_IMPORT_BY_NAME.search(data) else None
+            tree = self._tree_of(file) if may_import_by_name(data) else None
             is_package = file.endswith("/__init__.py")
             self._named[file] = named_imports(tree, is_package=is_package) if tree is not None else ()
         return self._named[file]
@@ -91,7 +93,8 @@ class Exports:
 
     def changes_its_path(self, file: str) -> bool:
         """Say whether a package's text may have its submodules found elsewhere: a module `__getattr__` cannot."""
-        return _PATH_CHANGES.search(self._locator.bytes_of(file)) is not None
+        text = self._locator.bytes_of(file)
+        return any(word in text for word in _PATH_CHANGES) or _META_PATH.search(text) is not None
 
     def every(self, file: str) -> Names:
         """Return all names that a module may have once it is initialised, those of star imports included."""
@@ -182,7 +185,7 @@ class Exports:
 
     def _evaluate_all(self, file: str, tree: ast.Module) -> Names:
         names: frozenset[str] | None = None
-        for node in ast.walk(tree):
+        for node in walk(tree):
             value = _all_value(node)
             if value is not None:
                 found = self._list_of(file, value)

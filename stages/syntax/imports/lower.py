@@ -7,13 +7,14 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.walking import children, walk
 from stages.syntax.imports import program as p
 from stages.syntax.imports.conditions import literal_constants, names_declared_global
 from stages.syntax.imports.expressions import Expressions, assigned_within, chain_of, holds_something
 from stages.syntax.imports.functions import is_suspended, own_names
 from stages.syntax.imports.listed import listed
-from stages.syntax.imports.named_imports import MAY_IMPORT_BY_NAME, importers
+from stages.syntax.imports.named_imports import importers, may_import_by_name
 from stages.syntax.imports.statements import import_text
 from stages.syntax.imports.tree_scan import is_dynamic
 from stages.syntax.names.scopes import mangled
@@ -23,16 +24,18 @@ if TYPE_CHECKING:
 
     from stages.syntax.imports.conditions import Conditions
 
-_MAY_BE_DYNAMIC = re.compile(rb"(?<![.\w])(?:globals|vars|locals|exec|eval|setattr|__path__)\b|\.\s*modules\b")
-_MAY_DECLARE_GLOBAL = re.compile(rb"^[ \t]+global\s|[;:]\s*global\s", re.MULTILINE)
+_DYNAMIC = (b"globals", b"vars", b"locals", b"exec", b"eval", b"setattr", b"__path__")
+# each begins with plain bytes, which CPython looks for at once
+_MAY_BE_DYNAMIC = (*(late(word + rb"(?<![.\w]" + word + rb")\b") for word in _DYNAMIC), late(rb"sys\s*\.\s*modules\b"))
+_MAY_DECLARE_GLOBAL = late(rb"^[ \t]+global\s|[;:]\s*global\s", re.MULTILINE)
 _OBSCURING = frozenset({"globals", "vars", "locals", "exec", "setattr"})
 
 
 def lower_module(tree: ast.Module, conditions: Conditions, text: bytes) -> p.Block:
     """Return the program of a module as it runs on import; what its text does not mention is not looked for."""
-    declared = names_declared_global(tree) if _MAY_DECLARE_GLOBAL.search(text) else frozenset()
-    known = importers(tree) if MAY_IMPORT_BY_NAME.search(text) else frozenset()
-    hidden = _MAY_BE_DYNAMIC.search(text) is not None and is_dynamic(tree)
+    declared = names_declared_global(tree) if b"global" in text and _MAY_DECLARE_GLOBAL.search(text) else frozenset()
+    known = importers(tree) if may_import_by_name(text) else frozenset()
+    hidden = any(pattern.search(text) for pattern in _MAY_BE_DYNAMIC) and is_dynamic(tree)
     conditions = replace(conditions, constants={} if hidden else literal_constants(tree, declared))
     lowering = _Lowering(conditions, known, postponed=is_postponed(tree, conditions), function=None)
     lowering.assigns_within = b":=" in text

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.records import ImportSite
 from stages._source.walking import children, walk
 
@@ -15,8 +15,16 @@ if TYPE_CHECKING:
 
     from stages.syntax.imports.program import Chain
 
-MAY_IMPORT_BY_NAME = re.compile(rb"(?:import_module|__import__)\s*\(\s*[\"']|import_module\s+as\b")
+_BY_NAME = (
+    late(rb"import_module\s*(?:\(\s*[\"']|(?<=\s)as\b)"),
+    late(rb"__import__\s*\(\s*[\"']"),
+)  # two that begin with plain bytes: CPython looks for these at once
 _DUNDER_IMPORT = ("__import__",)
+
+
+def may_import_by_name(text: bytes) -> bool:
+    """Say whether a text has a call that imports a module by a name written as text."""
+    return any(pattern.search(text) is not None for pattern in _BY_NAME)
 
 
 @dataclass(frozen=True, slots=True)

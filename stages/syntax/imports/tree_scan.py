@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from stages._source.records import FileScan, ImportSite
+from stages._source.walking import walk
 from stages.syntax.names.scopes import mangled
 
 if TYPE_CHECKING:
@@ -100,13 +101,13 @@ def _names_bound(node: ast.stmt) -> Iterator[str]:
 
 def is_dynamic(tree: ast.Module) -> bool:
     """Say whether code may put names into the module's namespace that no statement shows."""
-    if any(_writes_names(node) for node in ast.walk(tree)):
+    if any(_writes_names(node) for node in walk(tree)):
         return True
     return any(
         isinstance(node, ast.Name) and node.id in _NAMESPACE_CALLS | {"__path__"}
         for statement in tree.body
         if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        for node in ast.walk(statement)
+        for node in walk(statement)
     )
 
 

@@ -188,8 +188,9 @@ class Unresolved:
             return False
         own = layout.absolute(path).removeprefix(f"{local}/").removesuffix(".py").removesuffix("/__init__")
         longer = f"{local.rpartition('/')[2]}.{own.replace('/', '.')}"
-        asked = re.compile(rb"(?m)^[ \t]*(?:from|import)[ \t]+(?:\w+\.)*%s\b" % re.escape(longer.encode()))
-        return any(asked.search(text) for text in self._texts.values())
+        word = longer.encode()
+        asked = re.compile(rb"(?m)^[ \t]*(?:from|import)[ \t]+(?:\w+\.)*%s\b" % re.escape(word))
+        return any(asked.search(text) for text in self._texts.values() if word in text)
 
     def _outside_or_elsewhere(self, path: str, package: str, name: str) -> bool:
         """Say whether a folder without __init__.py shares its name with something that may really be meant."""
@@ -228,10 +229,13 @@ class Unresolved:
     def _is_assigned_from_outside(self, name: str) -> bool:
         """Say whether some file sets an attribute of this name on a module: `module.name = ...`, `setattr(...)`."""
         if name not in self._assigned:
-            escaped = re.escape(name.encode())
+            word = name.encode()  # found at once where it is, unlike the pattern
+            escaped = re.escape(word)
             pattern = re.compile(rb"(?:\.%s\s*=[^=])|(?:setattr\([^\n]*['\"]%s['\"])" % (escaped, escaped))
             self._assigned[name] = any(
-                not _only_on_self(text, escaped) for text in self._texts.values() if pattern.search(text)
+                not _only_on_self(text, escaped)
+                for text in self._texts.values()
+                if word in text and pattern.search(text)
             )
         return self._assigned[name]
 
