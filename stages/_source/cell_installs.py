@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.requirements import normalise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_INSTALLS = re.compile(r"\b(?:pip3?|conda|mamba)\s+(?:-\S+\s+)*install\b((?:[^;&|#\n]|(?<=\S)#)*)")
-_CUT = re.compile(r"[\\]\s*\Z")  # the command goes on on the next line
+_INSTALLS = late(r"\b(?:pip3?|conda|mamba)\s+(?:-\S+\s+)*install\b((?:[^;&|#\n]|(?<=\S)#)*)")
+_CUT = late(r"[\\]\s*\Z")  # the command goes on on the next line
 _TAKES_VALUE = frozenset({"-r", "-c", "-i", "-e", "-f", "-t", "-n", "--index-url", "--extra-index-url", "--find-links"})
-_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
-_EXTRAS = re.compile(r"[\w.-]+\[([\w\s,.-]*)\]")
-_ADDRESS = re.compile(r"(?:git\+|https?://)\S*?/([\w.-]+?)(?:\.git)?(?:@[^#\s]*)?(?:#egg=([\w.-]+).*)?\Z")
+_NAME = late(r"[A-Za-z0-9][\w.-]*")
+_EXTRAS = late(r"[\w.-]+\[([\w\s,.-]*)\]")
+_ADDRESS = late(r"(?:git\+|https?://)\S*?/([\w.-]+?)(?:\.git)?(?:@[^#\s]*)?(?:#egg=([\w.-]+).*)?\Z")
 
 
 def installed_by(lines: Iterable[str]) -> frozenset[str]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from stages._source.declarations import Declarations, declarations_in
+from stages._source.patterns import late
 from stages._source.requirements import Requirement, normalise, parse_all
 
-_INLINE = re.compile(r"(?m)^# /// script\s*$\n((?:^#(?:| .*)$\n)+?)^# ///\s*$")
+_INLINE = late(r"(?m)^# /// script\s*$\n((?:^#(?:| .*)$\n)+?)^# ///\s*$")
 
 # import name -> distributions, where they differ by more than case and punctuation
 _BROUGHT_BY: Mapping[str, tuple[str, ...]] = {

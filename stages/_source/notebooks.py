@@ -7,12 +7,12 @@ file; `cells_of` and `cell_at` lead from there to cells.
 from __future__ import annotations
 
 import keyword
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stages._source.bytecode import read
 from stages._source.compiling import Compiled, compile_bytes
+from stages._source.patterns import late
 from stages._source.workers import Died, map_forked
 from verifier.api import NotebookFile
 
@@ -32,7 +32,7 @@ GIVEN_NAMES = frozenset(
     + [f"_i{number}" for number in _COUNTED]
 )
 _TAME = 64 * 1024  # bytes: larger ones are compiled where they can be killed
-_WORD = re.compile(r"(?<![.\w])[^\W\d]\w*")
+_WORD = late(r"(?<![.\w])[^\W\d]\w*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

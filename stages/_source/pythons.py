@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stages._source.parsing import parse_text
+from stages._source.patterns import late
 from stages._source.toml import read_toml
 from verifier.api import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_CLAUSE = re.compile(r"(===|~=|==|!=|<=|>=|<|>|\^|~|)\s*v?3(?:\.(\d+|\*))?(?:\.(\d+|\*))?(?:\.\d+|\.\*)*\Z")
-_CLASSIFIER = re.compile(r"Programming Language :: Python :: 3\.(\d+)\Z")
+_CLAUSE = late(r"(===|~=|==|!=|<=|>=|<|>|\^|~|)\s*v?3(?:\.(\d+|\*))?(?:\.(\d+|\*))?(?:\.\d+|\.\*)*\Z")
+_CLASSIFIER = late(r"Programming Language :: Python :: 3\.(\d+)\Z")
 _SERIES = range(60)  # minor versions that are tried
 _LAST_PATCH = 99
 _SIZE_LIMIT = 400_000

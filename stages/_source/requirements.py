@@ -6,17 +6,19 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from stages._source.patterns import late
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 # "listed": in a file of requirements that nothing ties to an installation; "unknown": somewhere in a setup script
 Role = Literal["runtime", "extra", "development", "build", "listed", "unknown"]
 
-_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
-_EXTRAS = re.compile(r"\s*[A-Za-z0-9][A-Za-z0-9._-]*\s*\[([^\]]*)\]")
-_PIN = re.compile(r"[^;#]*?(?<![<>!~=])={1,3}\s*\w")  # conda writes one sign
-_BOUND = re.compile(r"[^;#]*?[<>=~^@]")
-_REPOSITORY = re.compile(r"(?:git\+|https?://|ssh://|file:)\S*")
+_NAME = late(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
+_EXTRAS = late(r"\s*[A-Za-z0-9][A-Za-z0-9._-]*\s*\[([^\]]*)\]")
+_PIN = late(r"[^;#]*?(?<![<>!~=])={1,3}\s*\w")  # conda writes one sign
+_BOUND = late(r"[^;#]*?[<>=~^@]")
+_REPOSITORY = late(r"(?:git\+|https?://|ssh://|file:)\S*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

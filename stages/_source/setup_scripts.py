@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stages._source.parsing import parse_text
+from stages._source.patterns import late
 from stages._source.requirements import Requirement, normalise, parse
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from stages._source.requirements import Role
 
-_REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[\w, .-]*\])?\s*((===|==|~=|!=|<=|>=|<|>|@)\s*\S.*)?(;.*)?\Z")
+_REQUIREMENT = late(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[\w, .-]*\])?\s*((===|==|~=|!=|<=|>=|<|>|@)\s*\S.*)?(;.*)?\Z")
 _WANTED: Mapping[str, Role] = {
     "install_requires": "runtime",
     "extras_require": "extra",

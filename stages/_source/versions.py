@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from stages._source.declarations import declarations_in
+from stages._source.patterns import late
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Version = tuple[int, ...]
 WHERE_PROMOTES: Version = (1, 12)  # the release in which `torch.where` began to convert what it chooses between
-_CLAUSE = re.compile(r"\s*(===|==|~=|>=|<=|!=|\^|~|=|>|<)\s*v?(\d+(?:\.\d+)*)")
+_CLAUSE = late(r"\s*(===|==|~=|>=|<=|!=|\^|~|=|>|<)\s*v?(\d+(?:\.\d+)*)")
 _NAMES = ("torch", "pytorch")
 
 

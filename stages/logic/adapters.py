@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _ADDS = frozenset(["add_adapter", "load_lora_adapter"])
 _TRAINED = frozenset(["unet", "transformer", "text_encoder", "controlnet"])
-_LOADS = re.compile(r"from_pretrained|from_single_file")
-_WIDENS = re.compile(
+_LOADS = late(r"from_pretrained|from_single_file")
+_WIDENS = late(
     r"cast_training_params|cast_mixed_precision_params|upcast|autocast_adapter_dtype"
     r"|requires_grad[^\n]*\n[^\n]*(?:float32|\.float\(\))|\.to\(torch\.float32\)|(?:lora|param)\w*(?:\.data)?\.float\(\)"
 )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
 from functools import cache
 from typing import TYPE_CHECKING
+
+from stages._source.patterns import late
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
     from stages._source.program.scopes import Scope, Seen
     from stages.logic.view import View
 
-_CLASS = re.compile(r"torch(?:\.amp|\.(?:cuda|cpu|xpu|mps)\.amp)?(?:\.autocast_mode)?\.autocast")
-_OWN = re.compile(r"torch\.(cuda|cpu|xpu|mps)\.")
+_CLASS = late(r"torch(?:\.amp|\.(?:cuda|cpu|xpu|mps)\.amp)?(?:\.autocast_mode)?\.autocast")
+_OWN = late(r"torch\.(cuda|cpu|xpu|mps)\.")
 
 
 def is_autocast_class(view: View, node: ast.expr, scope: Scope) -> bool:

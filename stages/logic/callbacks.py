@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program import vocabulary
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function, own_nodes
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from stages._source.program.scopes import Scope
     from stages.logic.view import View
 
-_MOMENT = re.compile(r"(?:on|after|before)_\w*(?:backward|batch|step|iter|gradient|optimizer)\w*")
-_CLASS = re.compile(r"\w*(?:Callback|Hook|Clip\w*)")
-_CLIP = re.compile(r"_?clip_grad\w*")
+_MOMENT = late(r"(?:on|after|before)_\w*(?:backward|batch|step|iter|gradient|optimizer)\w*")
+_CLASS = late(r"\w*(?:Callback|Hook|Clip\w*)")
+_CLIP = late(r"_?clip_grad\w*")
 
 
 @dataclass(frozen=True, slots=True)

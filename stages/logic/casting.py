@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function
 from stages.logic.constructors import autocasts, bind, scalers
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from stages.logic.engine.state import State
     from stages.logic.engine.values import Scaler
 
-_BF16 = re.compile(r"(?:\w+_)?(?:bf16|bfloat16|bfp16)(?:_\w+)?", re.I)
-_DEVICE = re.compile(r"cuda|device|gpu|cpu", re.I)
+_BF16 = late(r"(?:\w+_)?(?:bf16|bfloat16|bfp16)(?:_\w+)?", re.I)
+_DEVICE = late(r"cuda|device|gpu|cpu", re.I)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program import vocabulary
 from stages._source.program.kinds import last_name
 from stages._source.program.origins import functions, lineage
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from stages._source.program.scopes import Scope, Seen
     from stages.logic.view import View
 
-_SAVES = re.compile(r"save|dump|checkpoint|ckpt|snapshot|persist|state", re.I)
-_KEEPERS = re.compile(r"add_recoverable|register_for_checkpointing|\w*Checkpointer")
-_KEY = re.compile(r"\w*(?:scaler|grad_scale|loss_scale)\w*|amp|amp_state\w*", re.I)
+_SAVES = late(r"save|dump|checkpoint|ckpt|snapshot|persist|state", re.I)
+_KEEPERS = late(r"add_recoverable|register_for_checkpointing|\w*Checkpointer")
+_KEY = late(r"\w*(?:scaler|grad_scale|loss_scale)\w*|amp|amp_state\w*", re.I)
 
 
 def kept_optimizers(view: View) -> Iterator[Seen]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
+from stages._source.patterns import late
 from stages._source.program.kinds import last_name
 from stages._source.program.origins import resolve_bindings
 
@@ -21,15 +22,15 @@ What = Literal["flag", "number", "text", "dtype"]
 
 _NUMBERS = ("init_scale", "growth_factor", "backoff_factor", "growth_interval", "enabled")
 _SHARDED = ("device", "init_scale", "backoff_factor", "growth_factor", "growth_interval", "enabled", "process_group")
-_SCALER = re.compile(r"torch\.(?:(cuda|cpu)\.)?(?:amp\.)?(?:grad_scaler\.)?GradScaler")
-_AUTOCAST = re.compile(r"torch\.(?:(cuda|cpu)\.)?(?:amp\.)?(?:autocast_mode\.)?autocast")
-_FLAG = re.compile(
+_SCALER = late(r"torch\.(?:(cuda|cpu)\.)?(?:amp\.)?(?:grad_scaler\.)?GradScaler")
+_AUTOCAST = late(r"torch\.(?:(cuda|cpu)\.)?(?:amp\.)?(?:autocast_mode\.)?autocast")
+_FLAG = late(
     r"(?:use|using|enable|enabled|is|with|do|has|no|run|train)_\w+|\w*enabled?|(?:\w+_)?(?:amp|fp16|bf16|half|mixed)(?:_run)?"
     r"|mixed_precision|autocast|USE_\w+"
 )
-_NO_FLAG = re.compile(r"type|device|scale|level|mode|ctx|context|name|class|backend|config", re.I)
+_NO_FLAG = late(r"type|device|scale|level|mode|ctx|context|name|class|backend|config", re.I)
 _DTYPES = frozenset(["float16", "half", "bfloat16", "float32", "float", "float64", "double"])
-_ANSWERS = re.compile(r"(?:\w+\.)*(?:is_\w+|has_\w+)|bool|hasattr|isinstance|any|all|callable")
+_ANSWERS = late(r"(?:\w+\.)*(?:is_\w+|has_\w+)|bool|hasattr|isinstance|any|all|callable")
 _DEPTH = 4
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from stages._source.patterns import late
 from stages._source.program.origins import classes
 from stages._source.program.scopes import Function, own_nodes
 
@@ -16,14 +16,10 @@ if TYPE_CHECKING:
     from stages._source.program.scopes import Scope, Seen
     from stages.logic.view import View
 
-_BASE = re.compile(r"torch\.autograd(?:\.function)?\.Function")
-_DECORATOR = re.compile(r"torch\.(?:(cuda|cpu)\.)?amp(?:\.autocast_mode)?\.custom_(fwd|bwd)")
-_HARMLESS = re.compile(
-    r"staticmethod|torch\.jit\.\w+|torch\.autograd\.function\.once_differentiable|(?:typing\.)?override"
-)
-_LIBRARIES = re.compile(
-    r"(?:torch|numpy|math|typing|functools|itertools|os|sys|random|warnings|logging|time|triton)(?:\.|$)"
-)
+_BASE = late(r"torch\.autograd(?:\.function)?\.Function")
+_DECORATOR = late(r"torch\.(?:(cuda|cpu)\.)?amp(?:\.autocast_mode)?\.custom_(fwd|bwd)")
+_HARMLESS = late(r"staticmethod|torch\.jit\.\w+|torch\.autograd\.function\.once_differentiable|(?:typing\.)?override")
+_LIBRARIES = late(r"(?:torch|numpy|math|typing|functools|itertools|os|sys|random|warnings|logging|time|triton)(?:\.|$)")
 _LONG = 6  # statements
 _PRODUCTS = frozenset(
     ["matmul", "mm", "bmm", "addmm", "baddbmm", "linear", "conv1d", "conv2d", "conv3d", "einsum", "mv"]

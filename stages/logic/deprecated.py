@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ast
-import re
 
+from stages._source.patterns import late
 from stages.logic.constructors import autocasts, bind, scalers
 
-_CLASS = re.compile(r"torch\.(cuda|cpu)\.amp\.(?:\w+\.)?(autocast|GradScaler|custom_fwd|custom_bwd)")
-_DEVICE = re.compile(r"_(gpu|cpu|ipu|hpu|xla)_")
-_GETTER = re.compile(r"torch\.(?:get|set|is)_autocast_(?:gpu|cpu|ipu|hpu|xla)_(?:enabled|dtype)")
-LAST_NAMES = re.compile(r"autocast|GradScaler|custom_fwd|custom_bwd|(?:get|set|is)_autocast_[a-z]+_\w+")
+_CLASS = late(r"torch\.(cuda|cpu)\.amp\.(?:\w+\.)?(autocast|GradScaler|custom_fwd|custom_bwd)")
+_DEVICE = late(r"_(gpu|cpu|ipu|hpu|xla)_")
+_GETTER = late(r"torch\.(?:get|set|is)_autocast_(?:gpu|cpu|ipu|hpu|xla)_(?:enabled|dtype)")
+LAST_NAMES = late(r"autocast|GradScaler|custom_fwd|custom_bwd|(?:get|set|is)_autocast_[a-z]+_\w+")
 
 
 def is_deprecated(name: str) -> bool:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from stages._source.program.kinds import Kinds
-from stages._source.testfiles import is_test_file
 from stages._source.versions import WHERE_PROMOTES, TorchVersions
 from stages.logic.dtypes.judging import suspected
 from stages.logic.dtypes.suspected import Suspecting
 from stages.logic.findings import finding_of
-from stages.logic.suspects import spoken_of, suspects_of
 from stages.logic.view import View
 from verifier.api import Severity
 
@@ -21,21 +18,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stages.logic.dtypes.program import Dtypes
+    from stages.logic.survey import Surveyed
+    from stages.logic.suspects import Spoken
     from stages.logic.watch import Inspect, Watchers
-    from verifier.api import Finding, RuleInfo, SourceFile
-
-# what prepares data, or shows and measures what comes out, runs where no autocast is on
-_BESIDE = re.compile(
-    r"feature_|frontends?\b|\baudio\.py|extract[eo]r|image_process|preprocess|processing_|datasets?\b|convert|infer|realtime|webui|evaluat|compute_|demo|metrics?\b|plot|visuali[sz]|export|onnx"
-)
+    from verifier.api import Finding, RuleInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doubting:
-    """What is needed to doubt a file: the task, the project around it, and what is known to run in low precision."""
+    """What is needed to doubt a file: what its text says, and what is known to run in low precision.
 
-    files: Sequence[SourceFile]
-    others: Sequence[SourceFile]
+    Args:
+        spoken: the low precision that the project speaks of.
+    """
+
+    surveyed: Mapping[str, Surveyed]
+    spoken: Spoken
     root: Path
     dtypes: Dtypes
     found: Sequence[Finding]
@@ -43,18 +41,15 @@ class Doubting:
 
 def doubtful(doubting: Doubting, watching: Watchers, known: Mapping[str, RuleInfo]) -> Iterator[Finding]:
     """Yield what low precision would harm in files that say something harmful, whether they speak of AMP or not."""
-    dtypes = doubting.dtypes
-    spoken = spoken_of([*doubting.files, *doubting.others])
+    dtypes, spoken = doubting.dtypes, doubting.spoken
     kinds, versions = Kinds(dtypes.project), TorchVersions(doubting.root)
     judges, inspections = watching.suspecting(spoken), watching.suspicions if spoken.low else ()
     suspecting = Suspecting(dtypes, spoken)
     found = {(item.rule, item.location.path, item.symbol) for item in doubting.found}
-    for file in doubting.files:
-        if file.data is None or is_test_file(file.path) or _BESIDE.search(file.path):
-            continue
-        suspects = suspects_of(file.data, spoken)
-        whole = suspects.whole or (suspects.choices and versions.of(file.path).admit_older_than(WHERE_PROMOTES))
-        module = dtypes.project.module(file.path) if suspects.lines or whole else None
+    for path, said in doubting.surveyed.items():
+        suspects = said.suspects
+        whole = suspects.whole or (suspects.choices and versions.of(path).admit_older_than(WHERE_PROMOTES))
+        module = dtypes.project.module(path) if suspects.lines or whole else None
         if module is None:
             continue
         yield from suspected(known, judges, dtypes.project, suspecting.read(module, suspects.lines), found)

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from stages._source.patterns import late
 from stages._source.program import vocabulary
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
     from stages.logic.engine.place import Place
     from stages.logic.engine.state import Happened, State
 
-_BOUNDARY = re.compile(r"%|accum|boundary|sync|freq|every|interval|micro|last|_steps?\b|divmod|optim", re.I)
-_HEALTH = re.compile(
+_BOUNDARY = late(r"%|accum|boundary|sync|freq|every|interval|micro|last|_steps?\b|divmod|optim", re.I)
+_HEALTH = late(
     r"finite|isnan|isinf|\bnan\b|\binf\b|_nan|nan_|overflow|skip|explo|spike|bad|invalid|abnormal|\.grad\b", re.I
 )
-_NORM = re.compile(r"norm\w*\s*(?:>|<)|(?:>|<)=?\s*[\w.]*(?:max|thres|limit|norm)", re.I)
+_NORM = late(r"norm\w*\s*(?:>|<)|(?:>|<)=?\s*[\w.]*(?:max|thres|limit|norm)", re.I)
 _LEAVES = (ast.Continue, ast.Return, ast.Break, ast.Raise)
 
 

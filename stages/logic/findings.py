@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.scopes import Function
 from stages.logic.engine.state import happened
 from verifier.api import Evidence, Finding, Location, Related, Severity
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from stages.logic.problems import Problem
     from verifier.api import Json, RuleInfo
 
-_FLAG = re.compile(r"amp|fp16|half|mixed|precision|scaler|autocast|bf16|float16|enabled|dtype|cuda|is_available", re.I)
+_FLAG = late(r"amp|fp16|half|mixed|precision|scaler|autocast|bf16|float16|enabled|dtype|cuda|is_available", re.I)
 _SHOWN = 8  # steps of a path in the evidence
 _SUSPECTED = "The code alone does not establish it; only a run can confirm or refute it."
 

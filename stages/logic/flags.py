@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stages.logic.engine.place import Place
     from stages.logic.engine.state import State
 
-_FLAG = re.compile(r"\bamp\b|_amp|amp_|fp16|half|mixed|precision|scaler|autocast|float16|cuda|is_available", re.I)
+_FLAG = late(r"\bamp\b|_amp|amp_|fp16|half|mixed|precision|scaler|autocast|float16|cuda|is_available", re.I)
 
 
 def flag_is_off(state: State) -> bool:

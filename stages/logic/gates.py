@@ -10,7 +10,6 @@ from verifier.api import Gate, GateStatus
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stages._source.program.project import Module
     from stages._source.program.scopes import Scope
     from stages.logic.engine.engine import Engine
 
@@ -34,13 +33,14 @@ _CODES = {
 _BY_PATHS = ("scaler-protocol", "autocast-scope", "frameworks")
 
 
-def logic_gates(modules: Sequence[Module], engine: Engine, unread: Sequence[str], files: int) -> tuple[Gate, ...]:
+def logic_gates(speaking: int, engine: Engine, unread: Sequence[str], files: int) -> tuple[Gate, ...]:
     """Return the gates of the stage. What was not read, or not followed to the end, is deferred: not proven.
 
     Args:
+        speaking: how many files speak of AMP and parse.
         files: how many there are; the rules about soundness look into each, unless it is a test.
     """
-    looked_at = f"{_count(len(modules), 'file')} that speak of AMP, {_count(len(engine.walked), 'function')} followed"
+    looked_at = f"{_count(speaking, 'file')} that speak of AMP, {_count(len(engine.walked), 'function')} followed"
     if unread:
         looked_at += f"; not read, as they do not parse: {', '.join(unread[:3])}"
     cut = len(_not_proven(engine))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.scopes import Function
 from stages.logic.engine.protocol import Grads
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from stages.logic.engine.state import State
     from stages.logic.engine.values import Key
 
-_MASKS = re.compile(r"nan_to_num|isnan|isinf|isfinite")
-_ASIDE = re.compile(r"#.*|\.unscale_\(")  # comments, and what the path itself has shown
-_UNSCALES = re.compile(
+_MASKS = late(r"nan_to_num|isnan|isinf|isfinite")
+_ASIDE = late(r"#.*|\.unscale_\(")  # comments, and what the path itself has shown
+_UNSCALES = late(
     r"get_scale|inv_scale|\bunscale|(?<!\bimg)(?<!\bimage)(?<!\blr)_scale\b|scale_factor|loss_scale"
     r"|/=?\s*(?:\w+\.)*scale\b(?!\s*\()"  # a division by what is called so, and no call of the scaler
 )

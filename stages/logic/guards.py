@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
+
+from stages._source.patterns import late
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stages.logic.view import View
 
-_ASKS = re.compile(r"[vV]ersion|VERSION|hasattr|getattr|TORCH_|(?<!\.is)_[aA]vailable|signature|has_\w*amp|HAS_")
-_MISSING = re.compile(r"Import|ModuleNotFound|Attribute|TypeError|Exception|^$")
+_ASKS = late(r"[vV]ersion|VERSION|hasattr|getattr|TORCH_|(?<!\.is)_[aA]vailable|signature|has_\w*amp|HAS_")
+_MISSING = late(r"Import|ModuleNotFound|Attribute|TypeError|Exception|^$")
 
 
 def asked_before(view: View, node: ast.AST) -> bool:

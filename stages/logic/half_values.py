@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.kinds import last_name
 from stages._source.program.origins import instances, lineage, origins, resolve_bindings
 from stages._source.program.scopes import Function, own_nodes
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from stages.logic.regions import Region, Regions
     from stages.logic.view import View
 
-_PRODUCTS = re.compile(
+_PRODUCTS = late(
     r"torch\.(?:matmul|mm|bmm|addmm|baddbmm|einsum|conv[123]d)|torch\.nn\.functional\.(?:linear|conv[123]d)"
 )
-_LAYERS = re.compile(r"torch\.nn\.(?:Linear|Bilinear|Conv[123]d|ConvTranspose[123]d)")
-_CHAINS = re.compile(r"torch\.nn\.Sequential")
-_LIBRARY = re.compile(r"torch\.|numpy\.|math\.|len$|list$|dict$|tuple$|zip$|range$|sum$|int$|float$|next$|iter$")
-_MODEL_NAME = re.compile(
+_LAYERS = late(r"torch\.nn\.(?:Linear|Bilinear|Conv[123]d|ConvTranspose[123]d)")
+_CHAINS = late(r"torch\.nn\.Sequential")
+_LIBRARY = late(r"torch\.|numpy\.|math\.|len$|list$|dict$|tuple$|zip$|range$|sum$|int$|float$|next$|iter$")
+_MODEL_NAME = late(
     r"_*(?:\w+_)?(?:model|net|network|unet|backbone|encoder|decoder|generator|discriminator|head|student|teacher|critic"
     r"|actor|policy|net_?[gd]|netG|netD|layer|linear|fc|proj)\d*"
 )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program import vocabulary
 from stages._source.program.kinds import last_name
 from stages._source.program.origins import attribute_bindings, lineage
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from stages._source.program.scopes import Scope
     from stages.logic.view import View
 
-_ROLE = re.compile(r"\w*(?:Trainer|Hook|Callback|Runner|Engine)\w*")
-_STATE = re.compile(r"scaler\w*\s*\.\s*(?:load_)?state_dict|(?:scaler|loss_scale)\w*['\"]\s*[\]:]")
+_ROLE = late(r"\w*(?:Trainer|Hook|Callback|Runner|Engine)\w*")
+_STATE = late(r"scaler\w*\s*\.\s*(?:load_)?state_dict|(?:scaler|loss_scale)\w*['\"]\s*[\]:]")
 
 
 def lent_to_nobody(view: View, cls: Scope, name: str) -> ast.Call | None:

@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages.logic.engine.values import Instance, Model
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ _HALF = ("float16", "bfloat16", "half")
 _CASTS = frozenset(["half", "bfloat16"])
 _SPECIAL = frozenset(["autocast", "apply", "register_hook", "checkpoint", "grad", "float", "half"])
 _UNCACHED = ("compiled", "fsdp")
-_MODEL_NAME = re.compile(r"(?:.*_)?(?:model|net|network|unet|vae|transformer|policy|module|encoder|decoder)\d*", re.I)
+_MODEL_NAME = late(r"(?:.*_)?(?:model|net|network|unet|vae|transformer|policy|module|encoder|decoder)\d*", re.I)
 
 
 def have_no_cached_casts(state: State) -> bool:
@@ -84,7 +85,7 @@ def _builds_plainly(node: ast.AST) -> bool:
     return all(name.startswith(("nn.", "torch.nn.")) for name in made if name.rpartition(".")[2][:1].isupper())
 
 
-_PART = re.compile(r"requires_grad_?\s*(?:\(\s*False|=\s*False)|\bpeft\b|[lL]o[rR][aA]|adapter|master_param|param_copy")
+_PART = late(r"requires_grad_?\s*(?:\(\s*False|=\s*False)|\bpeft\b|[lL]o[rR][aA]|adapter|master_param|param_copy")
 
 
 def trains_a_part(module: Module) -> bool:

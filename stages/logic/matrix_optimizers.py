@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
+
 if TYPE_CHECKING:
     from stages.logic.engine.values import Optimizer
 
 # Muon is none of them: it goes to bfloat16 by itself, whatever autocast says
-_NAMES = re.compile(r"shampoo|lbfgs|soap|k-?fac|kron|psgd|galore|sophiah|natgrad|ngd", re.I)
+_NAMES = late(r"shampoo|lbfgs|soap|k-?fac|kron|psgd|galore|sophiah|natgrad|ngd", re.I)
 
 
 def computes_with_matrices(optimizer: Optimizer) -> bool:

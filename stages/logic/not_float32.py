@@ -6,14 +6,15 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.scopes import Function
 
 if TYPE_CHECKING:
     from stages.logic.view import View
 
-_ASKED = re.compile(r"dtype|precision", re.I)
-_FULL = re.compile(r"['\"](?:float32|fp32|32|32-true)['\"]|torch\.float(?:32)?")
-_BRAIN = re.compile(r"bf16|bfloat16", re.I)
+_ASKED = late(r"dtype|precision", re.I)
+_FULL = late(r"['\"](?:float32|fp32|32|32-true)['\"]|torch\.float(?:32)?")
+_BRAIN = late(r"bf16|bfloat16", re.I)
 
 
 def only_float32_excluded(view: View, call: ast.Call) -> ast.expr | None:

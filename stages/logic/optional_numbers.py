@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING, Literal
 
+from stages._source.patterns import late
 from stages._source.program.kinds import last_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Number = Literal["int", "float"]
-_TEXT = re.compile(r"(?:typing\.)?Optional\[(int|float)\]|(int|float) *\| *None|None *\| *(int|float)")
+_TEXT = late(r"(?:typing\.)?Optional\[(int|float)\]|(int|float) *\| *None|None *\| *(int|float)")
 
 
 def optional_number(annotation: ast.expr | None) -> Number | None:

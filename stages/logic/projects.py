@@ -10,13 +10,17 @@ from stages.logic.texts import TRAINING_TEXT
 
 if TYPE_CHECKING:
     import ast
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from verifier.api import SourceFile
 
 
-def project_of(files: Sequence[SourceFile]) -> Project:
-    """Return the project that these files make, each parsed when somebody asks for it."""
+def project_of(files: Sequence[SourceFile], awaited: Mapping[str, bytes] | None = None) -> Project:
+    """Return the project that these files make, each parsed when somebody asks for it.
+
+    Args:
+        awaited: the files that count as read whatever leads into them, each with its code.
+    """
     by_path = {file.path: file for file in files}
 
     def read(path: str) -> tuple[ast.Module, Sequence[str]] | None:
@@ -30,4 +34,4 @@ def project_of(files: Sequence[SourceFile]) -> Project:
         data = by_path[path].data or b""
         return name.encode() in data or b"import *" in data
 
-    return Project(by_path, read, worth, names)
+    return Project(by_path, read, worth, names, awaited)

@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.rewriting.arguments import name as by_keyword
 from stages._source.rewriting.arguments import put_first, put_last
 from stages.logic.constructors import autocasts, bind, scalers
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from stages._source.rewriting.reading import Reading
     from stages.logic.view import View
 
-_OLD = re.compile(r"torch\.(cuda|cpu)\.amp\.")
-_GETTER = re.compile(r"_(gpu|cpu|ipu|hpu|xla)_")
+_OLD = late(r"torch\.(cuda|cpu)\.amp\.")
+_GETTER = late(r"_(gpu|cpu|ipu|hpu|xla)_")
 
 
 class Renaming:

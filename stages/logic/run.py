@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from stages._source.compiling import collector_paused
 from stages._source.depth import deep
 from stages._source.discovery import rules_in
+from stages._source.parsing import parse
 from stages._source.program.kinds import Kinds
+from stages._source.prose import code_of
 from stages._source.testfiles import is_test_file
 from stages._source.versions import TorchVersions
 from stages._source.workers import Beside
@@ -20,18 +22,20 @@ from stages.logic.findings import finding_of, findings_of
 from stages.logic.gates import logic_gates
 from stages.logic.projects import project_of
 from stages.logic.soundness import unsound
-from stages.logic.starts import defined_names, walk_all
-from stages.logic.texts import AMP_TEXT, STEPS_TEXT
+from stages.logic.starts import walk_all
+from stages.logic.survey import acting_names, survey
+from stages.logic.suspects import spoken_of
 from stages.logic.view import View
 from stages.logic.watch import watchers
-from verifier.api import StageOutcome, rest_of_project
+from verifier.api import FOUND, StageOutcome, rest_of_project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from stages._source.program.project import Module, Project
     from stages.logic.engine.state import Happened
     from stages.logic.starts import Walked
+    from stages.logic.survey import Surveyed
     from stages.logic.watch import Watchers
     from verifier.api import Finding, Json, Location, RuleInfo, SourceFile, StageContext
 
@@ -50,56 +54,83 @@ def run_logic(context: StageContext) -> StageOutcome:
 def _judge(context: StageContext) -> StageOutcome:
     files = [file for file in context.sources.python() if not file.path.endswith(".pyi")]
     others = [file for file in rest_of_project(context.config, context.sources) if not file.path.endswith(".pyi")]
-    project = project_of([*files, *others])
-    wanted = [file for file in files if AMP_TEXT.within(file.data)]
-    context.progress(f"reading {len(wanted)} files that speak of AMP")
-    speaking = [(file, module) for file in wanted if (module := project.module(file.path)) is not None]
-    unread = [file.path for file in wanted if project.module(file.path) is None]
-    modules = [module for _, module in speaking]
-    watching = watchers()
-    engine = Engine(project, watching.checks, defined_names([*files, *others]))
+    watching, spoken = watchers(), spoken_of([*files, *others])
+    surveyed = survey(files, watching, spoken, jobs=context.options.jobs, progress=context.progress)
+    speaking = {file.path: file for file in files if surveyed[file.path].speaks}
+    project = project_of([*files, *others], {path: code_of(file.data or b"") for path, file in speaking.items()})
+    context.progress(f"reading {len(speaking)} files that speak of AMP")
+    acting = frozenset().union(
+        *(said.acting for said in surveyed.values()), *(acting_names(file.data) for file in others)
+    )
+    engine = Engine(project, watching.checks, acting)
     known = {rule.code: rule for rule in rules_in(rules)}
-    paths = {file.path for file in files}
+    apart = project.apart()
 
-    def read_alone() -> list[Finding]:
-        found = _inspected(context, project, modules, watching, known)
-        dtypes = read_dtypes(project.whole(), modules)
+    def read_alone() -> tuple[list[Finding], list[str]]:
+        found = _inspected(context, apart, surveyed, watching, known)
+        dtypes = read_dtypes(apart.whole(), _modules(apart, (path for path in speaking if surveyed[path].low)))
         found += judged(known, watching.judges, dtypes.project, dtypes.units)
-        doubting = Doubting(files=files, others=others, root=context.config.root, dtypes=dtypes, found=found)
+        doubting = Doubting(surveyed=surveyed, spoken=spoken, root=context.config.root, dtypes=dtypes, found=found)
         found += doubtful(doubting, watching, known)
-        return [*found, *unsound(context.config.root, dtypes.project, files, watching, known)]
+        found += unsound(context.config.root, dtypes.project, surveyed, watching, known)
+        return found, apart.unreadable(speaking)
 
     context.progress("following paths")
     with Beside(read_alone, wanted=context.options.jobs > 1 and len(files) >= _SPREAD) as alone:
-        walked = walk_all(engine, [module for file, module in speaking if STEPS_TEXT.within(file.data)])
+        walked = walk_all(engine, _modules(project, (path for path in speaking if surveyed[path].steps)))
         context.progress("reading what runs in low precision")
-        found = [*findings_of(known, engine.visits), *alone.result()]
-    found = [item for item in found if item.location.path in paths]
+        told, refused = alone.result()
+    found = [item for item in (*findings_of(known, engine.visits), *told) if item.location.path in surveyed]
+    unread = _unread(context, speaking, {*refused, *project.unreadable(speaking)})
     return StageOutcome(
         checks_run=len(files) * (len(watching.inspections) + len(watching.soundness))
         + sum(len(seen) for seen in engine.visits.values())
         + 1,
         findings=_each_once(found),
-        gates=logic_gates(modules, engine, unread, len(files)),
-        facts=_counts(files, modules, engine) | _details(context, files, walked, engine, unread),
+        gates=logic_gates(len(speaking) - len(unread), engine, unread, len(files)),
+        facts=_counts(len(files), len(speaking) - len(unread), engine)
+        | _details(context, files, walked, engine, unread),
     )
+
+
+def _modules(project: Project, paths: Iterable[str]) -> list[Module]:
+    return [module for path in paths if (module := project.module(path)) is not None]
+
+
+def _unread(context: StageContext, speaking: Mapping[str, SourceFile], refused: Container[str]) -> list[str]:
+    """Return the files that speak of AMP and do not parse, in order; no rule may have asked for one of them.
+
+    Args:
+        refused: those of which that is known.
+    """
+    before = context.stash.get(FOUND) or {}
+    compiled = "syntax" in before
+    broken = {item.location.path for item in before.get("syntax", ()) if item.rule == "SYN001"}
+    return [
+        path
+        for path, file in speaking.items()
+        if path in refused or ((path in broken or not compiled) and parse(file) is None)
+    ]
 
 
 def _inspected(
     context: StageContext,
     project: Project,
-    modules: Sequence[Module],
+    surveyed: Mapping[str, Surveyed],
     watching: Watchers,
     known: Mapping[str, RuleInfo],
 ) -> list[Finding]:
     """Return what rules say that read one file at a time."""
     kinds = Kinds(project)
     versions = TorchVersions(context.config.root)
+    inspections = {rule: inspect for rule, _, inspect in watching.inspections}
     found: list[Finding] = []
-    for module in modules:
-        view = View(project, module, kinds, versions)
-        for code, inspect in watching.inspections:
-            found += [finding_of(known[code], problem) for problem in inspect(view)]
+    for path, said in surveyed.items():
+        module = project.module(path) if said.inspected else None
+        if module is not None:
+            view = View(project, module, kinds, versions)
+            for rule in said.inspected:
+                found += [finding_of(known[rule], problem) for problem in inspections[rule](view)]
     return found
 
 
@@ -111,10 +142,10 @@ def _each_once(found: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(kept.values(), key=lambda item: (item.location, item.rule)))
 
 
-def _counts(files: Sequence[SourceFile], modules: Sequence[Module], engine: Engine) -> dict[str, Json]:
-    counts = {
-        "files": len(files),
-        "files that speak of AMP": len(modules),
+def _counts(files: int, speaking: int, engine: Engine) -> dict[str, Json]:
+    counts: dict[str, Json] = {
+        "files": files,
+        "files that speak of AMP": speaking,
         "functions followed": len(engine.walked),
         "starts": engine.starts,
     }

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from stages._source.program.scopes import Function
 from stages.logic.engine.engine import walk
 from stages.logic.engine.state import happened
-from stages.logic.texts import ACTS_TEXT
 
 if TYPE_CHECKING:
     import ast
@@ -20,19 +17,6 @@ if TYPE_CHECKING:
     from stages._source.program.scopes import Scope
     from stages.logic.engine.engine import Engine
     from stages.logic.engine.state import Happened, State
-    from verifier.api import SourceFile
-
-_DEFINED = re.compile(rb"\bdef (\w+)")
-
-
-def defined_names(files: Iterable[SourceFile]) -> frozenset[str]:
-    """Return the names of the functions in files that act on gradients: a call of any other name leads nowhere."""
-    return frozenset().union(*(_defined_in(file.data) for file in files if file.data is not None))
-
-
-@lru_cache(maxsize=1 << 17)  # every task of a run asks for the same files
-def _defined_in(data: bytes) -> frozenset[str]:
-    return frozenset(name.decode() for name in _DEFINED.findall(data)) if ACTS_TEXT.within(data) else frozenset()
 
 
 @dataclass(frozen=True, slots=True)

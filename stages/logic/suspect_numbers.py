@@ -10,19 +10,21 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _ALIKE = bytes.maketrans(b"123456789E", b"000000000e")
-_NUMBER = re.compile(rb"0(?:\.?0*e[-+]?0|00000|\.00000)")  # in such a copy: with an exponent, long, or near one
+_NUMBER = late(rb"0(?:\.?0*e[-+]?0|00000|\.00000)")  # in such a copy: with an exponent, long, or near one
 _LIMITS = b"finfo(torch.float"  # `float32` as well
 
 _BIG = rb"(?:\b\d(?:\.\d*)?[eE]\+?(?:[5-9]|[1-3]\d)\b|(?<![\w.])\d{6,}\b|(?:torch\.)?finfo\(torch\.float(?:32)?\))"
 _TINY = rb"(?:\b\d(?:\.\d*)?[eE]-(?:[89]|0[89]|[1-4]\d)\b|finfo\(torch\.float(?:32)?\)\.(?:tiny|smallest_normal))"
 _OWN = rb"(?:\w+\.){0,2}"  # `self.`, `self.config.`
-_NAMES = re.compile(rb"(?i:eps|tiny|smooth|neg|inf|min|max|mask|fill|large|big|huge|value|replace)")
-_NO_MASK = re.compile(rb"(?i:_id|token|size|position|pixel|length|steps|theta)")
-_NEARLY_ONE = re.compile(rb"1(?:\.0*)? ?- ?1?\.?\d*e-|0\.99999")
+_NAMES = late(rb"(?i:eps|tiny|smooth|neg|inf|min|max|mask|fill|large|big|huge|value|replace)")
+_NO_MASK = late(rb"(?i:_id|token|size|position|pixel|length|steps|theta)")
+_NEARLY_ONE = late(rb"1(?:\.0*)? ?- ?1?\.?\d*e-|0\.99999")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class _Kind:
 def _kind(number: bytes, use: bytes) -> _Kind:
     """Return a kind by a pattern of its uses, with %s for what is used."""
     bound = rb"(\w+)\s*(?::\s*[\w.| ]+)?=\s*[-+]?\s*(?:float\(|torch\.tensor\()?" + number
-    return _Kind(re.compile(number), re.compile(bound), re.compile(use.replace(b"%s", number)), use)
+    return _Kind(late(number), late(bound), late(use.replace(b"%s", number)), use)
 
 
 _FILLED = _kind(

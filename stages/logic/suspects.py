@@ -7,11 +7,11 @@ is searched, so only plain words are looked for, the rare one of those that must
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages.logic.suspect_numbers import numbers_of
 
 if TYPE_CHECKING:
@@ -23,18 +23,18 @@ _FLOAT16_WORDS = (
     *(b"GradScaler", b"fp16", b".half()", b"mixed_precision", b"16-mixed", b"precision=16"),
     *(b"amp.autocast", b"amp.initialize"),
 )
-_FLOAT16 = re.compile(rb"(?<!b)float16|\bautocast\(\s*(?:device_type\s*=\s*)?[\"']cuda[\"']\s*[,)](?!\s*dtype)")
+_FLOAT16 = late(rb"(?<!b)float16|\bautocast\(\s*(?:device_type\s*=\s*)?[\"']cuda[\"']\s*[,)](?!\s*dtype)")
 _BFLOAT16_WORDS = (b"autocast", b"bfloat16", b"bf16")
 _PURE_WORDS = (b"opt_level", b"FP16_", b"network_to_half", b"deepspeed")
 
-_ANGLES = re.compile(rb"freq|omega|(?<!cos_)theta|rotary|sinus")
+_ANGLES = late(rb"freq|omega|(?<!cos_)theta|rotary|sinus")
 _PRODUCTS = (b"einsum", b"matmul", b"mm(", b" @ ")
 _WHOLE = rb"(?!torch\.)(?!\w*(?:mask|idx|ind|posit|length|duration|pointer|_ids?\b))"  # no names of whole numbers
-_BORROWED = re.compile(rb"(?:type_as\(|dtype ?= ?|\.to\()" + _WHOLE + rb"(?:(?<=as\()|[\w.]+\.dtype)")
-_LOG = re.compile(rb"\blog\([^#\n]*\b(?:sigmoid|softmax)\(|(?:sigmoid|softmax)\([^#\n]*\)\.log\(")
-_DERIVED = re.compile(rb"class \w+\(.*Function\)")
-_OF_SELF = re.compile(rb",\s*self\.\w+\s*[,)]")
-_WIDENED = re.compile(rb"\.float\(\)|float32\b(?!\)\.)|torch\.float\b(?!\))|\.double\(\)")
+_BORROWED = late(rb"(?:type_as\(|dtype ?= ?|\.to\()" + _WHOLE + rb"(?:(?<=as\()|[\w.]+\.dtype)")
+_LOG = late(rb"\blog\([^#\n]*\b(?:sigmoid|softmax)\(|(?:sigmoid|softmax)\([^#\n]*\)\.log\(")
+_DERIVED = late(rb"class \w+\(.*Function\)")
+_OF_SELF = late(rb",\s*self\.\w+\s*[,)]")
+_WIDENED = late(rb"\.float\(\)|float32\b(?!\)\.)|torch\.float\b(?!\))|\.double\(\)")
 _AFTER = 160  # bytes in which such a call ends
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from stages._source.patterns import late
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -15,45 +17,28 @@ class Words:
     Args:
         anywhere: bytes as they stand, also inside a longer word.
         patterns: expressions that begin with plain bytes, which CPython then searches for.
-        whole: words that are no part of a longer one.
     """
 
     anywhere: tuple[bytes, ...]
     patterns: tuple[re.Pattern[bytes], ...] = ()
-    whole: tuple[bytes, ...] = ()
 
     def within(self, data: bytes | None) -> bool:
         """Say whether a text has one of the words; no text has none."""
         return data is not None and (
             any(word in data for word in self.anywhere)
             or any(pattern.search(data) is not None for pattern in self.patterns)
-            or any(_stands_alone(word, data) for word in self.whole)
         )
 
 
-def _stands_alone(word: bytes, data: bytes) -> bool:
-    start = data.find(word)
-    while start >= 0:
-        before, after = data[start - 1 : start], data[start + len(word) : start + len(word) + 1]
-        if not _inside(before) and not _inside(after):
-            return True
-        start = data.find(word, start + 1)
-    return False
-
-
-def _inside(byte: bytes) -> bool:
-    return byte.isalnum() or byte == b"_"
-
-
-_SCALER = re.compile(rb"caler\b")  # scaler, Scaler; not scalers or rescaled
+_SCALER = late(rb"caler\b")  # scaler, Scaler; not scalers or rescaled
+_AMP = late(rb"amp(?<!\wamp)(?!\w)")  # the word by itself
 
 AMP_TEXT = Words(
     (
         *(b"autocast", b"GradScaler", b"accelerator", b"Accelerator", b"fabric", b"LightningModule"),
         *(b"manual_backward", b"bfloat16", b"float16", b".half(", b"unscale_"),
     ),
-    (_SCALER,),
-    (b"amp",),
+    (_SCALER, _AMP),
 )
 # without any of this, a file has no step of training in it, whatever dtypes it names
 STEPS_TEXT = Words(
@@ -61,8 +46,17 @@ STEPS_TEXT = Words(
         *(b"autocast", b"GradScaler", b"unscale_", b"backward", b"ccelerator", b"abric"),
         *(b"clip_grad", b".half(", b"zero_grad"),
     ),
-    (_SCALER,),
-    (b"amp",),
+    (_SCALER, _AMP),
+)
+# code without any of this neither enters autocast nor casts to half by itself: it passes no such dtype to a call, and
+# enters nothing but what it makes on the spot
+LOW_TEXT = Words(
+    (b"autocast",),
+    (
+        late(rb"half(?<!\whalf)\s*[(,)#\\\[]"),
+        late(rb"float16\s*[(,)#\\\[]"),
+        late(rb"^[ \t]*(?:async[ \t]+)?with\b(?![ \t]+[\w.]+\([^\n,]*\)[ \t]*(?:as[ \t]+\w+[ \t]*)?:)", re.MULTILINE),
+    ),
 )
 # a function in a file without any of this cannot change what becomes of a gradient
 TRAINING_TEXT = Words(
@@ -78,5 +72,5 @@ ACTS_TEXT = Words(
         *(b"backward", b"unscale", b"clip_grad", b"zero_grad", b"GradScaler", b"autocast", b".step("),
         *(b"nullcontext", b"Accelerator", b".grad.", b".grad)", b".grad,", b"register_hook"),
     ),
-    (_SCALER, re.compile(rb"optim\.[A-Z]")),
+    (_SCALER, late(rb"optim\.[A-Z]")),
 )

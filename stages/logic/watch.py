@@ -34,7 +34,8 @@ class Watchers:
     Args:
         checks: kind of event -> (code, check), for rules that follow paths. A rule lists them as
             `CHECKS = {Clipped: check, ...}`.
-        inspections: (code, inspect), for rules that read one file at a time: a function `inspect(view)`.
+        inspections: (code, reads, inspect), for rules that read one file at a time: a function `inspect(view)`, asked
+            about files that speak of AMP and whose code has what the rule's `READS` says (without regard to torch).
         judges: (code, judge), for rules about dtypes: a function `judge(project, unit)`, asked about every function
             that is known to run in low precision.
         doubtful: codes of those judges that are also asked about functions that may run in low precision, each with
@@ -46,7 +47,7 @@ class Watchers:
     """
 
     checks: Mapping[type, Sequence[tuple[str, Check]]]
-    inspections: Sequence[tuple[str, Inspect]]
+    inspections: Sequence[tuple[str, Wanted, Inspect]]
     judges: Sequence[tuple[str, Judge]] = ()
     doubtful: Mapping[str, str] = field(default_factory=dict)
     suspicions: Sequence[tuple[str, Inspect]] = ()
@@ -62,7 +63,7 @@ class Watchers:
 def watchers() -> Watchers:
     """Return what every rule of the stage looks at."""
     checks: defaultdict[type, list[tuple[str, Check]]] = defaultdict(list)
-    inspections: list[tuple[str, Inspect]] = []
+    inspections: list[tuple[str, Wanted, Inspect]] = []
     judges: list[tuple[str, Judge]] = []
     doubtful: dict[str, str] = {}
     suspicions: list[tuple[str, Inspect]] = []
@@ -72,7 +73,7 @@ def watchers() -> Watchers:
         for kind, check in getattr(module, "CHECKS", {}).items():
             checks[kind].append((module.RULE.code, check))
         if hasattr(module, "inspect"):
-            inspections.append((module.RULE.code, module.inspect))
+            inspections.append((module.RULE.code, module.READS, module.inspect))
         if hasattr(module, "judge"):
             judges.append((module.RULE.code, module.judge))
         if hasattr(module, "SUSPECTS"):

@@ -8,16 +8,18 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PLACEHOLDER = re.compile(
+_PLACEHOLDER = late(
     rb"your|example|sample|dummy|fake|placeholder|change.?me|insert|replace|todo|x{4}|\*{3}|<|\.\.\.|1234567|abcdef0?1"
     rb"|0123456|token_here|redacted|secret_key_here",
     re.IGNORECASE,
 )
 _LEAST_ENTROPY = 3.0  # bits a character; text that a key generator wrote has more, words and patterns have less
-_LIVE = re.compile(r"[A-Za-z0-9_\-+/=.:]{20,}\Z")
+_LIVE = late(r"[A-Za-z0-9_\-+/=.:]{20,}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +53,7 @@ SHAPES = (
     Shape(
         "private key",
         b"-----BEGIN ",
-        re.compile(
-            rb"-----BEGIN (?:RSA |EC |OPENSSH |DSA )?PRIVATE KEY-----[\s\\nrA-Za-z0-9+/=\"',]{200,8000}?-----END"
-        ),
+        late(rb"-----BEGIN (?:RSA |EC |OPENSSH |DSA )?PRIVATE KEY-----[\s\\nrA-Za-z0-9+/=\"',]{200,8000}?-----END"),
     ),
 )
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.testfiles import is_test_file
 from stages.security.credentials import looks_live, shaped_secrets
 from stages.security.texts import raw
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _PLACES = 20
 # names a thing more often than it opens one
-_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_UUID = late(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CONFIDENCE = {"high": Severity.CRITICAL, "medium": Severity.MEDIUM}
 
 

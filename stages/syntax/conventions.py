@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stages._source.notebooks import cells_of
 from stages._source.parsing import parse
+from stages._source.patterns import late
 from stages._source.testfiles import is_test_file
 from verifier.api import Evidence, Finding, Location, Related, Severity
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from verifier.api import Json, SourceFile
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-_SNAKE = re.compile(r"_*[^\WA-Z]*(?:_+[^\WA-Z]*)*\Z")
-_CAMEL = re.compile(r"_*[A-Z][A-Za-z0-9]*\Z")
+_SNAKE = late(r"_*[^\WA-Z]*(?:_+[^\WA-Z]*)*\Z")
+_CAMEL = late(r"_*[A-Z][A-Za-z0-9]*\Z")
 _GIVEN = frozenset(["setUp", "tearDown", "setUpClass", "tearDownClass", "setUpModule", "tearDownModule"])
 _LISTED = 20  # names and places kept of one file
 

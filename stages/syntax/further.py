@@ -7,11 +7,11 @@ listed: one unclosed bracket is one place, however many lines it swallows.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stages._source.compiling import compile_bytes
+from stages._source.patterns import late
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ _Taken = tuple[int, int, bytes]  # the lines from one index up to another, and t
 MOST = 20  # further places listed
 _ROUNDS = 3 * MOST
 _BYTES = 8_000_000  # that CPython reads again for one file, all rounds together
-_HEADER = re.compile(rb"\s*(async|case|class|def|elif|else|except|finally|for|if|match|try|while|with)\b")
+_HEADER = late(rb"\s*(async|case|class|def|elif|else|except|finally|for|if|match|try|while|with)\b")
 _HARMLESS = {
     b"async": b"async def _():",
     b"def": b"def _():",

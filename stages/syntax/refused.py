@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from stages._source.notebooks import cells_of
+from stages._source.patterns import late
 from stages._source.pythons import supported_pythons
 from stages._source.records import CompileProblem
 from stages._source.ruff.binary import find_ruff
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # what else CPython refuses to compile, as ruff's rules; what its parser itself refuses comes without being selected
 _SELECT = ("E9", "F404", "F621", "F622", "F701", "F702", "F704", "F706", "F707", "PLE0115", "PLE0117", "PLE0118")
 _UNREAD = "E902"
-_NEWER = re.compile(r"(?P<what>.*?),? on Python 3\.\d+ \(syntax was added in Python 3\.(?P<minor>\d+)\)\Z")
+_NEWER = late(r"(?P<what>.*?),? on Python 3\.\d+ \(syntax was added in Python 3\.(?P<minor>\d+)\)\Z")
 _NAMES = (
     ("`type` alias", "a `type` statement"),
     ("default type", "a type parameter with a default"),

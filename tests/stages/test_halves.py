@@ -12,7 +12,7 @@ AMP = [rule for code, rule in sorted(PLUGINS.rules.items()) if code.startswith("
 READ = watchers()
 LISTENING = {
     *(code for checks in READ.checks.values() for code, _ in checks),
-    *(code for code, _ in (*READ.inspections, *READ.judges, *READ.suspicions)),
+    *(code for code, *_ in (*READ.inspections, *READ.judges, *READ.suspicions)),
 }
 HEARD = {code for stage in PLUGINS.stages for code in stage.also_reports}
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING, Literal
 
+from stages._source.patterns import late
 from stages._source.program import vocabulary
 from stages._source.program.origins import classes, functions, named_classes, origins, resolve_bindings
 from stages._source.program.scopes import own_nodes
@@ -20,7 +20,7 @@ Kind = Literal["scaler", "optimizer", "autocast", "framework", "scaled", "other"
 NOTHING: frozenset[Kind] = frozenset()
 _DEPTH = 10
 _KEEPS_SCALE = frozenset(["sum", "mean", "float", "double", "to", "reshape", "view", "squeeze", "div", "mul", "clone"])
-_MAYBE_OURS = re.compile(r"optim|adam|sgd|lion|accelerator|fabric|(?:grad|loss|amp|native|apex|fp16|dynamic)\w*scaler")
+_MAYBE_OURS = late(r"optim|adam|sgd|lion|accelerator|fabric|(?:grad|loss|amp|native|apex|fp16|dynamic)\w*scaler")
 _DISPLAYS = (ast.List, ast.Tuple, ast.Set)
 
 

@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from stages._source.parsing import parse_type
+from stages._source.program.index import classes_with
 from stages._source.program.scopes import Binding, Function, Scope, self_class
 
 if TYPE_CHECKING:
@@ -139,19 +140,17 @@ def _instances_of_binding(project: Project, binding: Binding) -> list[Scope]:
 
 
 def _overrides(project: Project, method: Scope) -> list[Scope]:
-    if project.known_methods is None:
-        project.known_methods = {}
-        for module in project.modules:
-            for cls in module.scopes.scopes.values():
-                if isinstance(cls.node, ast.ClassDef):
-                    for name in cls.bindings:
-                        project.known_methods.setdefault(name, []).append(cls)
     assert isinstance(method.node, Function)
-    name = method.node.name
+    assert method.parent is not None
+    name, parent = method.node.name, method.parent
+    key = (parent, name)
+    if key not in project.known_methods:
+        modules = project.modules_below(getattr(parent.node, "name", ""), name)
+        project.known_methods[key] = [cls for module in modules for cls in classes_with(module.scopes, name)]
     return [
         binding.scope.inner[binding.node]
-        for cls in project.known_methods.get(name, [])
-        if method.parent in lineage(project, cls)[1:]
+        for cls in project.known_methods[key]
+        if parent in lineage(project, cls)[1:]
         for binding in cls.bindings[name]
         if binding.how == "function"
     ]

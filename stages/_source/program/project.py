@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from stages._source.program.heirs import Heirs
 from stages._source.program.scopes import FileScopes, Scope, read_scopes
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ class Project:
         read: gives the tree and the lines of a file; None where it does not parse.
         worth: whether a file is worth reading because a name leads into it; other files are treated as a library's.
         names: whether a file can bind a name or pass it on from a star import, by its text; None: any file can.
+        awaited: files that count as read, with their code as text: each is read when something in it is asked for.
     """
 
     def __init__(
@@ -45,15 +49,16 @@ class Project:
         read: Callable[[str], tuple[ast.Module, Sequence[str]] | None],
         worth: Callable[[str], bool] | None = None,
         names: Callable[[str, str], bool] | None = None,
+        awaited: Mapping[str, bytes] | None = None,
     ) -> None:
         self._read = read
         self._worth = worth
         self._names = names
-        self._passed_over: set[str] = set()  # files that turned out not to be worth reading
+        self._awaited = awaited or {}
+        self._heirs: Heirs | None = None
         self._paths: dict[str, str] = {}  # dotted name -> file
-        self._modules: dict[str, Module | None] = {}  # file -> module
+        self._modules: dict[str, Module | None] = {}  # file -> module, whichever of the twins has read it
         self._dotted: dict[str, str] = {}  # file -> its name from the root
-        self._splits: dict[str, tuple[Module, str] | None] = {}
         self._several: dict[str, set[str]] = {}  # short name -> files of several folders that go by it
         given = list(paths)
         named = _all_names(frozenset(given))
@@ -66,20 +71,46 @@ class Project:
                 first = self._paths.setdefault(alias, path)
                 if first != path and self._dotted[first] != alias:
                     self._several.setdefault(alias, {first}).add(path)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Know nothing of any file yet."""
+        self._own: dict[str, None] = {}  # the files that were read here, in the order of reading
+        self._passed_over: set[str] = set()  # files that turned out not to be worth reading
+        self._splits: dict[str, tuple[Module, str] | None] = {}
         self.known_origins: dict[tuple[ast.expr, Scope], frozenset[str]] = {}
         self.known_names: dict[str, frozenset[str]] = {}
         self.known_instances: dict[tuple[ast.expr, Scope], list[Scope]] = {}
         self.known_lineage: dict[Scope, list[Scope]] = {}
         self.known_bound: dict[tuple[Scope, str], frozenset[str]] = {}  # by the scope that binds the name
-        self.known_methods: dict[str, list[Scope]] | None = None  # classes by the names in their bodies
+        self.known_methods: dict[tuple[Scope, str], list[Scope]] = {}  # classes that may override a method
 
     @property
     def modules(self) -> list[Module]:
-        """Return every file read so far, in the order of reading."""
-        return [module for module in self._modules.values() if module is not None]
+        """Return every file read so far, in the order of reading; those that were awaited first."""
+        return self.modules_where(lambda _: True)
+
+    def modules_where(self, may: Callable[[bytes], bool]) -> list[Module]:
+        """Return every file read so far, of those that are awaited only the ones whose code may be meant."""
+        return self._with([path for path, code in self._awaited.items() if path not in self._own and may(code)])
+
+    def modules_below(self, cls: str, method: str) -> list[Module]:
+        """Return every file read so far, of those that are awaited only where an heir of a class may have a method."""
+        if self._heirs is None:
+            self._heirs = Heirs(self._awaited)
+        defines = re.compile(rb"def\s+" + re.escape(method.encode()) + rb"\s*\(").search
+        found = self._heirs.files(cls)
+        return self._with([path for path in self._awaited if path in found and defines(self._awaited[path])])
+
+    def _with(self, awaited: Iterable[str]) -> list[Module]:
+        for path in awaited:
+            self.module(path)
+        paths = dict.fromkeys(path for path in self._awaited if path in self._own) | self._own
+        return [module for path in paths if (module := self._modules[path]) is not None]
 
     def module(self, path: str) -> Module | None:
         """Return a file by its path, or None where it does not parse."""
+        self._own.setdefault(path)
         if path not in self._modules:
             found = self._read(path)
             self._modules[path] = None if found is None else self._scoped(path, *found)
@@ -98,7 +129,7 @@ class Project:
         path = self._paths.get(dotted)
         if path is None or path in self._passed_over:
             return None
-        if self._worth is not None and path not in self._modules and not self._worth(path):
+        if not (path in self._own or path in self._awaited or self._worth is None or self._worth(path)):
             self._passed_over.add(path)
             return None
         return self.module(path)
@@ -119,9 +150,19 @@ class Project:
 
     def whole(self) -> Project:
         """Return the same project, in which every name leads into its file. Files that were read are shared."""
-        twin = Project(self._dotted, self._read, names=self._names)
-        twin._modules = self._modules
+        twin = self.apart()
+        twin._worth = None
         return twin
+
+    def apart(self) -> Project:
+        """Return the same project, in which nothing was asked yet: what was, cannot change the answers. See `whole`."""
+        twin = copy(self)
+        twin._begin()
+        return twin
+
+    def unreadable(self, paths: Iterable[str]) -> list[str]:
+        """Return which of some files were found not to parse."""
+        return [path for path in paths if path in self._modules and self._modules[path] is None]
 
     def split(self, dotted: str) -> tuple[Module, str] | None:
         """Return the file and the rest of a dotted name that goes through a file of the task."""

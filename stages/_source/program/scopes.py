@@ -124,6 +124,8 @@ class FileScopes:
     loads: list[Seen] = field(default_factory=list)
     parents: dict[ast.AST, ast.AST] = field(default_factory=dict)
     by_qualname: dict[str, list[Scope]] = field(default_factory=dict)
+    by_member: dict[str, list[Scope]] = field(default_factory=dict)
+    by_called: dict[str, list[Seen]] = field(default_factory=dict)
 
     def defined(self, qualname: str) -> list[Scope]:
         """Return the functions and classes of that name; several where branches define it differently."""

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from typing import TYPE_CHECKING
+
+from stages._source.patterns import late
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _TORCH_LIKE = r"(?:torch|torch_[a-z]+|intel_extension_for_pytorch|ipex)"
-_AUTOCAST = re.compile(rf"{_TORCH_LIKE}(?:\.\w+)*\.autocast|transformer_engine(?:\.\w+)*\.(?:fp8_)?autocast")
-_SCALER = re.compile(
-    rf"(?:{_TORCH_LIKE}|fairscale|apex|deepspeed|colossalai)(?:\.\w+)*\.(?:\w*GradScaler|\w*LossScaler)"
-)
-_OPTIMIZER = re.compile(r"\w+(?:\.\w+)*\.optim(?:izers?)?(?:\.\w+)*\.[A-Z]\w*")
-_OPTIMIZER_CLASS = re.compile(
+_AUTOCAST = late(rf"{_TORCH_LIKE}(?:\.\w+)*\.autocast|transformer_engine(?:\.\w+)*\.(?:fp8_)?autocast")
+_SCALER = late(rf"(?:{_TORCH_LIKE}|fairscale|apex|deepspeed|colossalai)(?:\.\w+)*\.(?:\w*GradScaler|\w*LossScaler)")
+_OPTIMIZER = late(r"\w+(?:\.\w+)*\.optim(?:izers?)?(?:\.\w+)*\.[A-Z]\w*")
+_OPTIMIZER_CLASS = late(
     r"(?:transformers|deepspeed|apex|bitsandbytes|torch_optimizer|lion_pytorch)(?:\.\w+)*"
     r"\.\w*(?:Adam\w*|Adafactor|SGD\w*|Lion\w*|LAMB|Lamb)"
     r"|(?:torch_optimizer|pytorch_optimizer|distributed_shampoo)(?:\.\w+)*\.(?:[A-Z]\w*)"
 )
-_NO_OPTIMIZER = re.compile(
+_NO_OPTIMIZER = late(
     r"lr_scheduler|swa_utils|Schedul|LR$|Averag|E(?:MA|ma)|Config$|Args$|Arguments$|Error$|Type$|Names?$"
 )
 _CLIPPERS = frozenset(
@@ -34,20 +33,20 @@ _CLIPPERS = frozenset(
         "clip_gradients",
     ]
 )
-_FRAMEWORK = re.compile(r"accelerate(?:\.\w+)*\.Accelerator|(?:lightning|lightning_fabric)(?:\.\w+)*\.Fabric")
-_TRAINER = re.compile(r"(?:lightning|pytorch_lightning)(?:\.\w+)*\.Trainer")
-_PRECISION_PLUGIN = re.compile(r"(?:lightning|pytorch_lightning|lightning_fabric)(?:\.\w+)*\.MixedPrecision(?:Plugin)?")
-_HF_ARGUMENTS = re.compile(r"transformers(?:\.\w+)*\.(?:Seq2Seq)?TrainingArguments")
-_ROOTS = re.compile(rf"(?:{_TORCH_LIKE}|lightning\w*|pytorch_lightning|accelerate|apex|deepspeed|fairscale)(?:\.|$)")
+_FRAMEWORK = late(r"accelerate(?:\.\w+)*\.Accelerator|(?:lightning|lightning_fabric)(?:\.\w+)*\.Fabric")
+_TRAINER = late(r"(?:lightning|pytorch_lightning)(?:\.\w+)*\.Trainer")
+_PRECISION_PLUGIN = late(r"(?:lightning|pytorch_lightning|lightning_fabric)(?:\.\w+)*\.MixedPrecision(?:Plugin)?")
+_HF_ARGUMENTS = late(r"transformers(?:\.\w+)*\.(?:Seq2Seq)?TrainingArguments")
+_ROOTS = late(rf"(?:{_TORCH_LIKE}|lightning\w*|pytorch_lightning|accelerate|apex|deepspeed|fairscale)(?:\.|$)")
 
-_SCALER_NAME = re.compile(
+_SCALER_NAME = late(
     r"_*(?:(?:grad|gradient|amp|loss|fp16)_?)?scaler\d*|(?:[gd]|gen|disc|critic|generator|discriminator)_scaler|(?:grad|amp)_?scaler_\w+|scaler_[a-z]{1,3}"
 )
-_OPTIMIZER_NAME = re.compile(
+_OPTIMIZER_NAME = late(
     r"_*(?:\w+_)?(?:optimizers?|optim|opt|optimiser)(?:_?[a-zA-Z]{1,3}|\d+|_(?:gen|disc|actor|critic\w*|policy|value|model|main))?"
 )
-_NO_OPTIMIZER_NAME = re.compile(r"(?:^|_)(?:lr|cfg|arg|args|fn|cls|idx|id|ids|str|key|num|no)$")
-_FRAMEWORK_NAME = re.compile(r"_*(?:accelerator|fabric)")
+_NO_OPTIMIZER_NAME = late(r"(?:^|_)(?:lr|cfg|arg|args|fn|cls|idx|id|ids|str|key|num|no)$")
+_FRAMEWORK_NAME = late(r"_*(?:accelerator|fabric)")
 
 
 def names_autocast(origins: Iterable[str]) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.origins import attribute_bindings, origins
 from stages._source.program.scopes import self_class
 from stages.logic.dtypes import calling
@@ -19,12 +19,10 @@ if TYPE_CHECKING:
     from stages.logic.dtypes.known import Mark
     from stages.logic.dtypes.reading import Reading
 
-_POSITIONS = re.compile(
+_POSITIONS = late(
     r"(?:.*_)?(?:positions?|pos|position_ids|pos_ids|timesteps?|time_?ids|(?:inv_)?freqs?(?:_(?:base|bands?|expanded))?|omegas?|seq_idx)\d*"
 )
-_SCALAR = re.compile(
-    r"(?:.*_)?(?:scale|scaling|scale_factor|temperature|temp|tau|norm_factor|dim|d_k|d_head|sqrt_d\w*)"
-)
+_SCALAR = late(r"(?:.*_)?(?:scale|scaling|scale_factor|temperature|temp|tau|norm_factor|dim|d_k|d_head|sqrt_d\w*)")
 _WEIGHTS = ("Parameter", "register_buffer")
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.scopes import Function, own_nodes
 from stages.logic.findings import finding_of
 from verifier.api import Severity
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stages.logic.problems import Problem
     from verifier.api import Finding, RuleInfo
 
-_ASKED = re.compile(r"dtype|float16|half|fp16|amp\b|autocast|precision")
+_ASKED = late(r"dtype|float16|half|fp16|amp\b|autocast|precision")
 
 
 def judged(

@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program import vocabulary
 from stages._source.program.kinds import last_name
 from stages._source.program.origins import origins, resolve_bindings
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from stages._source.program.scopes import Function, Scope
 
 _DEEPEST = 4
-_OFF = re.compile(r"(?:disable|without|no)_?(?:auto_?cast|amp|casts?$)", re.I)
+_OFF = late(r"(?:disable|without|no)_?(?:auto_?cast|amp|casts?$)", re.I)
 _DEFAULTS = {"cpu": "bfloat16", "hpu": "bfloat16"}  # every other device: float16
 
 

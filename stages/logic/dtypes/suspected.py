@@ -7,9 +7,9 @@ sight says otherwise, and the rest follows as it does under a real autocast: wha
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.scopes import Function, own_nodes, parameters, self_class
 from stages.logic.dtypes.known import BOOL, NOWHERE, NUMBER, Known, Region
 from stages.logic.dtypes.program import Dtypes
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from stages.logic.dtypes.known import Unit
     from stages.logic.suspects import Spoken
 
-_NO_FLOATS = re.compile(
+_NO_FLOATS = late(
     r"(?:.*_)?(?:mask\w*|ids?|idx|index|indices|labels?|targets?|gt\w*|y|lengths?|lens?|positions?|pos|timesteps?|t|steps?"
     r"|device|dtype|dim|dims|axis|axes|shape|size|num\w*|n|k|i|j|eps\w*|scale|temperature|tau|training|reduction|name"
     r"|config|cfg|args|kwargs|path|seed|rank|epoch|lr|alpha|beta\d?|gamma|margin|values?|fill_value|adv\w*|returns?|rewards?|theta|base|min\w*|max\w*)"
 )
-_MASKS = re.compile(r"(?!at)(?:.*_)?masks?")  # an attention mask may as well be what is added to the scores
-_TENSORS = re.compile(r"\b(?:Float|Half|Cuda)?Tensor\b|FloatTensor")
-_PARTS = re.compile(r"Loss|Criteri|Cost|Match|Trainer|Model|Net|Layer|Attention|Norm|Embed|Module|Encoder|Decoder")
+_MASKS = late(r"(?!at)(?:.*_)?masks?")  # an attention mask may as well be what is added to the scores
+_TENSORS = late(r"\b(?:Float|Half|Cuda)?Tensor\b|FloatTensor")
+_PARTS = late(r"Loss|Criteri|Cost|Match|Trainer|Model|Net|Layer|Attention|Norm|Embed|Module|Encoder|Decoder")
 _CALLED_ONLY = 20  # of the depth of calls, so that what such a function calls is read four deep
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections import defaultdict
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from stages._source.program.index import calls_of
 from stages._source.program.kinds import last_name
 from stages._source.program.origins import classes, functions, lineage, origins, resolve_bindings
 from stages._source.program.scopes import Function, Scope, own_nodes, parameters, self_class
@@ -50,14 +51,18 @@ class Calls:
         return self.yielding[function]
 
     def of(self, name: str) -> list[Seen]:
-        if not self.by_name:
-            found: defaultdict[str, list[Seen]] = defaultdict(list)
-            for module in self.project.modules:
-                for seen in module.scopes.calls:
-                    if isinstance(seen.node, ast.Call):
-                        found[last_name(seen.node.func)].append(seen)
-            self.by_name.update(found)
-        return self.by_name.get(name, [])
+        if name not in self.by_name:
+            called = _calling(name)
+            modules = self.project.modules_where(lambda code: called.search(code) is not None)
+            self.by_name[name] = [seen for module in modules for seen in calls_of(module.scopes, name)]
+        return self.by_name[name]
+
+
+def _calling(name: str) -> re.Pattern[bytes]:
+    """Return what finds calls of a name; not where it is defined, nor of `super()`, which stands for no class here."""
+    word = re.escape(name.encode())
+    no = rb"(?<!\w%b)(?<!def %b)(?<!super\(\)\.%b)" % (word, word, word)
+    return re.compile(word + no + rb"\s*[(\[]")
 
 
 def targets(calls: Calls, func: ast.expr, scope: Scope) -> list[tuple[Scope, bool]]:

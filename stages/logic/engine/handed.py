@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages.logic.engine import effects
 from stages.logic.engine.events import Clipped
 from stages.logic.engine.values import Gradient, Instance, Optimizer, Params, Scaler
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from stages.logic.engine.given import Given
     from stages.logic.engine.walker import Walker
 
-_CLIPPER = re.compile(r"(?:\w+_)?clip(?:\w*_)?(?:fn|func|function)|(?:\w+_)?clipper")
-_OBSERVER = re.compile(r"(?:.*[._])?(?:log|add_histogram|Histogram|histogram|record|plot|track)(?:_\w*)?")
+_CLIPPER = late(r"(?:\w+_)?clip(?:\w*_)?(?:fn|func|function)|(?:\w+_)?clipper")
+_OBSERVER = late(r"(?:.*[._])?(?:log|add_histogram|Histogram|histogram|record|plot|track)(?:_\w*)?")
 
 
 def observe_gradients(walker: Walker, attempt: Attempt, given: Given, name: str) -> None:

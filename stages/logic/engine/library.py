@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program import vocabulary
 from stages.logic.engine import effects
 from stages.logic.engine.events import AutocastMade, Called, ScalerMade
@@ -54,25 +55,25 @@ _DTYPES = {
     "float64": "float64",
     "double": "float64",
 }
-_SCHEDULER = re.compile(
+_SCHEDULER = late(
     r"torch\.optim\.lr_scheduler\.[A-Z]\w*|transformers(?:\.\w+)*\.get_\w*schedule\w*|timm\.scheduler\.\w+"
 )
-_NO_GRAD = re.compile(r"torch(?:\.autograd\.grad_mode)?\.(?:no_grad|inference_mode)")
-_WRAPPER = re.compile(
+_NO_GRAD = late(r"torch(?:\.autograd\.grad_mode)?\.(?:no_grad|inference_mode)")
+_WRAPPER = late(
     r"torch\.nn(?:\.parallel)?\.(?:\w+\.)?(?:DistributedDataParallel|DataParallel)|torch\.compile|torch\.jit\.script"
     r"|(?:apex|fairscale|torch)\.\w+(?:\.\w+)*\.(?:FullyShardedDataParallel|FSDP|DistributedDataParallel)"
     r"|torch\.nn\.SyncBatchNorm\.convert_sync_batchnorm"
 )
-_PURE = re.compile(
+_PURE = late(
     r"isinstance|hasattr|len|callable|issubclass|bool|str|int|float|torch\.cuda\.(?:is_available|is_bf16_supported|device_count)"
     r"|torch\.(?:is_grad_enabled|device)|os\.getenv|os\.environ\.get|torch\.distributed\.(?:is_initialized|is_available|get_rank|get_world_size)"
     r"|getattr"
 )
 _GRADS_NORM = ("get_total_norm", "get_grad_norm", "grad_norm")
-_NORMS = re.compile(r"torch\.(?:linalg\.)?(?:vector_|matrix_)?norm|torch\._foreach_norm")
+_NORMS = late(r"torch\.(?:linalg\.)?(?:vector_|matrix_)?norm|torch\._foreach_norm")
 _EDITS = {"nan_to_num_": False, "nan_to_num": False, "clamp_": False, "clip_": False}
 _COLLECT = frozenset(["list", "tuple", "set", "reversed", "sorted", "iter", "filter", "itertools.chain", "chain"])
-_MODULE = re.compile(r"torch\.nn\.[A-Z]\w+|torchvision\.models(?:\.\w+)+|timm\.create_model|timm\.models\.create_model")
+_MODULE = late(r"torch\.nn\.[A-Z]\w+|torchvision\.models(?:\.\w+)+|timm\.create_model|timm\.models\.create_model")
 
 
 def call_library(walker: Walker, attempt: Attempt, given: Given, name: str) -> Value:

@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.origins import lineage
 from stages.logic.engine.kinds import base_names
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 _MAKERS = ("dataclass", "define", "frozen", "mutable", "attrs", "s", "configclass", "chz")
 _BASES = ("NamedTuple", "BaseModel", "BaseSettings", "TypedDict", "Struct", "Namespace", "TrainingArguments")
-_NAME = re.compile(r"(?:config|configuration|cfg|conf|args|arguments|options|opts|settings|hparams|flags)\d*$", re.I)
+_NAME = late(r"(?:config|configuration|cfg|conf|args|arguments|options|opts|settings|hparams|flags)\d*$", re.I)
 
 
 def holds_settings(walker: Walker, cls: Scope) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.rewriting.arguments import put_first
 from stages._source.rewriting.reading import reading
 from stages.logic.constructors import bind, scalers
@@ -15,7 +15,7 @@ from verifier.api import Edit, Fix, Repair
 if TYPE_CHECKING:
     from verifier.api import Finding, FixContext
 
-_DEVICE = re.compile(r"autocast for (\w+)$")
+_DEVICE = late(r"autocast for (\w+)$")
 
 
 def _repair(finding: Finding, context: FixContext) -> Repair | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages.logic.engine.events import Stepped
 from stages.logic.engine.protocol import Grads
 from stages.logic.flags import flags_disagree
@@ -172,7 +173,7 @@ RULE = RuleInfo(
         """),
     ),
 )
-_FINITE = re.compile(r"finite|isnan|isinf|\binf\b|nan\b|norm|overflow|skip", re.I)
+_FINITE = late(r"finite|isnan|isinf|\binf\b|nan\b|norm|overflow|skip", re.I)
 
 
 def check(event: Stepped) -> Iterator[Problem]:

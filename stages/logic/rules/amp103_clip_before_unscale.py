@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stages._source.wanted import Wanted
 from stages.logic.callbacks import callback_clips
 from stages.logic.engine.events import Clipped, Stepped, Unscaled
 from stages.logic.engine.ownership import clips_nothing_of_the_scale, concerned, scaler_of
@@ -338,6 +339,9 @@ def _afterwards(at: Place, later: Place, scaler: Scaler, what: str) -> Problem:
         related=((later, what),),
         scaler=scaler,
     )
+
+
+READS = Wanted(every=(b"caler",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stages._source.wanted import Wanted
 from stages.logic.again import met_again
 from stages.logic.engine.events import Unscaled
 from stages.logic.flags import flags_disagree
@@ -238,6 +239,9 @@ def check(event: Unscaled) -> Iterator[Problem]:
         scaler=event.scaler,
         suspicion=flags_disagree(event.state),
     )
+
+
+READS = Wanted(some=(b"unscale_", b"accumulate"))
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from stages._source.program import vocabulary
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function
+from stages._source.wanted import Wanted
 from stages.logic.engine.events import Stepped, Unscaled
 from stages.logic.engine.protocol import Turn
 from stages.logic.problems import Problem
@@ -151,6 +152,9 @@ def _wraps(state: State, outer: Key, inner: Key) -> bool:
     if inner[:2] == ("attribute", outer):
         return True
     return any(base == outer and getattr(value, "key", None) == inner for (base, _), value in state.heap.items())
+
+
+READS = Wanted(every=(b"unscale_", b"caler"))
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.scopes import Function
 from stages.logic.engine.events import FunctionLeft, Stepped
 from stages.logic.engine.place import Place
@@ -150,7 +151,7 @@ RULE = RuleInfo(
         """),
     ),
 )
-_STEP_NAME = re.compile(r"(?:^|_)(?:step|iter|iteration|batch|update|optimize)(?:_|$)|one_step", re.I)
+_STEP_NAME = late(r"(?:^|_)(?:step|iter|iteration|batch|update|optimize)(?:_|$)|one_step", re.I)
 
 
 def check_step(event: Stepped) -> Iterator[Problem]:

@@ -10,6 +10,7 @@ from stages._source.program import vocabulary
 from stages._source.program.kinds import last_name
 from stages._source.program.origins import lineage
 from stages._source.testfiles import is_test_file
+from stages._source.wanted import Wanted
 from stages.logic.checkpoints import (
     bases_that_keep,
     helpers_that_keep,
@@ -211,6 +212,9 @@ class _Made:
     scope: Scope
     cls: Scope | None
     name: str
+
+
+READS = Wanted(every=(b"caler",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

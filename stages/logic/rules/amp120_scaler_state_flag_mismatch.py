@@ -6,9 +6,11 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program import vocabulary
 from stages._source.program.scopes import Function
 from stages._source.testfiles import is_test_file
+from stages._source.wanted import Wanted
 from stages.logic.constructors import bind, scalers
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -78,7 +80,10 @@ RULE = RuleInfo(
         """),
     ),
 )
-_FLAG = re.compile(r"amp|fp16|half|scaler|enabled|mixed|precision", re.I)
+_FLAG = late(r"amp|fp16|half|scaler|enabled|mixed|precision", re.I)
+
+
+READS = Wanted(every=(b"load_state_dict", b"caler"))
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -6,8 +6,10 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program import vocabulary
 from stages._source.program.origins import functions
+from stages._source.wanted import Wanted
 from stages.logic.checkpoints import sounds_like_scaler
 from stages.logic.engine.events import GradsEdited
 from stages.logic.gradients import divides_by_scale, masks_nonfinite, scaled
@@ -133,8 +135,8 @@ RULE = RuleInfo(
 
 _FIXED = frozenset(["add_", "sub_", "clamp_", "clip_", "sign_", "normal_", "an augmented assignment"])
 _SUMS = frozenset(["add_", "sub_", "an augmented assignment"])
-_LIMITS = re.compile(r"clamp|clip|nan_to_num")
-_CLIPS = re.compile(r"cl[ia]p|clamp|limit|hook", re.I)
+_LIMITS = late(r"clamp|clip|nan_to_num")
+_CLIPS = late(r"cl[ia]p|clamp|limit|hook", re.I)
 
 
 def check(event: GradsEdited) -> Iterator[Problem]:
@@ -151,6 +153,9 @@ def check(event: GradsEdited) -> Iterator[Problem]:
         remedy="Call `scaler.unscale_(optimizer)` first.",
         related=tuple((site, "scaled backward") for site in held.backwards[-1:]),
     )
+
+
+READS = Wanted(every=(b"caler",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from stages._source.wanted import Wanted
 from stages.logic.checkpoints import sounds_like_scaler
 from stages.logic.engine.events import GradsRead
 from stages.logic.gradients import divides_by_scale, scaled
@@ -159,6 +160,9 @@ def _shown_at(event: GradsRead, held: Held) -> Place:
     if not training or event.place.module in training:
         return event.place
     return next((site for site in reversed(event.through) if site.module in training), event.place)
+
+
+READS = Wanted(every=(b"watch", b"caler"))
 
 
 def inspect(view: View) -> Iterator[Problem]:

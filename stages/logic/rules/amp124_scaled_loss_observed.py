@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.testfiles import is_test_file
 from stages.logic.engine.events import Called
 from stages.logic.engine.values import Tensor
@@ -74,7 +74,7 @@ RULE = RuleInfo(
     ),
 )
 
-_SHOWS = re.compile(r"print|float|.*\.(?:add_scalar|log|log_dict|log_metrics|log_scalar|info)")
+_SHOWS = late(r"print|float|.*\.(?:add_scalar|log|log_dict|log_metrics|log_scalar|info)")
 _AS_NUMBER = frozenset(["item", "cpu", "numpy", "tolist"])
 
 

@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.testfiles import is_test_file
 from stages.logic.engine.events import ScheduleStepped
 from stages.logic.problems import Problem
@@ -164,10 +165,8 @@ RULE = RuleInfo(
     ),
 )
 
-_SKIP = re.compile(
-    r"get_scale|skip|overflow|found_inf|finite|\bscale\b|scale_(?:before|after)|(?:old|prev|new|last)_?scale"
-)
-_RARELY = re.compile(r"%|epoch|last|plateau|metric|val_|eval", re.I)
+_SKIP = late(r"get_scale|skip|overflow|found_inf|finite|\bscale\b|scale_(?:before|after)|(?:old|prev|new|last)_?scale")
+_RARELY = late(r"%|epoch|last|plateau|metric|val_|eval", re.I)
 
 
 def check(event: ScheduleStepped) -> Iterator[Problem]:

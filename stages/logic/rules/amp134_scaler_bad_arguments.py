@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import math
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
+from stages._source.wanted import Wanted
 from stages.logic.constructors import bind, scalers
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -72,13 +73,21 @@ RULE = RuleInfo(
     ),
 )
 
-_DEVICE = re.compile(r"(?:cuda|cpu|xpu|mps|hpu|xla|npu|mtia|musa|mlu|sdaa|maia|privateuseone|meta)(?::\d+)?")
+_DEVICE = late(r"(?:cuda|cpu|xpu|mps|hpu|xla|npu|mtia|musa|mlu|sdaa|maia|privateuseone|meta)(?::\d+)?")
 _LIMITS: dict[str, tuple[Callable[[float], bool], str]] = {
     "init_scale": (lambda value: 0 < value < math.inf, "a scale is a number above 0, and not infinite"),
     "growth_factor": (lambda value: 1 < value < math.inf, "the scale grows by a factor above 1"),
     "backoff_factor": (lambda value: 0 < value < 1, "the scale shrinks by a factor between 0 and 1"),
     "growth_interval": (lambda value: value >= 1, "the scale grows after at least one step"),
 }
+
+
+def _may_have(data: bytes) -> bool:
+    return b"caler" in data or _UPDATE.search(data) is not None
+
+
+_UPDATE = late(rb"update\s*\(\s*\d")
+READS = Wanted(test=_may_have)
 
 
 def inspect(view: View) -> Iterator[Problem]:

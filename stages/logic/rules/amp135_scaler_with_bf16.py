@@ -6,6 +6,8 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
+from stages._source.wanted import Wanted
 from stages.logic.casting import conditions, enabled_of, forward_of, is_ours, says_bf16, where_made
 from stages.logic.constructors import scalers
 from stages.logic.engine.events import Scaled
@@ -194,8 +196,8 @@ RULE = RuleInfo(
     ),
 )
 
-_DTYPE = re.compile(r"dtype|bf16|bfloat16|fp16|float16|half|precision|scaler|cuda", re.I)
-_FP16 = re.compile(r"fp16|float16|half", re.I)
+_DTYPE = late(r"dtype|bf16|bfloat16|fp16|float16|half|precision|scaler|cuda", re.I)
+_FP16 = late(r"fp16|float16|half", re.I)
 _REMEDY = "Turn the scaler on for float16 only: `enabled=(dtype == torch.float16)`; bfloat16 needs none."
 
 
@@ -225,6 +227,9 @@ def _asks_for_fp16(made: Place, forward: Forward) -> bool:
     flag = None if shared is None else ast.unparse(shared)
     tests = [ast.unparse(test) for test in conditions(made.module, made.node)]
     return any(_FP16.search(test) is not None and test != flag for test in tests)
+
+
+READS = Wanted(every=(b"caler",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

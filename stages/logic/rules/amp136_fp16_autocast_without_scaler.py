@@ -6,10 +6,12 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.kinds import last_name
 from stages._source.program.origins import resolve_bindings
 from stages._source.program.scopes import Function, own_nodes
 from stages._source.testfiles import is_test_file
+from stages._source.wanted import Wanted
 from stages.logic.casting import forward_of, may_be_float16
 from stages.logic.constructors import autocasts, bind
 from stages.logic.engine.events import Backward
@@ -171,12 +173,12 @@ RULE = RuleInfo(
     ),
 )
 
-_SCALES = re.compile(r"scaler|scale_loss|loss_scale|GradScaler|deepspeed", re.I)
+_SCALES = late(r"scaler|scale_loss|loss_scale|GradScaler|deepspeed", re.I)
 _IDLE = ("state_dict", "load_state_dict", "update", "get_scale", "is_enabled")
 _TEXT = r"\"[^\"\n]*\"|'[^'\n]*'"
-_TRAINS = re.compile(r"optim|\.step\(", re.I)
-_COMMENT = re.compile(r"#.*")
-_CHOSEN = re.compile(r"(?:\w+_)?(?:dtype|precision)")
+_TRAINS = late(r"optim|\.step\(", re.I)
+_COMMENT = late(r"#.*")
+_CHOSEN = late(r"(?:\w+_)?(?:dtype|precision)")
 
 
 def check(event: Backward) -> Iterator[Problem]:
@@ -242,6 +244,9 @@ def _made_and_idle(module: Module) -> set[str]:
     }
     reads = [node for node in ast.walk(module.tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
     return made if all(node in idle for node in reads if node.id in made) else set()
+
+
+READS = Wanted(every=(b"bfloat16", b"autocast"))
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -6,6 +6,8 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
+from stages._source.wanted import Wanted
 from stages.logic.checkpoints import sounds_like_scaler
 from stages.logic.constructors import scalers
 from stages.logic.problems import Problem
@@ -68,9 +70,12 @@ RULE = RuleInfo(
     ),
 )
 
-_HALF = re.compile(
+_HALF = late(
     r"autocast|\.half\(|float16|fp16|bf16|FSDP|FullyShardedDataParallel|deepspeed|mixed|precision|tinycudann|tcnn", re.I
 )
+
+
+READS = Wanted(every=(b"caler",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

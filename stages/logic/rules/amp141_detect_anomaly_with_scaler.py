@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function
+from stages._source.wanted import Wanted
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
 
@@ -116,6 +117,9 @@ _SWITCHES = frozenset(
     for prefix in ("autograd.", "autograd.anomaly_mode.")
     for name in ("set_detect_anomaly", "detect_anomaly")
 )
+
+
+READS = Wanted(every=(b"detect_anomaly",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

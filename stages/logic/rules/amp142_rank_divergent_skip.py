@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
+from stages._source.wanted import Wanted
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
 
@@ -89,10 +90,13 @@ RULE = RuleInfo(
     ),
 )
 
-_DISTRIBUTED = re.compile(r"DistributedDataParallel|\bDDP\(|FullyShardedDataParallel|\bFSDP\(")
-_AGREES = re.compile(r"all_reduce|all_gather|reduce_dict|reduce_tensor|reduce_loss|broadcast|gather\(")
-_NOT_FINITE = re.compile(r"isnan|isinf|isfinite|is_nan")
-_AMP = re.compile(r"autocast|GradScaler|\bscaler\b")
+_DISTRIBUTED = late(r"DistributedDataParallel|\bDDP\(|FullyShardedDataParallel|\bFSDP\(")
+_AGREES = late(r"all_reduce|all_gather|reduce_dict|reduce_tensor|reduce_loss|broadcast|gather\(")
+_NOT_FINITE = late(r"isnan|isinf|isfinite|is_nan")
+_AMP = late(r"autocast|GradScaler|\bscaler\b")
+
+
+READS = Wanted(every=(b"backward", b"continue", b"loss"))
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from stages._source.program.origins import functions
+from stages._source.wanted import Wanted
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
 
@@ -107,6 +108,9 @@ RULE = RuleInfo(
         """),
     ),
 )
+
+
+READS = Wanted(some=(b"register_post_accumulate_grad_hook", b"_apply_optimizer_in_backward"))
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from stages._source.program import vocabulary
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function
 from stages._source.testfiles import is_test_file
+from stages._source.wanted import Wanted
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
 
@@ -95,6 +96,9 @@ RULE = RuleInfo(
 )
 
 _DEEPEST = 4  # assignments that a loss is followed back through
+
+
+READS = Wanted(every=(b"caler", b"backward"))
 
 
 def inspect(view: View) -> Iterator[Problem]:

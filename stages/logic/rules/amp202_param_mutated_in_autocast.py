@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stages._source.program.scopes import SCOPED, own_nodes
+from stages._source.wanted import Wanted
 from stages.logic.problems import Problem
 from stages.logic.regions import Regions
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -119,6 +120,9 @@ class Write:
 
     model: str
     node: ast.Call
+
+
+READS = Wanted(every=(b"autocast",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

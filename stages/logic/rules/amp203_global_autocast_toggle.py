@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function
+from stages._source.wanted import Wanted
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
 
@@ -93,9 +94,12 @@ RULE = RuleInfo(
         """),
     ),
 )
-_SWITCH = re.compile(r"torch\.(?:_C\.)?set_autocast_(?:cpu_|xpu_|gpu_)?enabled")
+_SWITCH = late(r"torch\.(?:_C\.)?set_autocast_(?:cpu_|xpu_|gpu_)?enabled")
 _CAREFUL = frozenset(["clear_autocast_cache", "autocast_increment_nesting", "autocast_decrement_nesting"])
 _METHODS = ("__enter__", "__exit__", "__call__")
+
+
+READS = Wanted(every=(b"set_autocast",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function, own_nodes
+from stages._source.wanted import Wanted
 from stages.logic.half_values import is_called_like_model
 from stages.logic.problems import Problem
 from stages.logic.regions import Regions
@@ -92,6 +93,9 @@ RULE = RuleInfo(
     ),
 )
 _FIXED = (2, 10)
+
+
+READS = Wanted(every=(b"autocast",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

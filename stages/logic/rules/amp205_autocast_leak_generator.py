@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function, own_nodes
+from stages._source.wanted import Wanted
 from stages.logic.problems import Problem
 from stages.logic.regions import Regions
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -79,6 +80,9 @@ RULE = RuleInfo(
     ),
 )
 _GENERATORS_OF_CONTEXTS = ("contextmanager", "asynccontextmanager", "fixture", "hookimpl", "yield_fixture")
+
+
+READS = Wanted(every=(b"autocast",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.origins import functions, resolve_bindings
 from stages._source.program.scopes import own_nodes
+from stages._source.wanted import Wanted
 from stages.logic.half_values import is_called_like_model
 from stages.logic.problems import Problem
 from stages.logic.regions import Regions
@@ -77,10 +78,11 @@ RULE = RuleInfo(
         """),
     ),
 )
-_THREAD = re.compile(r"threading\.Thread")
-_POOL = re.compile(
-    r"concurrent\.futures(?:\.thread)?\.ThreadPoolExecutor|multiprocessing\.(?:pool|dummy)\.(?:Thread)?Pool"
-)
+_THREAD = late(r"threading\.Thread")
+_POOL = late(r"concurrent\.futures(?:\.thread)?\.ThreadPoolExecutor|multiprocessing\.(?:pool|dummy)\.(?:Thread)?Pool")
+
+
+READS = Wanted(every=(b"autocast",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

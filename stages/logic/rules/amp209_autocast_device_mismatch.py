@@ -6,9 +6,11 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program import vocabulary
 from stages._source.program.kinds import last_name
 from stages._source.program.origins import resolve_bindings
+from stages._source.wanted import Wanted
 from stages.logic.autocasts import argument, made_contexts
 from stages.logic.problems import Problem
 from stages.logic.regions import Regions
@@ -137,8 +139,11 @@ RULE = RuleInfo(
         """),
     ),
 )
-_DEVICE = re.compile(r"torch\.device")
+_DEVICE = late(r"torch\.device")
 _TYPES = ("cuda", "mps", "xpu", "mtia", "hpu", "npu")
+
+
+READS = Wanted(some=(b"autocast", b'else "cpu"', b"else 'cpu'"))
 
 
 def inspect(view: View) -> Iterator[Problem]:

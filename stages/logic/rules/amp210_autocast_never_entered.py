@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from stages._source.program.scopes import Function
+from stages._source.wanted import Wanted
 from stages.logic.autocasts import made_contexts
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -84,6 +85,9 @@ RULE = RuleInfo(
         """),
     ),
 )
+
+
+READS = Wanted(every=(b"autocast",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

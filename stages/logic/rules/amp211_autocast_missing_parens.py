@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from stages._source.program.scopes import Function
+from stages._source.wanted import Wanted
 from stages.logic.autocasts import is_autocast_class
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -76,6 +77,9 @@ RULE = RuleInfo(
         """),
     ),
 )
+
+
+READS = Wanted(every=(b"autocast",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from stages._source.wanted import Wanted
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
 
@@ -70,6 +71,9 @@ RULE = RuleInfo(
 _OF_MODULES = frozenset(
     ["parameters", "named_parameters", "train", "eval", "state_dict", "load_state_dict", "modules", "cuda", "zero_grad"]
 )
+
+
+READS = Wanted(every=(b"cast",), some=tuple(f".{name}".encode() for name in sorted(_OF_MODULES)))
 
 
 def inspect(view: View) -> Iterator[Problem]:

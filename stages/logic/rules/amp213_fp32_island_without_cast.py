@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
+from stages._source.wanted import Wanted
 from stages.logic.half_values import half_values
 from stages.logic.problems import Problem
 from stages.logic.regions import Regions
@@ -85,10 +86,13 @@ RULE = RuleInfo(
         """),
     ),
 )
-_COMPUTES = re.compile(
+_COMPUTES = late(
     r"torch\.(?:nn\.functional\.)?(?:softmax|log_softmax|exp|log|pow|sum|norm|cumsum|square|matmul|mm|bmm|cdist|var|std"
     r"|mse_loss|l1_loss|cross_entropy|kl_div|linear|normalize|cosine_similarity|logsumexp|einsum)"
 )
+
+
+READS = Wanted(every=(b"autocast",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.origins import resolve_bindings
+from stages._source.wanted import Wanted
 from stages.logic.half_values import half_values, uses_after
 from stages.logic.problems import Problem
 from stages.logic.regions import Regions
@@ -121,11 +122,14 @@ RULE = RuleInfo(
     ),
 )
 # nll_loss and kl_div take what log_softmax gives, which is fp32 already
-_FUNCTION = re.compile(
+_FUNCTION = late(
     r"torch\.nn\.functional\.(?:cross_entropy|mse_loss|l1_loss|smooth_l1_loss|huber_loss"
     r"|binary_cross_entropy_with_logits|cosine_embedding_loss)"
 )
-_CLASS = re.compile(r"torch\.nn\.(?:CrossEntropy|MSE|L1|SmoothL1|Huber|BCEWithLogits|CosineEmbedding)Loss")
+_CLASS = late(r"torch\.nn\.(?:CrossEntropy|MSE|L1|SmoothL1|Huber|BCEWithLogits|CosineEmbedding)Loss")
+
+
+READS = Wanted(every=(b"autocast",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

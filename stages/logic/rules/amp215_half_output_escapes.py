@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from stages._source.wanted import Wanted
 from stages.logic.half_values import half_values, uses_after
 from stages.logic.problems import Problem
 from stages.logic.regions import Regions
@@ -67,6 +68,9 @@ RULE = RuleInfo(
     ),
 )
 _KEEP = frozenset(["cpu", "detach", "squeeze", "flatten", "numpy", "contiguous", "clone", "view", "reshape"])
+
+
+READS = Wanted(every=(b"autocast",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.kinds import last_name
 from stages.logic.engine.contexts import autocasting
 from stages.logic.engine.events import Called
@@ -152,7 +152,7 @@ RULE = RuleInfo(
     ),
 )
 _REMEDY = "Use `binary_cross_entropy_with_logits` or `BCEWithLogitsLoss` and leave out the sigmoid."
-_PARTS = re.compile(r"\.|[lL]oss|criterion|forward")  # a method, or a function that computes a loss
+_PARTS = late(r"\.|[lL]oss|criterion|forward")  # a method, or a function that computes a loss
 _FUNCTIONS = ("torch.nn.functional.binary_cross_entropy", "torch.binary_cross_entropy")
 
 

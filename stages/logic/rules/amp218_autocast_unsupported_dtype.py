@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from stages._source.wanted import Wanted
 from stages.logic.autocasts import argument, device_of, made_contexts
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -56,6 +57,9 @@ _REFUSED = frozenset(
     ["torch.float32", "torch.float", "torch.float64", "torch.double", "torch.int8", "torch.uint8", "torch.int32"]
 )
 _STRICT = ("cpu", "xpu", "mps")
+
+
+READS = Wanted(every=(b"autocast",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

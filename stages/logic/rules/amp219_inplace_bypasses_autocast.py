@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from stages._source.wanted import Wanted
 from stages.logic.problems import Problem
 from stages.logic.regions import Regions
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -51,6 +52,9 @@ RULE = RuleInfo(
 )
 _IN_PLACE = frozenset(["addmm_", "addbmm_", "baddbmm_", "addmv_", "addr_"])
 _PRODUCTS = frozenset(f"torch.{name}" for name in ("mm", "bmm", "matmul", "addmm", "addbmm", "baddbmm", "addmv", "mv"))
+
+
+READS = Wanted(every=(b"autocast",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

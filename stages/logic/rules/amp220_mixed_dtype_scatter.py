@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from stages._source.program.origins import resolve_bindings
 from stages._source.program.scopes import own_nodes
 from stages._source.versions import WHERE_PROMOTES, shown
+from stages._source.wanted import Wanted
 from stages.logic.half_values import half_values, is_half
 from stages.logic.problems import Problem
 from stages.logic.regions import Regions
@@ -119,6 +120,9 @@ RULE = RuleInfo(
 _LAYERS = frozenset(["torch.nn.Linear", "torch.nn.LazyLinear", "torch.nn.Sequential", "torch.nn.Conv2d"])
 _SOURCES = {"index_add_": 2, "index_copy_": 2, "scatter_": 2, "scatter_add_": 2, "masked_scatter_": 1}
 _BUFFERS = frozenset(["torch.zeros", "torch.ones", "torch.empty"])
+
+
+READS = Wanted(every=(b"autocast",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

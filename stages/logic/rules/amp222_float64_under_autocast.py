@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from stages._source.program.kinds import last_name
+from stages._source.wanted import Wanted
 from stages.logic.half_values import is_half
 from stages.logic.problems import Problem
 from stages.logic.regions import Regions
@@ -63,6 +64,9 @@ RULE = RuleInfo(
 )
 _DOUBLES = frozenset(["rand", "randn", "random", "normal", "uniform", "linspace", "zeros", "ones"])
 _KEEP = frozenset(["cuda", "cpu", "to", "unsqueeze", "squeeze", "view", "reshape", "contiguous", "detach", "clone"])
+
+
+READS = Wanted(every=(b"autocast",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

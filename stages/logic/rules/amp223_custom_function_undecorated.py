@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from stages._source.program.scopes import own_nodes
+from stages._source.wanted import Wanted
 from stages.logic.custom_functions import applications, custom_functions, multiplies, saves, works
 from stages.logic.problems import Problem
 from stages.logic.regions import Regions
@@ -204,6 +205,9 @@ RULE = RuleInfo(
     ),
 )
 _CASTS = frozenset(["float", "half", "bfloat16", "to", "type", "type_as", "double", "autocast", "set_autocast_enabled"])
+
+
+READS = Wanted(every=(b"Function", b"autocast"))
 
 
 def inspect(view: View) -> Iterator[Problem]:

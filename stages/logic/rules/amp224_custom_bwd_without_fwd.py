@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from stages._source.wanted import Wanted
 from stages.logic.custom_functions import custom_functions
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -96,6 +97,9 @@ RULE = RuleInfo(
         """),
     ),
 )
+
+
+READS = Wanted(every=(b"Function", b"backward"))
 
 
 def inspect(view: View) -> Iterator[Problem]:

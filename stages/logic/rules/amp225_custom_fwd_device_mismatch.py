@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stages._source.wanted import Wanted
 from stages.logic.custom_functions import applications, custom_functions
 from stages.logic.problems import Problem
 from stages.logic.regions import Regions
@@ -90,6 +91,9 @@ RULE = RuleInfo(
         """),
     ),
 )
+
+
+READS = Wanted(every=(b"Function", b"backward"))
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.kinds import last_name
 from stages._source.program.origins import functions, origins
 from stages._source.program.scopes import Function, own_nodes
@@ -194,7 +194,7 @@ RULE = RuleInfo(
     ),
 )
 _LARGEST = 65504.0
-_SCORES = re.compile(
+_SCORES = late(
     r"(?:\w*_)?(?:scores?|attns?|atts?|attention|logits?|energy|energies|alignments?|sim|dots?|qk|attn_mask|bias)\d*"
 )
 _RAISING = {"masked_fill": 1, "masked_fill_": 1, "clamp": 0, "clamp_": 0, "clip": 0, "pad": -1, "fill_": 0}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.kinds import last_name
 from stages.logic.dtypes.numbers import number_of
 from stages.logic.engine.place import Place
@@ -76,7 +76,7 @@ RULE = RuleInfo(
     ),
 )
 _LARGEST = {"float16": 2048, "bfloat16": 256, "low": 2048}
-_LENGTHS = re.compile(
+_LENGTHS = late(
     r"(?:\w+_)?(?:seq_?len\w*|max_len\w*|length|max_positions?\w*|n_positions|num_positions|timesteps|n_ctx|T)"
 )
 

@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.kinds import last_name
 from stages.logic.dtypes.wording import because
 from stages.logic.engine.place import Place
@@ -75,10 +76,8 @@ RULE = RuleInfo(
         """),
     ),
 )
-_TOTALS = re.compile(
-    r"(?:\w*_)?(?:total|running|sum|acc|epoch|count|correct|train|val|avg|mean)\w*|\w*(?:loss|sum)\w*", re.I
-)
-_LOADERS = re.compile(r"loader|dataset|batches|dataloader", re.I)
+_TOTALS = late(r"(?:\w*_)?(?:total|running|sum|acc|epoch|count|correct|train|val|avg|mean)\w*|\w*(?:loss|sum)\w*", re.I)
+_LOADERS = late(r"loader|dataset|batches|dataloader", re.I)
 
 
 def judge(project: Project, unit: Unit) -> Iterator[Problem]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.origins import origins
 from stages.logic.dtypes.wording import because
 from stages.logic.engine.place import Place
@@ -47,7 +47,7 @@ RULE = RuleInfo(
         """),
     ),
 )
-_LINALG = re.compile(
+_LINALG = late(
     r"torch\.linalg\.(?:inv|inv_ex|solve|svd|svdvals|eigh?|eigvalsh?|cholesky|cholesky_ex|qr|lstsq|pinv|det|slogdet)"
     r"|torch\.(?:inverse|svd|cholesky|det|logdet|slogdet|pinverse|qr|lu_solve|cholesky_solve|triangular_solve)"
 )

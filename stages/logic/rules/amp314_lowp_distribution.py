@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.kinds import last_name
 from stages._source.program.origins import origins
 from stages.logic.dtypes.wording import because
@@ -66,7 +67,7 @@ RULE = RuleInfo(
         """),
     ),
 )
-_OF_POLICY = re.compile(r"log_?p(?:robs?|i)?(?![a-z])|logprob", re.I)
+_OF_POLICY = late(r"log_?p(?:robs?|i)?(?![a-z])|logprob", re.I)
 
 
 def judge(project: Project, unit: Unit) -> Iterator[Problem]:

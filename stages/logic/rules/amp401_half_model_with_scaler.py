@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stages._source.wanted import Wanted
 from stages.logic.adapters import added_to_half, casts_of_shared_pipelines, loaded_as_trained
 from stages.logic.engine.events import Stepped, Unscaled
 from stages.logic.engine.precision import casts_of
@@ -220,6 +221,9 @@ def _may_unscale_itself(event: Stepped | Unscaled) -> bool:
     """Say whether the scaler may leave unscaling to the optimizer's own step, as it does with fused ones."""
     named = event.optimizer.label + event.optimizer.cls
     return isinstance(event, Stepped) and (event.optimizer.fused or "fused" in named.lower())
+
+
+READS = Wanted(some=(b"add_adapter", b"load_lora_adapter", b"unwrap_model", b"fp16"))
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.testfiles import is_test_file
 from stages.logic.engine.events import Stepped
 from stages.logic.engine.precision import casts_of
@@ -98,8 +99,8 @@ RULE = RuleInfo(
         """),
     ),
 )
-_ADAMS = re.compile(r"torch\.optim\.(?:\w+\.)?(?:Adam|AdamW|NAdam|RAdam|Adamax)")
-_KEEPS_MORE = re.compile(r"stochastic_round|kahan|master_(?:weight|param|copy)|fp32_(?:param|copy|master)", re.I)
+_ADAMS = late(r"torch\.optim\.(?:\w+\.)?(?:Adam|AdamW|NAdam|RAdam|Adamax)")
+_KEEPS_MORE = late(r"stochastic_round|kahan|master_(?:weight|param|copy)|fp32_(?:param|copy|master)", re.I)
 _SMALL = 1e-4  # half of the weights stay as they are at this rate
 _DEFAULT = 1e-3
 

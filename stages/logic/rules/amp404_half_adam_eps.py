@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages.logic.engine.events import Stepped
 from stages.logic.engine.precision import casts_of
 from stages.logic.masters import trains_a_part
@@ -67,7 +67,7 @@ RULE = RuleInfo(
         """),
     ),
 )
-_ADAMS = re.compile(r"torch\.optim\.(?:\w+\.)?(?:Adam|AdamW|NAdam|RAdam|Adamax)")
+_ADAMS = late(r"torch\.optim\.(?:\w+\.)?(?:Adam|AdamW|NAdam|RAdam|Adamax)")
 _ENOUGH = 1e-7
 
 

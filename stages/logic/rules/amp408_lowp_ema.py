@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.kinds import last_name
 from stages.logic.engine.events import Called
 from stages.logic.engine.precision import cast_of
@@ -80,7 +81,7 @@ RULE = RuleInfo(
     ),
 )
 _COPIES = ("copy.deepcopy", "torch.optim.swa_utils.AveragedModel")
-_AVERAGES = re.compile(r"(?:\w*_)?(?:ema|averaged?|shadow|swa|polyak)(?:_\w*)?|\w*(?:_ema|ema_)\w*", re.I)
+_AVERAGES = late(r"(?:\w*_)?(?:ema|averaged?|shadow|swa|polyak)(?:_\w*)?|\w*(?:_ema|ema_)\w*", re.I)
 
 
 def check(event: Called) -> Iterator[Problem]:

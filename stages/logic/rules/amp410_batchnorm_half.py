@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages.logic.engine.events import Stepped
 from stages.logic.engine.precision import casts_of
 from stages.logic.problems import Problem
@@ -71,8 +71,8 @@ RULE = RuleInfo(
         """),
     ),
 )
-_NORMS = re.compile(r"\b(?:BatchNorm[123]d|SyncBatchNorm)\b")
-_KEPT = re.compile(r"isinstance\([^)]*BatchNorm")
+_NORMS = late(r"\b(?:BatchNorm[123]d|SyncBatchNorm)\b")
+_KEPT = late(r"isinstance\([^)]*BatchNorm")
 
 
 def check(event: Stepped) -> Iterator[Problem]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.kinds import last_name
+from stages._source.wanted import Wanted
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
 
@@ -61,7 +62,10 @@ RULE = RuleInfo(
     ),
 )
 _SETTERS = frozenset(["torch.set_default_dtype", "torch.set_default_tensor_type"])
-_LOW = re.compile(r"\b(?:float16|bfloat16|half|HalfTensor|BFloat16Tensor)\b")
+_LOW = late(r"\b(?:float16|bfloat16|half|HalfTensor|BFloat16Tensor)\b")
+
+
+READS = Wanted(every=(b"set_default", b"backward"))
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stages._source.program.kinds import last_name
 from stages._source.program.origins import resolve_bindings
+from stages._source.wanted import Wanted
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
 
@@ -49,6 +50,9 @@ RULE = RuleInfo(
     ),
 )
 _LOW = ("half", "bfloat16")
+
+
+READS = Wanted(every=(b"assign", b"load_state_dict", b"backward"))
 
 
 def inspect(view: View) -> Iterator[Problem]:

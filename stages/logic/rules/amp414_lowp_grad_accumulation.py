@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.scopes import Function
 from stages._source.testfiles import is_test_file
 from stages.logic.engine.events import Stepped
@@ -82,7 +83,7 @@ RULE = RuleInfo(
         """),
     ),
 )
-_BOUNDARY = re.compile(r"%|accum|sync|boundary|micro|last", re.I)
+_BOUNDARY = late(r"%|accum|sync|boundary|micro|last", re.I)
 _HALF = ("float16", "bfloat16")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stages._source.wanted import Wanted
 from stages.logic.engine.events import Stepped
 from stages.logic.engine.values import Model
 from stages.logic.problems import Problem
@@ -158,6 +159,9 @@ def sharded(state: State) -> Iterator[Model]:
     for value in (*state.env.values(), *state.heap.values()):
         if isinstance(value, Model) and value.wrapper == "fsdp":
             yield value
+
+
+READS = Wanted(every=(b"caler",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stages._source.wanted import Wanted
 from stages.logic.engine.events import Clipped
 from stages.logic.engine.values import Model
 from stages.logic.problems import Problem
@@ -109,6 +110,9 @@ def check(event: Clipped) -> Iterator[Problem]:
                 remedy="Call `model.clip_grad_norm_(max_norm)` of the FSDP wrapper.",
             )
             return
+
+
+READS = Wanted(every=(b"clip_grad",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stages._source.program import vocabulary
 from stages._source.program.scopes import Function
+from stages._source.wanted import Wanted
 from stages.logic.frameworks import lightning_modules, methods, trains_in_half
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -94,6 +95,9 @@ RULE = RuleInfo(
         """),
     ),
 )
+
+
+READS = Wanted(every=(b"manual_backward",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

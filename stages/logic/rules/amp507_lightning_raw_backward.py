@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from stages._source.program.scopes import own_nodes
+from stages._source.wanted import Wanted
 from stages.logic.frameworks import lightning_modules, methods, trains_in_half
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -85,6 +86,9 @@ RULE = RuleInfo(
     ),
 )
 _HOOKS = ("training_step", "optimizer_step", "on_train_batch_end", "on_train_batch_start")
+
+
+READS = Wanted(every=(b"backward",), some=tuple(name.encode() for name in _HOOKS))
 
 
 def inspect(view: View) -> Iterator[Problem]:

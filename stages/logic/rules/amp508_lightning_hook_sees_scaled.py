@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from stages._source.program.scopes import own_nodes
+from stages._source.wanted import Wanted
 from stages.logic.frameworks import lightning_modules, methods, trains_in_half
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -59,6 +60,9 @@ RULE = RuleInfo(
     ),
 )
 _NUMBERS = frozenset(["norm", "mean", "std", "max", "min", "abs", "sum", "pow", "item"])
+
+
+READS = Wanted(every=(b"on_after_backward",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

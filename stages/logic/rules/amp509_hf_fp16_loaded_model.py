@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from stages._source.wanted import Wanted
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
 
@@ -67,6 +68,9 @@ RULE = RuleInfo(
     ),
 )
 _QUANTIZED = ("quantization_config", "load_in_8bit", "load_in_4bit")
+
+
+READS = Wanted(every=(b"from_pretrained", b"fp16"))
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from stages._source.program import vocabulary
+from stages._source.wanted import Wanted
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
 
@@ -71,6 +72,9 @@ RULE = RuleInfo(
     ),
 )
 _MIXED = (16, "16", "16-mixed")
+
+
+READS = Wanted(some=(b"precision", b"fp16"))
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stages._source.program.kinds import last_name
 from stages._source.program.origins import classes, instances, lineage, resolve_bindings
+from stages._source.wanted import Wanted
 from stages.logic.problems import Problem
 from stages.logic.regions import Regions
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -100,6 +101,9 @@ RULE = RuleInfo(
 )
 _SETTING = "backward_pass_autocast"
 _DEEPEST = 3
+
+
+READS = Wanted(every=(b"compile", b"autocast"))
 
 
 def inspect(view: View) -> Iterator[Problem]:

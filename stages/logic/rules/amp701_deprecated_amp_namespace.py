@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stages._source.wanted import Wanted
 from stages.logic.deprecated_uses import deprecated_imports, deprecated_uses
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -85,6 +86,9 @@ RULE = RuleInfo(
 )
 
 _SINCE = (2, 4)
+
+
+READS = Wanted(some=(b"autocast", b"GradScaler", b"custom_fwd", b"custom_bwd"))
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from stages._source.wanted import Wanted
 from stages.logic.constructors import autocasts, bind, plainly
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -78,6 +79,9 @@ _WRONG = {
     "enabled": frozenset(["dtype", "text"]),
     "cache_enabled": frozenset(["dtype", "text"]),
 }
+
+
+READS = Wanted(every=(b"autocast",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from stages._source.program.kinds import last_name
+from stages._source.wanted import Wanted
 from stages.logic.constructors import bind, plainly, scalers
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -93,6 +94,9 @@ _WRONG = {
     "process_group": _NO_NUMBER,
 }
 _SINCE = (2, 3)  # torch.amp.GradScaler, and `device` as the first parameter of the sharded one
+
+
+READS = Wanted(every=(b"caler",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

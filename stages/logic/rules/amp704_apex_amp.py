@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from stages._source.wanted import Wanted
 from stages.logic.guards import optional_import
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -55,6 +56,9 @@ RULE = RuleInfo(
         """),
     ),
 )
+
+
+READS = Wanted(every=(b"apex",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from stages._source.versions import shown
+from stages._source.wanted import Wanted
 from stages.logic.guards import asked_before
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -82,6 +83,9 @@ _SINCE: dict[str, Version] = {
     "torch.get_autocast_dtype": (2, 4),
 }
 _LAST = frozenset(name.rpartition(".")[2] for name in _SINCE)
+
+
+READS = Wanted(some=tuple(name.encode() for name in sorted(_LAST)))
 
 
 def inspect(view: View) -> Iterator[Problem]:

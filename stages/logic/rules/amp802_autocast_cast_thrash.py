@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import own_nodes
+from stages._source.wanted import Wanted
 from stages.logic.problems import Problem
 from stages.logic.regions import Regions
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -110,6 +111,9 @@ RULE = RuleInfo(
     ),
 )
 _TRAINS = frozenset(["backward", "step", "zero_grad"])
+
+
+READS = Wanted(every=(b"autocast",))
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from stages._source.program import vocabulary
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function
 from stages._source.testfiles import is_test_file
+from stages._source.wanted import Wanted
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
 
@@ -94,6 +95,9 @@ RULE = RuleInfo(
 _WAITS = frozenset(["item", "tolist", "cpu"])
 _DRAWS = frozenset(["randint", "rand", "randn", "randperm", "tensor"])
 _SHOWN = 4  # further places of one loop
+
+
+READS = Wanted(every=(b"backward",), some=tuple(name.encode() for name in sorted(_WAITS)))
 
 
 def inspect(view: View) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from stages._source.wanted import Wanted
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
 
@@ -66,6 +67,9 @@ RULE = RuleInfo(
 )
 
 _TESTS = frozenset(["isnan", "isinf", "isfinite"])
+
+
+READS = Wanted(every=(b"grad", b"parameters"), some=tuple(name.encode() for name in sorted(_TESTS)))
 
 
 def inspect(view: View) -> Iterator[Problem]:

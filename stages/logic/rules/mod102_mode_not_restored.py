@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.scopes import Function, own_nodes, parameters
 from stages._source.wanted import Wanted
 from stages.logic.blocks import always_after, around
@@ -96,7 +97,7 @@ RULE = RuleInfo(
         """),
     ),
 )
-_SWITCHED = re.compile(rb"(\w+)\.eval\(\)")
+_SWITCHED = late(rb"(\w+)\.eval\(\)")
 
 
 def _may_leave(data: bytes) -> bool:
@@ -110,7 +111,7 @@ def _may_leave(data: bytes) -> bool:
 
 WANTED = Wanted(every=(b".eval()",), test=_may_leave)
 # the caller expects it of these
-_EXPECTED = re.compile(
+_EXPECTED = late(
     r"main|infer|predict|sampl|generat|load|export|demo|test|^eval|evaluate|freeze|prepare|set_?up|init|build|create|"
     r"make|convert|onnx|quant|visuali|extract|embed|encode|decode|forward|step|run|render|process|get_|eval_mode|"
     r"validation|eval"

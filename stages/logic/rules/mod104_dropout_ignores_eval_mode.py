@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.origins import resolve_bindings
 from stages._source.program.scopes import Function
 from stages._source.wanted import Wanted
@@ -91,8 +92,8 @@ RULE = RuleInfo(
     ),
 )
 _WORDS = (b"F.dropout", b"functional.dropout")
-_ALWAYS = re.compile(r"prenet|MonteCarlo|MCDrop", re.IGNORECASE)  # Tacotron's prenet is to drop in synthesis as well
-_ASKED = re.compile(r"train|drop", re.IGNORECASE)
+_ALWAYS = late(r"prenet|MonteCarlo|MCDrop", re.IGNORECASE)  # Tacotron's prenet is to drop in synthesis as well
+_ASKED = late(r"train|drop", re.IGNORECASE)
 _LONG = 200  # bytes in which such a call ends, or says `training`
 
 

@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function, own_nodes
 from stages._source.wanted import Wanted
@@ -62,8 +63,8 @@ RULE = RuleInfo(
         """),
     ),
 )
-_DISPLAY = re.compile(rb"self\.\w+ = [\[{]\s*[^\n]{0,40}?nn\.[A-Z]")
-_APPENDED = re.compile(rb"self\.(\w+)\.append\(\s*(?:torch\.)?nn\.[A-Z]")
+_DISPLAY = late(rb"self\.\w+ = [\[{]\s*[^\n]{0,40}?nn\.[A-Z]")
+_APPENDED = late(rb"self\.(\w+)\.append\(\s*(?:torch\.)?nn\.[A-Z]")
 
 
 def _may_hide(data: bytes) -> bool:

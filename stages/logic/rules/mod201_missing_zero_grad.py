@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.origins import resolve_bindings
 from stages._source.program.scopes import Function
 from stages._source.wanted import Wanted
@@ -75,9 +75,7 @@ RULE = RuleInfo(
         """),
     ),
 )
-_CLEARS = re.compile(
-    rb"zero_grad|\.grad *= *None|\.grad(?:\.data)?\.(?:zero_|fill_|mul_)|set_to_none|deepspeed|clear_grad"
-)
+_CLEARS = late(rb"zero_grad|\.grad *= *None|\.grad(?:\.data)?\.(?:zero_|fill_|mul_)|set_to_none|deepspeed|clear_grad")
 WANTED = Wanted(
     every=(b"backward(", b".step(", b"torch.optim"), never=(b"zero_grad",), test=lambda data: not _CLEARS.search(data)
 )

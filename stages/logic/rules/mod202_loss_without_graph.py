@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function, own_nodes
 from stages._source.wanted import Wanted
@@ -67,7 +68,7 @@ RULE = RuleInfo(
         """),
     ),
 )
-_START = re.compile(rb"[\s(](\w+(?:\.\w+)*(?:\(\))?)\.backward\(")
+_START = late(rb"[\s(](\w+(?:\.\w+)*(?:\(\))?)\.backward\(")
 
 
 def _may_start(data: bytes) -> bool:

@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.scopes import Function, own_nodes
 from stages._source.wanted import Wanted
 from stages.logic.blocks import Loop, loops_around
@@ -81,7 +82,7 @@ RULE = RuleInfo(
         """),
     ),
 )
-_NAME = re.compile(rb"[A-Za-z]\w*")
+_NAME = late(rb"[A-Za-z]\w*")
 _FORMS = (b"+= ?", b"append(?)", b" + ?\n")  # how a loss is added
 
 

@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.origins import resolve_bindings
 from stages._source.wanted import Wanted, lines_of
 from stages.logic.problems import Problem
@@ -60,8 +61,8 @@ RULE = RuleInfo(
     ),
 )
 _WORDS = (b"softmax(", b"sigmoid(")
-_BOUND = re.compile(rb"\s*(\w+) = [\w.]*\Z")
-_LOSS = re.compile(rb".*(?:entropy|nll_loss|logits|riterion|loss\w*|Loss\(\))\(\s*[\w.]*\Z", re.DOTALL)
+_BOUND = late(rb"\s*(\w+) = [\w.]*\Z")
+_LOSS = late(rb".*(?:entropy|nll_loss|logits|riterion|loss\w*|Loss\(\))\(\s*[\w.]*\Z", re.DOTALL)
 _BEFORE = 80  # bytes in which the name of a loss stands before its first argument
 
 

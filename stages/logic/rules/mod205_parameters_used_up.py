@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function
 from stages._source.wanted import Wanted, lines_of
@@ -61,7 +61,7 @@ RULE = RuleInfo(
         """),
     ),
 )
-_BOUND = re.compile(rb"\s*\w+ = (?:[\w.]+arameters\(\)\Z|(?:filter|map|(?:itertools\.)?chain)\(|\([^()]* for )")
+_BOUND = late(rb"\s*\w+ = (?:[\w.]+arameters\(\)\Z|(?:filter|map|(?:itertools\.)?chain)\(|\([^()]* for )")
 WANTED = Wanted(
     every=(b"arameters()",), test=lambda data: any(_BOUND.match(line) for line in lines_of(data, b"arameters()"))
 )

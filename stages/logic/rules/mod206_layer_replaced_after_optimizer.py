@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.scopes import Function, own_nodes
 from stages._source.wanted import Wanted
 from stages.logic.blocks import always_after
@@ -65,7 +65,7 @@ WANTED = Wanted(
     every=(b".parameters()",),
     some=(b"optim.", b"import Adam", b"import SGD"),
     never=(b"add_param_group",),
-    pattern=re.compile(rb"\w\.\w+ = (?:torch\.)?nn\.[A-Z]"),
+    pattern=late(rb"\w\.\w+ = (?:torch\.)?nn\.[A-Z]"),
 )
 
 

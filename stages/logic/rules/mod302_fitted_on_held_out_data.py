@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.wanted import Wanted
 from stages.logic.problems import Problem
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -49,11 +50,9 @@ RULE = RuleInfo(
         """),
     ),
 )
-_HELD_OUT = re.compile(r"(?:^|_)(?:test|val|valid|validation|eval|dev)(?:_|$|\d)", re.IGNORECASE)
-_TRAINED_ON = re.compile(r"(?:^|_)(?:train|training|tr)(?:_|$|\d)", re.IGNORECASE)
-WANTED = Wanted(
-    torch=False, every=(b".fit_transform(",), pattern=re.compile(rb"\.fit_transform\(\s*\w*(?i:test|val|dev)")
-)
+_HELD_OUT = late(r"(?:^|_)(?:test|val|valid|validation|eval|dev)(?:_|$|\d)", re.IGNORECASE)
+_TRAINED_ON = late(r"(?:^|_)(?:train|training|tr)(?:_|$|\d)", re.IGNORECASE)
+WANTED = Wanted(torch=False, every=(b".fit_transform(",), pattern=late(rb"\.fit_transform\(\s*\w*(?i:test|val|dev)"))
 
 
 def look(view: View) -> Iterator[Problem]:

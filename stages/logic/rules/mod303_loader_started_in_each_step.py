@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function
 from stages._source.wanted import Wanted
@@ -55,7 +56,7 @@ RULE = RuleInfo(
     ),
 )
 WANTED = Wanted(every=(b"next(iter(", b"backward("))
-_LOADER = re.compile(r"loader|_dl\b|\bdl\b", re.IGNORECASE)
+_LOADER = late(r"loader|_dl\b|\bdl\b", re.IGNORECASE)
 
 
 def look(view: View) -> Iterator[Problem]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import own_nodes
 from stages._source.walking import walk
@@ -74,7 +74,7 @@ RULE = RuleInfo(
         """),
     ),
 )
-WANTED = Wanted(every=(b"except", b"backward("), pattern=re.compile(rb"except(?: +(?:Base)?Exception\b[^:\n]*)? *:"))
+WANTED = Wanted(every=(b"except", b"backward("), pattern=late(rb"except(?: +(?:Base)?Exception\b[^:\n]*)? *:"))
 _BROAD = ("Exception", "BaseException")
 
 

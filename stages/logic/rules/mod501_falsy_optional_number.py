@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function, own_nodes, parameters, self_class
 from stages._source.wanted import Wanted, lines_of
@@ -86,20 +87,20 @@ RULE = RuleInfo(
         """),
     ),
 )
-_SEED = re.compile(r"(?:\w+_)?seed")
-_MEASURED = re.compile(
+_SEED = late(r"(?:\w+_)?seed")
+_MEASURED = late(
     r"(?:\w+_)?(?:loss|acc|accuracy|score|metric|speedup|improvement|latency|elapsed|perplexity|f1|auc|psnr|ssim|miou|"
     r"throughput|best_value|difference)(?:_(?:s|ms|percent|ratio|value|gb|mb))?"
 )
-_CHOSEN = re.compile(r"weight|coef|scale|thresh|target|min_|max_|limit|lambda|alpha|beta|use_|with_|fn$|aux")
-_NUMBER_FORMAT = re.compile(r"[,+ ]?\d*(?:\.\d+)?[fegdx%]")
+_CHOSEN = late(r"weight|coef|scale|thresh|target|min_|max_|limit|lambda|alpha|beta|use_|with_|fn$|aux")
+_NUMBER_FORMAT = late(r"[,+ ]?\d*(?:\.\d+)?[fegdx%]")
 
 # what is looked for in the text, before anything is parsed
 _FLOATS = (b"Optional[float]", b"float | None", b"None | float")
 _WHOLES = (b"Optional[int]", b"int | None", b"None | int")
-_NAMED = re.compile(rb"(?:.*[(, ])?(\w+) *: *[^:,(]*\Z")
-_ASKING = re.compile(rb"(?:\b(?:if|not|or|and|while|assert|return)|[=(,]) *(?:\w+\.)?\Z")
-_PARSED = re.compile(rb"[\"']--(?:\w+[-_])?seed[\"']")
+_NAMED = late(rb"(?:.*[(, ])?(\w+) *: *[^:,(]*\Z")
+_ASKING = late(rb"(?:\b(?:if|not|or|and|while|assert|return)|[=(,]) *(?:\w+\.)?\Z")
+_PARSED = late(rb"[\"']--(?:\w+[-_])?seed[\"']")
 
 
 def _is_tested(data: bytes) -> bool:

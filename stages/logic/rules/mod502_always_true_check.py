@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.kinds import last_name
 from stages._source.program.origins import named_classes
 from stages._source.program.scopes import own_nodes
@@ -92,8 +93,8 @@ _OF_MODULES = frozenset(
 )
 _OLDEST_TORCH = (1, 0)
 _ASKED = "|".join([*_SINCE, *_OF_MODULES])
-_COMPARED = re.compile(rb"version_info *[<>]")
-_HAS = re.compile(rf"hasattr\(\w+, *[\"'](?:{_ASKED})[\"']".encode())
+_COMPARED = late(rb"version_info *[<>]")
+_HAS = late(rf"hasattr\(\w+, *[\"'](?:{_ASKED})[\"']".encode())
 
 
 def _may_ask(data: bytes) -> bool:

@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.scopes import own_nodes
 from stages._source.wanted import Wanted
 from stages.logic.problems import Problem
@@ -52,7 +53,7 @@ RULE = RuleInfo(
         """),
     ),
 )
-WANTED = Wanted(torch=False, every=(b"__version__",), pattern=re.compile(rb"__version__[^\n#]*(?:>|<)"))
+WANTED = Wanted(torch=False, every=(b"__version__",), pattern=late(rb"__version__[^\n#]*(?:>|<)"))
 _MINORS = range(40)
 _ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function, own_nodes, parameters
 from stages._source.wanted import Wanted, lines_of
@@ -92,8 +92,8 @@ _DROPPED = {
     **dict.fromkeys(("torch.no_grad", "torch.inference_mode", "torch.enable_grad"), "the context"),
 }
 _WORDS = (b"torch.compile(", b"DataParallel(", b"no_grad()\n", b"inference_mode()\n")
-_BUILDS = re.compile(rb"wraps\([\s\S]{0,400}?\w = (?:\w+\.)*[A-Z]\w*\(")
-_STATEMENT = re.compile(rb"\s+(?:torch\.|nn\.|parallel\.|Distributed)*\Z")
+_BUILDS = late(rb"wraps\([\s\S]{0,400}?\w = (?:\w+\.)*[A-Z]\w*\(")
+_STATEMENT = late(rb"\s+(?:torch\.|nn\.|parallel\.|Distributed)*\Z")
 
 
 def _may_drop(data: bytes) -> bool:

@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.scopes import COMPREHENSIONS, self_class
 from stages._source.wanted import Wanted, lines_of
 from stages.logic.problems import Problem
@@ -58,7 +59,7 @@ RULE = RuleInfo(
     ),
 )
 _ENDS = (b" is not None}", b" is not None]", b" is not None)")
-_FILTER = re.compile(rb".*\bfor (?:\w+|\w+, *\w+) in (\w+)(?:\.(?:items|values)\(\))? if \w+\Z")
+_FILTER = late(rb".*\bfor (?:\w+|\w+, *\w+) in (\w+)(?:\.(?:items|values)\(\))? if \w+\Z")
 
 
 def _may_filter(data: bytes) -> bool:

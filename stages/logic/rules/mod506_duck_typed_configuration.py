@@ -7,6 +7,7 @@ import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.scopes import Function
 from stages._source.wanted import Wanted
 from stages.logic.problems import Problem
@@ -56,7 +57,7 @@ RULE = RuleInfo(
     ),
 )
 _MANY = 5
-_ON_NAME = re.compile(rb"getattr\(\s*(\w+),\s*[\"'](?!_)\w+[\"'],")
+_ON_NAME = late(rb"getattr\(\s*(\w+),\s*[\"'](?!_)\w+[\"'],")
 
 
 def _reads_often(data: bytes) -> bool:

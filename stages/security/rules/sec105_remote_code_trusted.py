@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.scopes import Function, parameters
 from stages._source.wanted import Wanted
 from stages.security.problem import Problem
@@ -49,7 +49,7 @@ RULE = RuleInfo(
     ),
 )
 WANTED = Wanted(torch=False, every=(b"trust_remote_code",))
-_COMMIT = re.compile(r"[0-9a-f]{40}\Z")
+_COMMIT = late(r"[0-9a-f]{40}\Z")
 _LOCAL = ("./", "../", "/", "~")
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.wanted import Wanted
 from stages.security.flows import Source, sources
 from stages.security.problem import Problem
@@ -45,8 +45,8 @@ RULE = RuleInfo(
     ),
 )
 WANTED = Wanted(torch=True, some=(b"hub.load(", b"torch.hub import", b"import torch.hub as"))
-_COMMIT = re.compile(r"[0-9a-f]{40}\Z")
-_TAG = re.compile(r"v?\d+(\.\d+)+")
+_COMMIT = late(r"[0-9a-f]{40}\Z")
+_TAG = late(r"v?\d+(\.\d+)+")
 
 
 def look(view: View) -> Iterator[Problem]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.wanted import Wanted
 from stages.security.problem import Problem
 from stages.security.view import argument, passes_more, text_value
@@ -42,12 +42,12 @@ WANTED = Wanted(
     torch=False,
     some=tuple(word.encode() for word in _WORDS),
     # with a name, and on a line that is no example in a docstring
-    pattern=re.compile(
+    pattern=late(
         rb"(?m)^(?![ \t]*(?:>>>|\.\.\.|#))[^\n]*\b(?:" + "|".join(_WORDS).encode() + rb")"
         rb"\(\s*(?:\w+=)?[\"'][\w.-]+/[\w.-]+[\"']"
     ),
 )
-_NAMED = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*\Z")
+_NAMED = late(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*\Z")
 _CALLS = frozenset(_WORDS)
 
 

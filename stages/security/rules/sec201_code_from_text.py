@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.wanted import Wanted
 from stages.security.flows import Source, sources
 from stages.security.loads import how_bad, origin_of
@@ -66,7 +66,7 @@ RULE = RuleInfo(
         """),
     ),
 )
-WANTED = Wanted(torch=False, some=(b"eval(", b"exec("), pattern=re.compile(rb"(?<![\w.])(?:eval|exec)\("))
+WANTED = Wanted(torch=False, some=(b"eval(", b"exec("), pattern=late(rb"(?<![\w.])(?:eval|exec)\("))
 _RUNS = frozenset(["eval", "exec", "builtins.eval", "builtins.exec"])
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.walking import walk
 from stages._source.wanted import Wanted
 from stages.security.credentials import looks_live
@@ -71,7 +71,7 @@ _LOGINS = {
     "boto3.Session": ("aws_secret_access_key", None),
 }
 _KEYWORDS = ("use_auth_token", "hf_token", "api_key", "api_token")
-_VARIABLE = re.compile(r"(?:API_?KEY|TOKEN|SECRET|ACCESS_KEY|PASSWORD)\Z")
+_VARIABLE = late(r"(?:API_?KEY|TOKEN|SECRET|ACCESS_KEY|PASSWORD)\Z")
 _TAILS = tuple(f"{word}{quote}]".encode() for word in ("KEY", "TOKEN", "SECRET", "PASSWORD") for quote in ("'", '"'))
 WANTED = Wanted(
     torch=False,

@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages.security.flows import Source, sources
 from stages.security.inventory import WANTED as TRACKED
 from stages.security.inventory import sent
@@ -89,8 +90,8 @@ RULE = RuleInfo(
     ),
 )
 WANTED = TRACKED
-_VARIABLE = re.compile(r"(?:TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY|PRIVATE_KEY|CREDENTIALS?)\Z")
-_KEY = re.compile(
+_VARIABLE = late(r"(?:TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY|PRIVATE_KEY|CREDENTIALS?)\Z")
+_KEY = late(
     r"(?:\A|[_./-])(?:api_?key|password|passwd|secret|secret_key|access_token|auth_token|hf_token|hub_token"
     r"|wandb_key|private_key|use_auth_token)\Z",
     re.IGNORECASE,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages.security.inventory import WANTED as TRACKED
 from stages.security.inventory import sent
 from stages.security.problem import Problem
@@ -54,7 +54,7 @@ _TELLS = frozenset(
         *("pathlib.Path.home", "getpass.getuser", "os.getlogin", "socket.gethostname", "platform.node"),
     ]
 )
-_HOME = re.compile(r"(?:/home/|/Users/|[A-Z]:\\Users\\)\w+")
+_HOME = late(r"(?:/home/|/Users/|[A-Z]:\\Users\\)\w+")
 
 
 def look(view: View) -> Iterator[Problem]:

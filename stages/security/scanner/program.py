@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.programs import bare_environment, candidates
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 NAME = "betterleaks"
 REMEDY = "install it with `pip install 'verify-amp[secrets]'`, or put betterleaks 2 on PATH"
 _ASK_S = 20.0
-_VERSION = re.compile(r"v?(\d+)\.\d+\S*\Z")
+_VERSION = late(r"v?(\d+)\.\d+\S*\Z")
 _LEAST = 2
 
 

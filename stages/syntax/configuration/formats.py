@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stages._source.depth import usual_depth
+from stages._source.patterns import late
 from stages._source.toml import read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SUFFIXES = (".toml", ".json", ".yaml", ".yml")
-_TOML_PLACE = re.compile(r"\s*\(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)\Z")
-_TEMPLATE = re.compile(r"\{%|(?<!\$)\{\{")
-_COMMENT = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
-_TRAILING = re.compile(r'("(?:[^"\\\n]|\\.)*")|,(?=\s*[}\]])')
+_TOML_PLACE = late(r"\s*\(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)\Z")
+_TEMPLATE = late(r"\{%|(?<!\$)\{\{")
+_COMMENT = late(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_TRAILING = late(r'("(?:[^"\\\n]|\\.)*")|,(?=\s*[}\]])')
 _DEEPEST_YAML = 900  # what builds a document from it calls itself for each level, and Python allows a thousand
 _DEEP = "nested too deeply to be read"
 

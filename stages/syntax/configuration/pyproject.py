@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import importlib.util
 import logging
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from stages._source.patterns import late
 from verifier.api import line_of
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 REMEDY = "install validate-pyproject with `pip install 'verify-amp[lint]'`"
 _TABLES = ("build-system", "project", "dependency-groups")
-_KEY = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
+_KEY = late(r"\[(\d+)\]|([^.\[\]]+)")
 _STANDARD = {
     "pep508": "no valid requirement (PEP 508)",
     "pep508-identifier": "no valid name: letters, digits, `.`, `_` and `-`, a letter or digit at each end",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from stages._source.patterns import late
 
 _SAME_NAME = """
 accelerate addict aiofiles aiohttp albumentations altair apscheduler audioread av bitsandbytes black bokeh boto3
@@ -46,7 +46,7 @@ SAME_NAME = frozenset(_SAME_NAME.split())
 NEVER_IMPORTED = frozenset(_NEVER_IMPORTED.split())
 
 # families that are plugged in, run by name or read by type checkers
-PLUGGED_IN = re.compile(
+PLUGGED_IN = late(
     r"(?:types|pytest|flake8|sphinx|sphinxcontrib|jupyter|jupyterlab|mkdocs|nvidia|cuda|pylint|mypy|hydra|backports"
     r"|opentelemetry|tensorflow|google|azure|zope|nb|dvc|ruff|hatch|poetry|setuptools|pytorch-triton)-"
     r"|.*-(?:stubs|plugin|cli|extension|launcher|theme|binary|cu\d+)\Z"

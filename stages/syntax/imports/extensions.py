@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import ast
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages._source.parsing import parse_text
+from stages._source.patterns import late
 from verifier.api import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SIZE_LIMIT = 400_000
-_MODULE_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z")
-_SOURCE_FILE = re.compile(r"\.(c|cc|cpp|cxx|cu|pyx|f|f90|rs)\Z")
-_NAMED = re.compile(
+_MODULE_NAME = late(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z")
+_SOURCE_FILE = late(r"\.(c|cc|cpp|cxx|cu|pyx|f|f90|rs)\Z")
+_NAMED = late(
     r"\b(?:pybind11_add_module|nanobind_add_module|py_extension|Python3?_add_library|extension_module)"
     r"\s*\(\s*['\"]?([\w.]+)"
     r"|\bmodule-name\s*=\s*['\"]([\w.]+)"

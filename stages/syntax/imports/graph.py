@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from stages._source.patterns import late
 from stages.syntax.imports.built import BuiltModules
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from stages.syntax.imports.places import Group, Locator, Place
 
 EdgeKind = Literal["eager", "lazy", "type-only", "access"]
-_TYPE_CHECKING = re.compile(rb"^if\s+(?:\w+\.)?TYPE_CHECKING\b(?:\s+(?:and|or)\b[^:\n]*)?\s*:.*$", re.MULTILINE)
-_NEXT_STATEMENT = re.compile(rb"^[^\s#]", re.MULTILINE)
+_TYPE_CHECKING = late(rb"^if\s+(?:\w+\.)?TYPE_CHECKING\b(?:\s+(?:and|or)\b[^:\n]*)?\s*:.*$", re.MULTILINE)
+_NEXT_STATEMENT = late(rb"^[^\s#]", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

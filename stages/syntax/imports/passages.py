@@ -9,19 +9,18 @@ import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages.syntax.imports.statements import import_records
 
 if TYPE_CHECKING:
     from stages.syntax.imports.conditions import Conditions
     from stages.syntax.imports.statements import ImportRecord
 
-_CONTINUES = re.compile(rb"(?:else|elif|except|finally)\b|[)\]}]|\s|#|$")
-_EARLIER_GUARD = re.compile(
-    rb"importorskip|^if [^\n]*:[^\n]*\n\s+(?:raise|pytest\.|sys\.exit|exit)|^requires_", re.MULTILINE
-)
-_FUNCTION = re.compile(rb"\s*(?:async\s+)?def\b")
-_SCOPE = re.compile(rb"\s*(?:(?:async\s+)?def|class)\b")
-_CLOSES = re.compile(rb"\s*[)\]}]")
+_CONTINUES = late(rb"(?:else|elif|except|finally)\b|[)\]}]|\s|#|$")
+_EARLIER_GUARD = late(rb"importorskip|^if [^\n]*:[^\n]*\n\s+(?:raise|pytest\.|sys\.exit|exit)|^requires_", re.MULTILINE)
+_FUNCTION = late(rb"\s*(?:async\s+)?def\b")
+_SCOPE = late(rb"\s*(?:(?:async\s+)?def|class)\b")
+_CLOSES = late(rb"\s*[)\]}]")
 
 
 class Passages:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
+
+from stages._source.patterns import late
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-_WRITES = re.compile(rb"sys\.modules\s*\[[^\]\n]+\]\s*=[^=]|sys\.modules\.(setdefault|update)\b")
-_FINDERS = re.compile(rb"\bmeta_path\.(append|insert|extend)\b|\bpath_hooks\.(append|insert)\b")
+_WRITES = late(rb"sys\.modules\s*\[[^\]\n]+\]\s*=[^=]|sys\.modules\.(setdefault|update)\b")
+_FINDERS = late(rb"\bmeta_path\.(append|insert|extend)\b|\bpath_hooks\.(append|insert)\b")
 
 
 class Registered:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from stages._source.patterns import late
 from stages._source.walking import walk
 from stages.syntax.imports.conditions import Conditions, is_type_checking
 from stages.syntax.names.scopes import mangled
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 Kind = Literal["eager", "lazy", "guarded", "type-only", "conditional"]
 
 CATCHES_IMPORT_ERROR = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
-_AVAILABILITY = re.compile(
+_AVAILABILITY = late(
     r"(?i)avail|find_spec|install|\bhas_|_has\b|\bhave_|importorskip|support|_version|requires_"
     r"|requirement|enabled"
 )
-_EXISTENCE = re.compile(r"exists|isfile|is_file|find_spec")  # asks for the file itself
+_EXISTENCE = late(r"exists|isfile|is_file|find_spec")  # asks for the file itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from stages._source.patterns import late
 from stages._source.walking import children, walk
 from stages.syntax.imports.expressions import chain_of
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 When = Literal["loading", "function", "annotation", "lambda", "shadowed"]
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
-_IDENTIFIER = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z")
+_IDENTIFIER = late(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z")
 _PLAIN_DECORATORS = frozenset({"property", "staticmethod", "classmethod", "abstractmethod"})
 
 

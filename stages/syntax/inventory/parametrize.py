@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.origins import functions, origins, resolve_bindings
 from stages.syntax.inventory.text import literal, text_of
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _DEPTH = 8
 _EXPAND = frozenset(["parameterized.parameterized.expand", "parameterized.expand"])
 _SAME_LENGTH = frozenset(["list", "tuple", "sorted", "enumerate", "reversed"])
-_GATE_NAME = re.compile(r"requires?(?:_\w+)?|skip\w*|RunIf|run_if\w*")
+_GATE_NAME = late(r"requires?(?:_\w+)?|skip\w*|RunIf|run_if\w*")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program import vocabulary
 from stages._source.program.origins import origins
 from stages.syntax.inventory.text import literal, text_of
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from stages._source.program.project import Project
     from stages.syntax.inventory.switch_uses import Load
 
-_SWITCH = re.compile(
+_SWITCH = late(
     r"(?:use|enable|with|is|do|native|apply|torch)_(?:amp|autocast|fp16|bf16|mixed_precision|half_precision)"
     r"|(?:amp|autocast|fp16|bf16|mixed_precision)_(?:enabled|mode|dtype|precision)"
     r"|(?:no|disable)_(?:amp|autocast)|mixed_precision|fp16|bf16|requested_precision|amp_config"
 )
-_PRECISIONS = re.compile(r"(?:bf|fp|float)?(?:16|32|64)(?:-(?:mixed|true))?|bfloat16|half")
+_PRECISIONS = late(r"(?:bf|fp|float)?(?:16|32|64)(?:-(?:mixed|true))?|bfloat16|half")
 
 
 def is_switch(

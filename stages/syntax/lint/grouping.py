@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages.syntax.lint.unused import UNUSED, own_modules, removal
 from verifier.api import Evidence, Finding, Location, Related, Severity
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from verifier.api import SourceTree
 
 PLACES = 20  # listed in one finding besides its own
-_ALLOW = re.compile(r"#\s*verify:\s*allow\b")
+_ALLOW = late(r"#\s*verify:\s*allow\b")
 
 
 def findings(errors: Iterable[Diagnostic], files: SourceTree, *, by_file: bool) -> list[Finding]:

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from stages._source.parsing import parse
+from stages._source.patterns import late
 from stages._source.testfiles import is_test_file
 from stages.syntax.lint.selection import SELECT, VERSION_SYNTAX
 
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     from verifier.api import SourceFile, SourceTree
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-_QUOTED = re.compile(r"`([^`]+)`")
-_NEWER = re.compile(r"on Python 3\.\d+ \(syntax was (?:added|changed) in|requires? Python 3\.\d+")
-_PARAMETER = re.compile(r"(\w+)\s*(?::[^=]*)?=\s*\Z")
+_QUOTED = late(r"`([^`]+)`")
+_NEWER = late(r"on Python 3\.\d+ \(syntax was (?:added|changed) in|requires? Python 3\.\d+")
+_PARAMETER = late(r"(\w+)\s*(?::[^=]*)?=\s*\Z")
 _COLLECTS = frozenset({"__init__.py", "conftest.py"})  # importing a name is how these files offer it
 _CHANGES = frozenset(
     [

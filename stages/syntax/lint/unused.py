@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Literal
+
+from stages._source.patterns import late
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from verifier.api import SourceFile
 
 UNUSED = "F401"
-_QUOTED = re.compile(r"`([^`]+)`")
+_QUOTED = late(r"`([^`]+)`")
 
 
 def own_modules(files: Iterable[SourceFile]) -> frozenset[str]:

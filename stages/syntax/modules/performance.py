@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.program.kinds import last_name
 from stages._source.program.scopes import Function, own_nodes
 from stages._source.walking import walk
@@ -28,7 +29,7 @@ _NEW = frozenset(
     ]
 )
 _MODULES = frozenset(["torch", "gc", "copy", "cuda", "np", "numpy"])
-_WARM = re.compile(r"warm[-_]?up|warm", re.IGNORECASE)
+_WARM = late(r"warm[-_]?up|warm", re.IGNORECASE)
 
 
 def performance(module: Module) -> dict[str, Json]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.typetext import last_word
 from stages._source.walking import children, walk
 from stages.syntax.names import tests_of
@@ -17,11 +18,11 @@ from stages.syntax.names.state import State, join
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_LEAVING = re.compile(
+_LEAVING = late(
     r"(_?exit|abort|fail|skip|skip_?test|xfail|quit|die|fatal|panic|usage|throw|reraise|bail|unreachable|assert_never"
     r"|execv|execve|execvp|execvpe|execl|execlp|raise_\w+|_raise\w*|\w+_exit|exit_\w+|fail_\w+|abort_\w+|print_usage\w*)\Z"
 )
-_PARSER = re.compile(r"parser|argp|\bap\b|ctx|click", re.IGNORECASE)
+_PARSER = late(r"parser|argp|\bap\b|ctx|click", re.IGNORECASE)
 
 
 @dataclass(slots=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from dataclasses import dataclass, field
 
+from stages._source.patterns import late
 from stages._source.typetext import last_word
 from stages._source.walking import children, walk
 
@@ -17,7 +17,7 @@ _READING_CALLS = frozenset(
 _BUILTIN_MODULES = frozenset({"builtins", "__builtin__", "__builtins__"})
 # https://traitlets.readthedocs.io: names of a configuration file that its loader runs
 _TRAITLETS = frozenset({"get_config", "load_subconfig", "c"})
-_CONFIGURATION = re.compile(r"(jupyter\w*|ip(ython|kernel|cluster|controller|engine)\w*|nbgrader|nbconvert)_config\.py")
+_CONFIGURATION = late(r"(jupyter\w*|ip(ython|kernel|cluster|controller|engine)\w*|nbgrader|nbconvert)_config\.py")
 _GETTEXT = ("_", "gettext", "ngettext", "pgettext", "npgettext")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.typetext import names_of_type, roots
 from stages.syntax.names.resolve import BUILTINS, MODULE_NAMES
 
@@ -16,10 +17,8 @@ if TYPE_CHECKING:
 _KNOWN = BUILTINS | MODULE_NAMES
 _KNOWN_IN_PACKAGE = _KNOWN | {"__path__"}
 # An annotated assignment inside a function: Python compiles nothing for its annotation, so only the text shows it.
-_LOCAL_ANNOTATION = re.compile(
-    rb"^[ \t]+([A-Za-z_][\w.]*)[ \t]*:(?![=:])[ \t]*([^\n#=]+?)[ \t]*(?:=(?!=)|#|$)", re.MULTILINE
-)
-_CUT_TYPE = re.compile(r"[\w.]+[ \t]*\[")  # goes on on the next line
+_LOCAL_ANNOTATION = late(rb"^[ \t]+([A-Za-z_][\w.]*)[ \t]*:(?![=:])[ \t]*([^\n#=]+?)[ \t]*(?:=(?!=)|#|$)", re.MULTILINE)
+_CUT_TYPE = late(r"[\w.]+[ \t]*\[")  # goes on on the next line
 _PAIRS = (("[", "]"), ("(", ")"), ("{", "}"))
 
 

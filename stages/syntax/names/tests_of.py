@@ -7,14 +7,13 @@ import re
 import sys
 from typing import Literal
 
+from stages._source.patterns import late
 from stages._source.walking import walk
 
 Truth = Literal["true", "false", "types", "not-types", "unknown"]
 
-_VERSION_NAME = re.compile(
-    r"(is_?|not_?)?_?py(thon)?_?[23]\d*$|version_info$|python_version$|hexversion$", re.IGNORECASE
-)
-_MENTION = re.compile(rb"py(thon)?_?[23]|version_info|python_version|hexversion", re.IGNORECASE)
+_VERSION_NAME = late(r"(is_?|not_?)?_?py(thon)?_?[23]\d*$|version_info$|python_version$|hexversion$", re.IGNORECASE)
+_MENTION = late(rb"py(thon)?_?[23]|version_info|python_version|hexversion", re.IGNORECASE)
 _CATCHES_NAME_ERROR = frozenset({"NameError", "UnboundLocalError"})
 _CATCHES_ALL = frozenset({"Exception", "BaseException"})
 
