@@ -106,6 +106,7 @@ class Request:
         limit_s: wall-clock seconds for the whole probe.
         flood_bytes: how much a child may print.
         share: the part of the tests to run.
+        shared: files that several of the processes import: compiled once for all of them.
         measured: files of which it is told how much the tests reach.
         pairs: workloads whose FP32 and AMP steps are timed against each other.
         compared: workloads whose updates are compared, and that are saved and resumed.
@@ -135,6 +136,7 @@ class Request:
     modules: tuple[ModuleUnit, ...] = ()
     tests: tuple[str, ...] = ()
     share: Share = ALL
+    shared: tuple[str, ...] = ()
     measured: tuple[str, ...] = ()
     workloads: tuple[WorkloadUnit, ...] = ()
     pairs: tuple[WorkloadUnit, ...] = ()

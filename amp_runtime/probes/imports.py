@@ -40,7 +40,7 @@ def forget(top: str, root: str, startup: frozenset[str]) -> None:
 
     What every Python process loads before its first line stays: there the project's file is never found either.
     """
-    if top in startup:
+    if top in startup or top not in sys.modules:  # what is below a package is never loaded without it
         return
     for name in [name for name in sys.modules if name.partition(".")[0] == top]:
         del sys.modules[name]

@@ -102,11 +102,23 @@ def command_line(pid: int) -> str:
     return b" ".join(words).decode("utf-8", "backslashreplace").strip() or f"process {pid}"
 
 
-def reap() -> None:
-    """Collect every child that has ended."""
-    with contextlib.suppress(ChildProcessError):
+def offspring() -> list[int]:
+    """Collect every child that has ended, and return the living descendants of this process, nearest first.
+
+    Without a child there is no descendant either: orphans become children of this process, or leave its tree. So the
+    table of all processes is read only where there is something to find in it.
+    """
+    return descendants(os.getpid()) if reap() else []
+
+
+def reap() -> bool:
+    """Collect every child that has ended. False: there is no other."""
+    try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
+    except ChildProcessError:
+        return False
+    return True
 
 
 def kill_group(leader: int) -> None:
@@ -117,7 +129,7 @@ def kill_group(leader: int) -> None:
 def kill_descendants(limit_s: float = 5.0) -> bool:
     """SIGKILL all descendants of this process until none is left. False: one of them could not be killed in time."""
     end = time.monotonic() + limit_s
-    while left := descendants(os.getpid()):
+    while left := offspring():
         for pid in left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
@@ -125,7 +137,6 @@ def kill_descendants(limit_s: float = 5.0) -> bool:
         if time.monotonic() > end:
             return False
         time.sleep(0.005)
-    reap()
     return True
 
 

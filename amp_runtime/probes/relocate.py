@@ -23,6 +23,7 @@ class Relocation:
     def __init__(self, origin: str, copy: str) -> None:
         self.origin = os.path.realpath(origin)
         self._copy = os.path.realpath(copy)
+        self._in_order: dict[str, ModuleType] = {}  # what was loaded at the start and is no stray
 
     def moved(self, path: str) -> str:
         """Return the place in the copy of a file or folder of the user's tree; any other path as it is."""
@@ -46,6 +47,7 @@ class Relocation:
         sys.meta_path[:] = [finder if finder in _USUAL else _Redirected(finder, self) for finder in sys.meta_path]
         for name in self.strays():
             del sys.modules[name]
+        self._in_order = dict(sys.modules)
 
     def _tell_programs(self, paths: Sequence[str]) -> None:
         """Let Python programs that the project starts find the copy, not the tree that an editable install names."""
@@ -57,7 +59,7 @@ class Relocation:
         """Return loaded modules, and their files, that come from the user's tree although the copy has them."""
         found = {}
         for name, module in list(sys.modules.items()):
-            if name.partition(".")[0] == _PRIVATE_NAME:
+            if name.partition(".")[0] == _PRIVATE_NAME or self._in_order.get(name) is module:
                 continue
             with contextlib.suppress(Exception):  # a module may be any object
                 file = getattr(module, "__file__", None)

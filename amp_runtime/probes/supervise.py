@@ -19,6 +19,8 @@ from .confine import confine_unit
 from .emit import decode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..wire import Request
     from .emit import Writer
     from .failure import Project
@@ -119,13 +121,18 @@ class Supervisor:
     def _watch(self, pid: int, read_end: int, watch: _Watch) -> tuple[Status, int]:
         """Wait for the child or a limit, whichever comes first."""
         os.set_blocking(read_end, False)
-        watched, lifeline = [read_end, self._request.lifeline_fd], self._request.lifeline_fd
+        with _end_of(pid) as ends:
+            return self._wait(pid, read_end, watch, ends)
+
+    def _wait(self, pid: int, read_end: int, watch: _Watch, ends: list[int]) -> tuple[Status, int]:
+        lifeline = self._request.lifeline_fd
+        watched = [read_end, lifeline, *ends]
         while True:
             ready, _, _ = select.select(watched, [], [], _TICK_S)
             if lifeline in ready:
                 raise VerifierGoneError
             if read_end in ready and not self._drain(read_end, watch):
-                watched = [lifeline]
+                watched.remove(read_end)
             ended, wait_status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 self._drain(read_end, watch)
@@ -186,14 +193,23 @@ class Supervisor:
     def _clear(self, pid: int, *, wait: bool) -> tuple[str, ...]:
         """End everything the child left behind, and say what that was."""
         end = time.monotonic() + (_LEAVE_GRACE_S if wait else 0.0)
-        process_tree.reap()
-        while (left := process_tree.descendants(os.getpid())) and time.monotonic() < end:
+        while (left := process_tree.offspring()) and time.monotonic() < end:
             time.sleep(0.02)
-            process_tree.reap()
         names = tuple(process_tree.command_line(survivor) for survivor in left)
         process_tree.kill_group(pid)
         process_tree.kill_descendants()
         return names
+
+
+@contextlib.contextmanager
+def _end_of(pid: int) -> Iterator[list[int]]:
+    """Give what becomes readable when a child ends; without it, its end is seen at the next tick."""
+    with contextlib.ExitStack() as stack:
+        ends = []
+        with contextlib.suppress(OSError, AttributeError):  # an older kernel, or not Linux
+            ends.append(os.pidfd_open(pid))
+            stack.callback(os.close, ends[0])
+        yield ends
 
 
 def _how_it_ended(wait_status: int, watch: _Watch) -> tuple[Status, int]:

@@ -19,6 +19,8 @@ from stages._probe.workcopy import WorkCopy, copy_project
 if TYPE_CHECKING:
     from amp_runtime.wire import MeasureUnit, ModuleUnit, ScriptUnit, Witness, WorkloadUnit
 
+_MOST_SHARED = 1000  # files, where it is not known which of them are imported at all
+
 HARNESS = Path(wire.__file__).resolve().parent / "probes" / "bootstrap.py"
 
 
@@ -104,6 +106,7 @@ def request_of(work: Work, limits: Limits, copy: WorkCopy, ends: Ends, witness: 
         modules=tuple(replace(module, paths=_moved(module.paths, work, copy)) for module in work.modules),
         tests=work.tests,
         share=work.share,
+        shared=_shared(work),
         measured=work.measured,
         workloads=work.workloads,
         pairs=work.pairs,
@@ -112,6 +115,16 @@ def request_of(work: Work, limits: Limits, copy: WorkCopy, ends: Ends, witness: 
         measured_workloads=work.measured_workloads,
         scripts=tuple(replace(script, arguments=_named(script.arguments, work, copy)) for script in work.scripts),
     )
+
+
+def _shared(work: Work) -> tuple[str, ...]:
+    """Return the files that many processes of the probe are going to import."""
+    if work.probe == "imports":
+        return tuple(module.file for module in work.modules)
+    if work.probe == "tests":  # one process runs them all
+        return ()
+    files = tuple(path for path in work.sources if path.endswith(".py"))
+    return files if len(files) <= _MOST_SHARED else ()
 
 
 def _named(arguments: tuple[str, ...], work: Work, copy: WorkCopy) -> tuple[str, ...]:

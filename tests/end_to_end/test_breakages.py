@@ -17,8 +17,8 @@ CONFIG = """
 [tool.verifier.tasks.T035]
 files = ["amp_runtime/*.py", "amp_runtime/step/*.py", "amp_runtime/workloads/*.py", "amp_runtime/trackers/*.py"]
 tests = ["tests"]
-workloads = ["amp_runtime.workloads:digits_fp16"]
 """
+TRAINING = 'workloads = ["amp_runtime.workloads:digits_fp16"]\n'
 TEST = """
 from amp_runtime.accumulation import shares
 
@@ -38,6 +38,7 @@ class Breakage:
     place: str
     says: str
     limit_s: int = 300
+    trains: bool = False  # only a training shows it
 
 
 BREAKAGES = {
@@ -78,6 +79,7 @@ BREAKAGES = {
         "RUN008",
         "amp_runtime/workloads",
         "nan",
+        trains=True,
     ),
     "failing test": Breakage(
         "amp_runtime/accumulation.py", "", "\n\ndef shares(sizes):\n    return [0.5 for _ in sizes] + [0.1]\n",
@@ -92,7 +94,7 @@ BREAKAGES = {
     ),
     "clip before unscale": Breakage(
         "amp_runtime/step/training.py", "            self.policy.unscale(*self.optimizers)\n", "",
-        "RUN009", "amp_runtime/workloads", "fp16",
+        "RUN009", "amp_runtime/workloads", "fp16", trains=True,
     ),
 }  # fmt: skip
 
@@ -103,11 +105,11 @@ def project(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "amp_runtime", tmp_path / "amp_runtime", ignore=left_out)
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests/test_shares.py").write_text(TEST)
-    (tmp_path / "pyproject.toml").write_text(CONFIG)
     return tmp_path
 
 
-def verify(root: Path, limit_s: int) -> tuple[int, dict[str, Any], str]:
+def verify(root: Path, limit_s: int, *, trains: bool) -> tuple[int, dict[str, Any], str]:
+    (root / "pyproject.toml").write_text(CONFIG + TRAINING * trains)
     command = [sys.executable, "-P", "-m", "verifier", "T035", "--time-limit", str(limit_s)]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=limit_s + 60, check=False)
     folder = root / ".verify/reports/T035"
@@ -126,7 +128,7 @@ def edit(root: Path, breakage: Breakage) -> None:
 
 
 def test_the_unbroken_copy_passes(project: Path) -> None:
-    code, report, _ = verify(project, 300)
+    code, report, _ = verify(project, 300, trains=True)
     assert (code, report["verdict"], report["score"]) == (0, "PASS", 100)
     names = [stage["name"] for stage in report["stages"]]
     assert names == ["syntax", "logic", "integration", "performance", "security"]
@@ -135,7 +137,7 @@ def test_the_unbroken_copy_passes(project: Path) -> None:
 @pytest.mark.parametrize("breakage", BREAKAGES.values(), ids=BREAKAGES)
 def test_each_breakage_blocks_and_is_named(project: Path, breakage: Breakage) -> None:
     edit(project, breakage)
-    code, report, markdown = verify(project, breakage.limit_s)
+    code, report, markdown = verify(project, breakage.limit_s, trains=breakage.trains)
     assert (code, report["verdict"]) == (1, "BLOCK")
     found = [item for stage in report["stages"] for item in stage["findings"] if item["blocking"]]
     named = [item for item in found if item["rule"] == breakage.rule and item["path"].startswith(breakage.place)]
