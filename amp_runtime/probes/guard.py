@@ -65,12 +65,13 @@ def install(root: str, installation: str, paths: Iterable[str]) -> None:
     inside = os.path.realpath(installation) + os.sep
     if inside.startswith(os.path.realpath(root) + os.sep):
         return
-    own = {name for name in HIDDEN_WHERE_THE_PROJECT_HAS_ITS_OWN if any(_provides(path, name) for path in paths)}
+    own = {name for name in HIDDEN_WHERE_THE_PROJECT_HAS_ITS_OWN if any(provides(path, name) for path in paths)}
     names = ALWAYS_HIDDEN | own
     for loaded in [name for name in sys.modules if name.partition(".")[0] in names]:
         del sys.modules[loaded]
     sys.meta_path.insert(0, Guard(frozenset(names), installation))
 
 
-def _provides(path: str, name: str) -> bool:
+def provides(path: str, name: str) -> bool:
+    """Say whether a folder of `sys.path` has a module or package of that name."""
     return os.path.isdir(os.path.join(path, name)) or os.path.isfile(os.path.join(path, f"{name}.py"))

@@ -90,6 +90,8 @@ def _work(request: Request, channel: Writer, startup: frozenset[str]) -> int:
     sys.path[:0] = list(request.paths)
     guard.install(request.origin, request.installation, request.paths)
     importlib.invalidate_caches()
+    if optimizers := sys.modules.get(f"{_PACKAGE}.probes.optimizers"):
+        optimizers.give_way(request.paths)
     shared_code.share(os.path.join(request.root, path) for path in request.shared)
     _make_forks_cheap()
     try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import importlib.util
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -73,11 +76,15 @@ def load_digits(device: str) -> tuple[Images, Images]:
     Raises:
         ModuleNotFoundError: scikit-learn is not installed (extra `workloads`).
     """
-    from sklearn import datasets  # noqa: PLC0415 - an extra, and slow to import
-
-    data = datasets.load_digits()
-    images = torch.tensor(data.images, dtype=torch.float32, device=device).unsqueeze(1) / 16
-    labels = torch.tensor(data.target, dtype=torch.int64, device=device)
+    # As `sklearn.datasets.load_digits` reads them. Importing it takes over a second, in each process that trains.
+    package = importlib.util.find_spec("sklearn")
+    if package is None or not package.submodule_search_locations:
+        raise ModuleNotFoundError("No module named 'sklearn' (extra `workloads`)", name="sklearn")
+    (folder, *_) = package.submodule_search_locations
+    with gzip.open(Path(folder) / "datasets" / "data" / "digits.csv.gz", "rt", encoding="ascii") as file:
+        rows = torch.tensor([[float(value) for value in line.split(",")] for line in file], device=device)
+    images = rows[:, :-1].reshape(-1, 1, 8, 8) / 16
+    labels = rows[:, -1].long()
     return (images[:-_VALIDATION], labels[:-_VALIDATION]), (images[-_VALIDATION:], labels[-_VALIDATION:])
 
 

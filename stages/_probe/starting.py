@@ -12,6 +12,8 @@ from stages._probe.work import Work
 if TYPE_CHECKING:
     from verifier.api import Script, StageContext
 
+TRAINING = ("torch", ".probes.optimizers")  # what every process that trains loads, before it is forked
+
 
 def work_of(context: StageContext, **work: Any) -> Work:
     """Return what a probe runs, in the task's environment.

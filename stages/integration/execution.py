@@ -13,7 +13,7 @@ from amp_runtime.wire import ALL, Share, WorkloadUnit
 from stages._probe.client import run_probe
 from stages._probe.isolation import isolation_of
 from stages._probe.limits import DEFAULT_TIME_S, Limits, default_memory_bytes
-from stages._probe.starting import work_of
+from stages._probe.starting import TRAINING, work_of
 from stages._source.testfiles import is_test_file
 from stages.integration.causes import findings_of
 from stages.integration.compiled_results import NAME as COMPILE_GATE
@@ -191,7 +191,7 @@ class Execution:
         factories, asked = self.context.task.workloads, requested(self.context.task)
         self.context.progress(f"training {len(factories)} workload(s), {STEPS} steps in FP32 and under AMP")
         disturbed = tuple(replace(unit, faults=True, steps=FAULT_STEPS) for unit in units if unit.amp)
-        preload = WATCHED if todo.uses_torch else ()
+        preload = (*TRAINING, *WATCHED) if todo.uses_torch else ()
         limits = self._limits(deadline, min(_LONGEST_PHASE_S, limit_s / 2))
         compared = tuple(replace(unit, steps=COMPARED_STEPS) for unit in units if unit.amp)
         trained = units + (disturbed if todo.uses_torch else ())
@@ -215,7 +215,7 @@ class Execution:
         self.context.progress(f"training {len(units)} workload(s) on an emulated CUDA device")
         emulated = tuple(replace(unit, emulate=True, steps=EMULATED_STEPS) for unit in units)
         limits = self._limits(deadline, min(_LONGEST_PHASE_S, limit_s / 2))
-        report = self._probe(todo, limits, probe="workloads", workloads=emulated, preload=WATCHED)
+        report = self._probe(todo, limits, probe="workloads", workloads=emulated, preload=(*TRAINING, *WATCHED))
         judged, found = judge_emulated(emulated, report, self._configuration(), self.context.rules)
         self.judged.append(judged)
         self.found += found
@@ -228,7 +228,7 @@ class Execution:
         if not pairs or "step-times" not in requested(self.context.task):
             return
         self.context.progress("timing steps in FP32 and under AMP, in turn")
-        preload = ("torch",) if todo.uses_torch else ()
+        preload = TRAINING if todo.uses_torch else ()
         limits = self._limits(deadline, min(_LONGEST_PHASE_S, limit_s / 2))
         report = self._probe(todo, limits, probe="workloads", pairs=pairs, preload=preload)
         self.judged.append(judge_pairs(pairs, report, limits, self._configuration()))
@@ -239,7 +239,7 @@ class Execution:
         if not units or COMPILE_GATE not in requested(self.context.task):
             return
         self.context.progress(f"compiling the models of {len(units)} workload(s)")
-        preload = ("torch",) if todo.uses_torch else ()
+        preload = TRAINING if todo.uses_torch else ()
         limits = self._limits(deadline, min(_LONGEST_PHASE_S, limit_s / 2))
         report = self._probe(todo, limits, probe="workloads", compiled=units, preload=preload)
         self.judged.append(judge_compiled(units, report, limits, self._configuration()))
@@ -248,7 +248,7 @@ class Execution:
         self.context.progress("training the workloads again, with every accelerator hidden")
         hidden = tuple(replace(unit, on_cpu=True) for unit in units)
         limits = self._limits(deadline, min(_LONGEST_PHASE_S, limit_s / 2))
-        preload = ("torch",) if todo.uses_torch else ()
+        preload = TRAINING if todo.uses_torch else ()
         report = self._probe(todo, limits, probe="workloads", workloads=hidden, preload=preload)
         self.judged.append(judge_on_cpu(hidden, report, limits, self._configuration()))
 

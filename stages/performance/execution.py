@@ -10,7 +10,7 @@ from amp_runtime.wire import MeasureUnit
 from stages._probe.client import run_probe
 from stages._probe.limits import DEFAULT_TIME_S, Limits, default_memory_bytes
 from stages._probe.places import imports_torch, project_paths
-from stages._probe.starting import work_of
+from stages._probe.starting import TRAINING, work_of
 from stages.performance.against_saved import AgainstSaved
 from stages.performance.baselines.deciding import GATE as REGRESSION
 from stages.performance.judging import judge
@@ -79,7 +79,7 @@ class Execution:
         self.context.progress(f"measuring {len(units)} workload(s) in FP32 and under AMP")
         left_s = self.deadline - time.monotonic()
         limits = self._limits(min(_LONGEST_PHASE_S, left_s / 2))
-        preload = ("torch",) if imports_torch(self.context) else ()
+        preload = TRAINING if imports_torch(self.context) else ()
         report = self._probe(limits, preload, measured_workloads=units)
         return [
             read_workload(unit, report.units.get(str(number)), report, limits, self._configuration())
@@ -90,7 +90,7 @@ class Execution:
         """Time the steps of workloads once more, each time in a process of its own."""
         units = tuple(replace(self._unit(factory), again=True) for factory in factories)
         limits = self._limits(_LONGEST_PHASE_S)
-        preload = ("torch",) if imports_torch(self.context) else ()
+        preload = TRAINING if imports_torch(self.context) else ()
         report = self._probe(limits, preload, measured_workloads=units)
         return [
             read_workload(unit, report.units.get(str(number)), report, limits, self._configuration())
