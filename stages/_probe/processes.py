@@ -6,11 +6,16 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from verifier.api import StageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096  # Windows has static stages only
 
@@ -79,6 +84,27 @@ def _table_by_psutil() -> dict[int, Process]:
     return found
 
 
+class _Seen:
+    """The table as it was a moment ago: several probes look at it ten times a second each, and reading it costs."""
+
+    _KEPT_S = 0.08
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._until = 0.0
+        self._table: dict[int, Process] = {}
+
+    def table(self) -> dict[int, Process]:
+        with self._lock:
+            if time.monotonic() > self._until:
+                self._table = table()
+                self._until = time.monotonic() + self._KEPT_S
+            return self._table
+
+
+_seen = _Seen()
+
+
 class Tree:
     """All processes that came from one, remembered even after they have cut every tie to it."""
 
@@ -87,9 +113,13 @@ class Tree:
         self._marker = marker
         self._known: dict[int, float] = {}
 
-    def members(self) -> list[Process]:
-        """Return the living members: descendants of a member, the leader's session, and whoever was one before."""
-        now = table()
+    def members(self, now: Mapping[int, Process] | None = None) -> list[Process]:
+        """Return the living members: descendants of a member, the leader's session, and whoever was one before.
+
+        Args:
+            now: the processes among which they are looked for; by default those of this moment.
+        """
+        now = table() if now is None else now
         members = {
             pid
             for pid, process in now.items()
@@ -107,7 +137,7 @@ class Tree:
 
         Pages shared by several members are counted once where that decides about the limit.
         """
-        members = self.members()
+        members = self.members(_seen.table())
         resident = sum(process.resident for process in members)
         if resident > limit:
             resident = sum(_proportional(process) for process in members)
