@@ -5,8 +5,9 @@ from torch import nn
 from amp_runtime.activation_checkpointing import checkpoint_activations
 from amp_runtime.compilation import backward_outside_autocast, is_compiled
 from amp_runtime.ema import ExponentialMovingAverage
-from amp_runtime.step import StepOptions, TrainingStep
+from amp_runtime.step import StepOptions
 from amp_runtime.wrapping import unwrapped
+from tests.amp_runtime.compiled_steps import Island, gradients, make
 from tests.amp_runtime.problems import OVERFLOW, POLICIES, batches, network, regression, same, weights
 
 
@@ -15,37 +16,6 @@ def _fresh_compiler():
     torch._dynamo.reset()
     yield
     torch._dynamo.reset()
-
-
-class Island(nn.Module):
-    """Keeps one product in float32 inside autocast, as a careful model does for a sensitive operation."""
-
-    def __init__(self):
-        super().__init__()
-        self.first, self.last = nn.Linear(8, 16), nn.Linear(16, 1)
-
-    def forward(self, x):
-        hidden = self.first(x)
-        with torch.autocast("cpu", enabled=False):
-            hidden = torch.tanh(hidden.float() @ (self.first.weight @ self.first.weight.t()))
-        return self.last(hidden)
-
-
-def make(policy, model, *, backend=None, in_place=False, options=None, **settings):
-    torch.manual_seed(0)
-    model = model()
-    settings = {name: make_one(model) for name, make_one in settings.items()}
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    if backend is not None and in_place:
-        model.compile(backend=backend)
-    elif backend is not None:
-        model = torch.compile(model, backend=backend)
-    return TrainingStep(model, optimizer, policy, regression, options=options, **settings)
-
-
-def gradients(step):
-    step.run(batches(1))
-    return [parameter.grad.clone() for parameter in step.model.parameters()]
 
 
 @pytest.mark.parametrize("in_place", [False, True])
@@ -82,21 +52,6 @@ def test_a_compiled_run_equals_the_eager_one(name):
     assert compiled[0] == eager[0]
     assert same(compiled[1], eager[1])
     assert same(compiled[2], eager[2])
-
-
-# PyTorch's own: its compiler uses what its scripting has deprecated.
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated:DeprecationWarning")
-def test_code_generated_by_the_real_compiler_trains_like_eager_code():
-    from torch._inductor import config
-
-    eager = make(POLICIES["bf16"](), Island)
-    with config.patch(compile_threads=1):  # no pool of compiler processes that would outlive the test
-        compiled = make(POLICIES["bf16"](), Island, backend="inductor")
-        ours, theirs = gradients(compiled), gradients(eager)
-    errors = [((a - b).norm() / b.norm()).item() for a, b in zip(ours, theirs, strict=True)]
-    assert max(errors) < 0.02  # fused operations round less often to bfloat16, whose step is 0.008
-    losses = [[step.run([batch]).loss for batch in batches(4)] for step in (compiled, eager)]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-2)
 
 
 def test_recomputed_activations_compile_too():
