@@ -37,7 +37,7 @@ def share(paths: Iterable[str]) -> None:
                 return known[1]
         return _get_code(loader, fullname)
 
-    SourceFileLoader.get_code = get_code  # type: ignore[method-assign]
+    SourceFileLoader.get_code = get_code  # type: ignore[assignment,method-assign]
 
 
 def _add(path: str, compiled: Compiled) -> None:
