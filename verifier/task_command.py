@@ -33,7 +33,7 @@ from verifier.plugins import load_plugins
 from verifier.printable import one_line
 from verifier.selection import task_sources
 from verifier.streams import complain, say
-from verifier.task_workers import can_fork, run_apart
+from verifier.task_workers import COLLECT_EVERY, can_fork, run_apart
 from verifier.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Unit:
 def run_each(runner: Runner, units: Sequence[Unit], *, jobs: int = 1) -> int:
     """Run several tasks, say how they ended, and return the worst exit code.
 
-    Each leaves nothing behind but its report: what refers to itself in a circle is freed after every task, as the
+    Each leaves nothing behind but its report: what refers to itself in a circle is freed after some tasks, as the
     collector is off for the whole process.
 
     Args:
@@ -131,7 +131,8 @@ def run_each(runner: Runner, units: Sequence[Unit], *, jobs: int = 1) -> int:
             codes |= _apart(units[1:], jobs)
             break
         codes[unit.name] = _guarded(unit)
-        gc.collect()
+        if number % COLLECT_EVERY == 0:
+            gc.collect()
         if not number:
             gc.freeze()  # what all tasks share is not looked through again
     return closed(runner, codes, several=True)

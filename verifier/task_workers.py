@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import itertools
 import multiprocessing
 import signal
 import sys
@@ -16,6 +17,7 @@ from multiprocessing.process import BaseProcess
 
 from verifier.errors import ExitCode
 
+COLLECT_EVERY = 8  # tasks; looking for circles costs as much as a twentieth of one
 _PR_SET_PDEATHSIG = 1
 
 
@@ -115,9 +117,10 @@ def _serve(runs: Sequence[Callable[[], int]], connection: Connection, ends: Sequ
     for end in ends:
         end.close()
     with suppress(EOFError, ConnectionError):  # nobody is there any more who wants an answer
-        while True:
+        for count in itertools.count(1):
             connection.send(_captured(runs[connection.recv()]))
-            gc.collect()
+            if count % COLLECT_EVERY == 0:
+                gc.collect()
 
 
 def _captured(run: Callable[[], int]) -> Ended:

@@ -71,7 +71,11 @@ class Suspects:
 
 def spoken_of(files: Iterable[SourceFile]) -> Spoken:
     """Return what the files of a project speak of; the first that does is enough."""
-    texts = [file.data for file in files if file.data is not None]
+    return _spoken_in(frozenset(file.data for file in files if file.data is not None))
+
+
+@lru_cache(maxsize=2)  # every task of a run is seen beside the same files
+def _spoken_in(texts: frozenset[bytes]) -> Spoken:
     float16 = _any_has(texts, _FLOAT16_WORDS) or any(_FLOAT16.search(text) for text in texts if b"float16" in text)
     low = float16 or _any_has(texts, _BFLOAT16_WORDS)
     return Spoken(float16=float16, low=low, pure=float16 and _any_has(texts, _PURE_WORDS))
@@ -98,13 +102,8 @@ def suspects_of(data: bytes, spoken: Spoken) -> Suspects:
     )
 
 
-def _any_has(texts: Iterable[bytes], words: tuple[bytes, ...]) -> bool:
-    return any(_has(text, words) for text in texts)
-
-
-@lru_cache(maxsize=1 << 18)  # every task of a run asks this of the same files
-def _has(text: bytes, words: tuple[bytes, ...]) -> bool:
-    return any(word in text for word in words)
+def _any_has(texts: Iterable[bytes], words: Iterable[bytes]) -> bool:
+    return any(word in text for text in texts for word in words)
 
 
 def _is_widened(data: bytes, start: int) -> bool:
