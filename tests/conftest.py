@@ -9,6 +9,8 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+os.environ["VERIFY_CACHE_DIR"] = ""  # no test is to be answered by another, nor to write to anybody's home folder
+
 settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fuzz", max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))

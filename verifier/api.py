@@ -1,5 +1,18 @@
 """Everything a plugin may import from the core. Re-exports only."""
 
+from verifier.cache.codec import NotPlainError, finding_from_json, finding_to_json
+from verifier.cache.seen import (
+    Seen,
+    add_notes,
+    is_file,
+    is_folder,
+    is_there,
+    may_differ_next_time,
+    taken_notes,
+    to_list,
+    walk_folders,
+)
+from verifier.cache.shelf import Shelf
 from verifier.children import has_ended
 from verifier.edits import Edit, SourceText, UneditableError
 from verifier.errors import BaselineError, MachineError, StageError, VerifierError
@@ -122,6 +135,7 @@ __all__ = [
     "Mutation",
     "MutationOperator",
     "Need",
+    "NotPlainError",
     "NotRun",
     "Notebook",
     "NotebookFile",
@@ -142,7 +156,9 @@ __all__ = [
     "SavedFinding",
     "SavedReport",
     "Script",
+    "Seen",
     "Severity",
+    "Shelf",
     "Soundness",
     "Source",
     "SourceFile",
@@ -162,21 +178,31 @@ __all__ = [
     "UneditableError",
     "Verdict",
     "VerifierError",
+    "add_notes",
     "ask_git",
     "compile_glob",
     "cut",
+    "finding_from_json",
+    "finding_to_json",
     "has_ended",
     "hookimpl",
     "inert",
+    "is_file",
+    "is_folder",
     "is_reserved",
+    "is_there",
     "line_of",
     "load_plugins",
     "masked",
+    "may_differ_next_time",
     "one_line",
     "others_of_project",
     "read_regular",
     "rest_of_project",
+    "taken_notes",
     "task_sources",
+    "to_list",
     "visible",
+    "walk_folders",
     "without_secrets",
 ]

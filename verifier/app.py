@@ -22,10 +22,10 @@ from verifier.git import commit_and_dirty
 from verifier.model.report import FileRecord, NotRun, RunReport, Source
 from verifier.model.stage import RunOptions, Stage, StageContext, StageResult, Stash
 from verifier.nearest import suggestion
-from verifier.notebooks.file import NotebookFile
 from verifier.pipeline import PipelineResult, run_stages
 from verifier.redaction import SECRETS, without_secrets
 from verifier.scoring import task_score, verdict
+from verifier.snippets import Snippets
 from verifier.sources import read_regular
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from verifier.plugins import Plugins
     from verifier.shards.stamp import Stamp
     from verifier.sources import SourceTree
-
-_CONTEXT_LINES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,21 +223,7 @@ def _installed_torch() -> str | None:
         return None
 
 
-def _snippets(stages: Sequence[StageResult], sources: SourceTree) -> dict[tuple[str, int], str]:
-    """Return the source lines around every finding, for the formats that people read."""
+def _snippets(stages: Sequence[StageResult], sources: SourceTree) -> Snippets:
     findings = [item.finding for stage in stages for item in stage.findings]
-    locations = [place for item in findings for place in (item.location, *(other.location for other in item.related))]
-    places = {(place.path, place.line) for place in locations}
-    lines: dict[str, list[str]] = {}
-    snippets = {}
-    for path, line in sorted(places):
-        if path not in lines:
-            file = sources.get(path)
-            lines[path] = file.text_lines if file else []
-        text = lines[path]
-        file = sources.get(path)
-        for number in range(max(1, line - _CONTEXT_LINES), min(len(text), line + _CONTEXT_LINES) + 1):
-            if isinstance(file, NotebookFile) and not file.holds(number):
-                continue  # what stands around a cell is the JSON of the notebook
-            snippets[path, number] = text[number - 1]
-    return snippets
+    places = [place for item in findings for place in (item.location, *(other.location for other in item.related))]
+    return Snippets(places, sources)

@@ -19,8 +19,6 @@ from verifier.errors import ConfigError, ExitCode, MachineError, OutputError, Us
 from verifier.options import CHECKED, PATH, accepting, common, keeping, sharing, watching
 from verifier.streams import complain, say
 
-# Options that the contract names and a later version brings: they are refused by name.
-_NOT_YET_OPTIONS = ("--no-cache",)
 _HELP = """The pre-merge gate for PyTorch mixed-precision (AMP) training code.
 
 \b
@@ -44,9 +42,6 @@ class _Group(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         first = args[0] if args else "--help"
-        for word in _before_the_script(args):
-            if word.split("=", 1)[0] in _NOT_YET_OPTIONS:
-                raise UsageError(f"the option {word.split('=', 1)[0]} is not built in this version")
         if first not in (*self.commands, "--help", "-h", "--version"):
             args = ["task", *args]
         return super().parse_args(ctx, args or ["--help"])
@@ -66,15 +61,6 @@ class _Group(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for name, command in self.commands.items() if not command.hidden]
-
-
-def _before_the_script(args: list[str]) -> list[str]:
-    """Return the words that are ours: not what follows `--`, and of `verify run` not what the script is given."""
-    words = args[: args.index("--") if "--" in args else None]
-    if args[:1] != ["run"]:
-        return words
-    script = next((number for number, word in enumerate(words) if word.endswith(".py")), len(words))
-    return words[:script]
 
 
 @click.group(cls=_Group, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})

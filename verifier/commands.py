@@ -26,6 +26,7 @@ from verifier.terminal import Terminal, internal_failures, make_terminal, passin
 
 if TYPE_CHECKING:
     from verifier.baseline.ratchet import Ratchet
+    from verifier.cache.cache import Cache
     from verifier.sources import SourceTree
     from verifier.workspace import Workspace
 
@@ -56,6 +57,7 @@ class Options:
     color: str
     no_progress: bool
     command: tuple[str, ...]
+    no_cache: bool = False
     save_baseline: bool = False
     save_anyway: str | None = None
     baseline: Path | None = None
@@ -73,6 +75,7 @@ class Runner:
     selection: Selection
     options: Options
     terminal: Terminal
+    cache: Cache | None = None
     live: bool = False  # what the code under verification prints is passed on as it comes
     workspace: Workspace | None = None  # what several tasks read, once
 
@@ -120,7 +123,7 @@ def run_check(paths: Sequence[Path], *, options: Options) -> int:
         if is_absent(path):
             raise UsageError(f"{path}: there is no such file or folder")
     config = load_for(check_root(paths), options.config_file, plugins)
-    sources = check_sources(config.root, paths, config.exclude)
+    sources = check_sources(config.root, paths, config.exclude, cache_of(options, config, plugins))
     task = Task(
         name=CHECK_TASK,
         title=f"check of {', '.join(map(str, paths))}",
@@ -131,6 +134,8 @@ def run_check(paths: Sequence[Path], *, options: Options) -> int:
     told = formats_of_check(plugins, options)
     runner = Runner(config=config, plugins=plugins, selection=selection, options=options, terminal=terminal_of(options))
     report = runner.run(task, sources)
+    if sources.cache is not None:
+        sources.cache.save(sources)
     deliver_check(report, config, told, options)
     runner.save_baseline()
     return exit_code(report)
@@ -173,6 +178,15 @@ def load_for(root: Path, config_file: Path | None, plugins: Plugins) -> Config:
     gates = {stage.name: stage.gates for stage in plugins.stages}
     essential = {code for code, rule in plugins.rules.items() if rule.essential}
     return load_config(root, file=config_file, gates=gates, codes=plugins.rules, essential=essential)
+
+
+def cache_of(options: Options, config: Config, plugins: Plugins) -> Cache | None:
+    """Return what earlier runs have established of the project; None where that is not to be used."""
+    if options.no_cache:
+        return None
+    from verifier.cache.cache import open_cache  # noqa: PLC0415 - lists and explanations have none
+
+    return open_cache(config.root, plugins)
 
 
 def selection_of(plugins: Plugins, options: Options, *, static_only: bool = False) -> Selection:

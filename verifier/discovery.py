@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
+from verifier.cache import seen
 from verifier.globs import compile_glob, has_magic
 from verifier.sources import read_regular
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 _NEVER = frozenset({"__pycache__", "node_modules"})
+_IGNORE = ".gitignore"
 _IGNORE_LIMIT = 1 << 20  # bytes of a `.gitignore`
 _MAGIC = re.compile(r"[*?\[]")
 _STARS = 3  # in one part of a pattern; each more makes the worst case of matching a name's length times slower
@@ -56,12 +58,14 @@ def walk(
     todo = [(start, [rule for rule in _ignores_above(start) if not rule.says(start, folder=True)])]
     while todo:
         folder, ignores = todo.pop()
+        seen.to_list(folder)
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
             unlisted(folder, error)
             continue
-        ignores = ignores + _ignore_in(folder)
+        if any(entry.name == _IGNORE for entry in entries):
+            ignores = ignores + _ignore_in(folder)
         folders = []
         for entry in entries:
             path = folder / entry.name
@@ -77,7 +81,12 @@ def walk(
 
 
 def _skipped_folder(path: Path) -> bool:
-    return path.name.startswith(".") or path.name in _NEVER or os.path.lexists(path / "pyvenv.cfg")
+    if path.name.startswith(".") or path.name in _NEVER:
+        return True
+    if os.path.lexists(path / "pyvenv.cfg"):
+        seen.skipped(path / "pyvenv.cfg")
+        return True
+    return False
 
 
 def excluder(root: Path, exclude: Sequence[str]) -> Callable[[Path], bool]:
@@ -103,7 +112,7 @@ def _ignored(path: Path, ignores: Sequence[_Ignore], *, folder: bool) -> bool:
 
 def _ignore_in(folder: Path) -> list[_Ignore]:
     try:
-        text = read_regular(folder / ".gitignore", _IGNORE_LIMIT).decode("utf-8", "surrogateescape")
+        text = read_regular(folder / _IGNORE, _IGNORE_LIMIT).decode("utf-8", "surrogateescape")
     except (OSError, ValueError):
         return []
     return [_Ignore(folder, _spec(text.splitlines()))]
@@ -138,9 +147,9 @@ def _readable(line: str) -> bool:
 
 def _ignores_above(start: Path) -> list[_Ignore]:
     found: list[_Ignore] = []
-    for folder in start.parents if not os.path.exists(start / ".git") else ():  # noqa: PTH110 - never raises
+    for folder in start.parents if not seen.is_there(start / ".git") else ():
         found = _ignore_in(folder) + found
-        if os.path.exists(folder / ".git"):  # noqa: PTH110
+        if seen.is_there(folder / ".git"):
             return found
     return []  # not in a git work tree: what lies above is none of ours
 

@@ -108,6 +108,7 @@ def common(function: Any) -> Any:
         click.option("--python", "python", type=PATH, help="Interpreter of the verified project."),
         click.option("--jobs", type=click.IntRange(min=1), help="Processes at work at a time; 1: everything in turn."),
         click.option("--facts", is_flag=True, help="Keep every fact of a large tree in the JSON."),
+        click.option("--no-cache", is_flag=True, help="Neither use nor keep what earlier runs have established."),
         *_RUNNING_CODE,
         *_DECIDING,
         click.option("-q", "--quiet", is_flag=True, help="No progress and no summary."),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from verifier.baseline.matching import Cover
+from verifier.cache.outcomes import run_stage
 from verifier.errors import MachineError, StageError
 from verifier.fingerprints import fingerprints
 from verifier.globs import compile_glob
@@ -138,7 +139,7 @@ def _execute(stage: Stage, added: Sequence[Rule], context: StageContext) -> _Ran
     begin = time.perf_counter()
     nothing = StageOutcome(checks_run=0)
     try:
-        outcome = _with_rules(stage.run(context), added, context)
+        outcome = _with_rules(run_stage(stage, context), added, context)
         _check_contract(stage, added, outcome)
     except StageError as error:
         took = time.perf_counter() - begin

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from verifier.cache import seen
 from verifier.config import find_root
 from verifier.discovery import Paths, matching, walk
 from verifier.errors import UsageError
@@ -15,6 +16,7 @@ from verifier.notebooks.file import NotebookFile
 from verifier.sources import NOTEBOOK, PYTHON, SourceFile, SourceTree, UnlistedFolder
 
 if TYPE_CHECKING:
+    from verifier.cache.cache import Cache
     from verifier.model.task import Config, Task
 
 _READ = (*PYTHON, NOTEBOOK)
@@ -103,7 +105,7 @@ def check_root(paths: Sequence[Path]) -> Path:
     return common if os.path.isdir(common) else common.parent  # noqa: PTH112
 
 
-def check_sources(root: Path, paths: Sequence[Path], exclude: Sequence[str]) -> SourceTree:
+def check_sources(root: Path, paths: Sequence[Path], exclude: Sequence[str], cache: Cache | None = None) -> SourceTree:
     """Return the Python files and notebooks below the paths; a file that is named itself is taken whatever its suffix.
 
     Raises:
@@ -116,13 +118,48 @@ def check_sources(root: Path, paths: Sequence[Path], exclude: Sequence[str]) -> 
             raise UsageError(f"{path}: there is no such file or folder")
         is_folder = os.path.isdir(path)  # noqa: PTH112 - unlike pathlib's, never raises
         absolute = Path(os.path.realpath(path if is_folder else path.parent), "" if is_folder else path.name)
-        for found in walk(absolute, root=root, exclude=exclude, unlisted=closed.add):
-            if found == absolute or found.suffix in _READ:
-                name = relative_to(root, found)
-                files.setdefault(name, source_file(name, found, named=found == absolute))
+        start = str(absolute)
+        for found in _files_below(absolute, root, exclude, closed.add, cache):
+            named = found == start
+            if named or _suffix(found) in _READ:
+                name = _relative_text(root, found)
+                files.setdefault(name, _source_file(name, found, named=named, cache=cache))
     if not files and not closed.folders:
         raise UsageError(f"nothing to check: no Python file and no notebook below {', '.join(map(str, paths))}")
-    return SourceTree(root, [*files.values(), *closed.folders.values()])
+    tree = SourceTree(root, [*files.values(), *closed.folders.values()])
+    if cache is not None:
+        tree.cache = cache
+        tree.file = lambda path: _source_file(path, str(root / path), cache=cache)
+    return tree
+
+
+def _files_below(
+    start: Path, root: Path, exclude: Sequence[str], unlisted: Callable[[Path, OSError], None], cache: Cache | None
+) -> Iterable[str]:
+    """Return the absolute paths of the files that count below a folder."""
+    if cache is not None:
+        return cache.walk(start, root=root, exclude=exclude, unlisted=unlisted)
+    return map(str, walk(start, root=root, exclude=exclude, unlisted=unlisted))
+
+
+def _source_file(path: str, absolute: str, *, named: bool = False, cache: Cache | None = None) -> SourceFile:
+    """Return a file as it is read; one that an earlier run knows when somebody asks for it."""
+    if cache is not None and path.endswith(PYTHON):
+        return cache.file(path, absolute)
+    return source_file(path, Path(absolute), named=named)
+
+
+def _relative_text(root: Path, path: str) -> str:
+    below = f"{root}/"
+    if os.sep == "/" and path.startswith(below):  # of thousands of paths, nearly every one
+        return path[len(below) :]
+    return relative_to(root, Path(path))
+
+
+def _suffix(path: str) -> str:
+    name = path[path.rfind(os.sep) + 1 :]
+    at = name.rfind(".")
+    return name[at:] if 0 < at < len(name) - 1 else ""
 
 
 def script_sources(config: Config, start: Path) -> SourceTree:
@@ -160,15 +197,18 @@ def rest_of_project(config: Config, sources: SourceTree) -> tuple[SourceFile, ..
     A root that nothing marks as a project (no configuration, no metadata, no git) has no rest: it may be anything.
     """
     if find_root(config.root, markers=MARKERS) != config.root:
+        seen.note_rest(())
         return ()
     if sources.rest is None:  # several stages ask, and what was parsed of a file holds as long as the file does
         names = (name for name in _walked(config, sources) if name.endswith(PYTHON))
         sources.rest = tuple(sources.file(name) for name in names if sources.get(name) is None)
+    seen.note_rest(sources.rest)
     return sources.rest
 
 
 def others_of_project(config: Config, sources: SourceTree, wanted: Callable[[str], bool]) -> tuple[SourceFile, ...]:
     """Return the project's files that are no Python, were not selected, and are wanted by their path."""
+    seen.may_differ_next_time("it depends on files that are no Python")  # which nobody keeps a note of
     if find_root(config.root, markers=MARKERS) != config.root:
         return ()
     names = [name for name in _walked(config, sources) if not name.endswith(_READ) and wanted(name)]
@@ -177,6 +217,6 @@ def others_of_project(config: Config, sources: SourceTree, wanted: Callable[[str
 
 def _walked(config: Config, sources: SourceTree) -> Sequence[str]:
     if sources.walked is None:
-        found = walk(config.root, root=config.root, exclude=config.exclude)
-        sources.walked = tuple(relative_to(config.root, path) for path in found)
+        found = _files_below(config.root, config.root, config.exclude, lambda _folder, _error: None, sources.cache)
+        sources.walked = tuple(_relative_text(config.root, path) for path in found)
     return sources.walked

@@ -17,7 +17,6 @@ from verifier.own_rules import BAD_SUPPRESSION, EXPIRED_SUPPRESSION, UNUSED_SUPP
 if TYPE_CHECKING:
     from verifier.sources import SourceFile, SourceTree
 
-_MARK = b"verify:"
 _UNTIL = re.compile(r"until\s+(?P<date>\d{4}-\d{2}-\d{2})\b[\s:,;]*", re.IGNORECASE)
 _COMMENT = re.compile(r"#\s*verify:\s*allow\b\s*(?:\[(?P<codes>[^\]]*)\])?\s*(?P<reason>.*)", re.DOTALL)
 
@@ -63,7 +62,7 @@ def read_allows(sources: SourceTree, rule_names: Mapping[str, str]) -> tuple[All
     """
     allows = []
     for file in sources.python():
-        if file.data is not None and _MARK in file.data:
+        if file.is_marked:
             allows += _allows_in(file, rule_names)
     return tuple(allows)
 

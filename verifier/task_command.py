@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from verifier.commands import (
     Options,
     Runner,
+    cache_of,
     delivered,
     is_to_stdout,
     project_config,
@@ -64,6 +65,7 @@ def run_tasks(names: Sequence[str], *, every: bool, options: Options) -> int:
         selection=selection,
         options=options,
         terminal=terminal,
+        cache=cache_of(options, config, plugins),
         workspace=workspace_of(config, selection),
     )
     check_options(options, config)
@@ -221,6 +223,7 @@ def taken(selection: Selection, names: Sequence[str], options: Options) -> Colle
 def run_task(runner: Runner, task: Task, formats: Sequence[Renderer], several: bool) -> int:
     """Run one task, deliver its report, and return the exit code."""
     sources = runner.workspace.sources(task) if runner.workspace else task_sources(runner.config, task)
+    sources.cache = runner.cache
     report = runner.run(task, sources)
     code = delivered(runner, report, formats, several)
     if not _keeps(runner.options):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from stages._source.depth import usual_depth
 from stages._source.records import CompileProblem, CompileWarning
+from verifier.api import may_differ_next_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +76,9 @@ def compile_bytes(data: bytes, path: str) -> Compiled:
                 code = compile(data, path, "exec", flags=_flags(path), dont_inherit=True, optimize=0)
         except SyntaxError as error:
             return Compiled(None, _refused(error, data), _kept(seen))
-        except (RecursionError, MemoryError):
+        except (RecursionError, MemoryError) as error:
+            if isinstance(error, MemoryError):
+                may_differ_next_time("there was not enough memory")
             return Compiled(None, _too_deep(), _kept(seen))
         except UnicodeError as error:
             return Compiled(None, CompileProblem("encoding", str(error)), _kept(seen))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from stages._source.requirements import Requirement, normalise, parse, parse_all, parse_conda, parse_lines
 from stages._source.setup_scripts import read_setup
 from stages._source.toml import read_toml
-from verifier.api import read_regular
+from verifier.api import is_folder, read_regular, to_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,6 +52,7 @@ class Declarations:
 
 def declarations_in(folder: Path) -> Declarations:
     """Return what the metadata and requirement files of a folder state; the folders above are not looked at."""
+    to_list(folder)
     try:
         with os.scandir(folder) as entries:  # knows what each is without asking the system again
             files = sorted(entry.name for entry in entries if entry.is_file())
@@ -72,7 +73,8 @@ def declarations_in(folder: Path) -> Declarations:
             found |= Declarations(requirements=tuple(_lines(folder, name, _role_of(name))))
         elif name.endswith((".yml", ".yaml")) and ("env" in name.lower() or "conda" in name.lower()):
             found |= Declarations(requirements=tuple(parse_conda(_text(folder / name).splitlines(), name)))
-    if (folder / "requirements").is_dir():
+    if is_folder(folder / "requirements"):
+        to_list(folder / "requirements")
         for file in sorted((folder / "requirements").glob("*.txt")):
             name = f"requirements/{file.name}"
             found |= Declarations(requirements=tuple(_lines(folder, name, _role_of(name))))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from importlib import metadata
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from stages._source.requirements import normalise, parse
+from verifier.api import read_regular, to_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from stages._source.requirements import Requirement
 
 _EXTRA = re.compile(r"extra\s*==\s*[\"']([^\"']+)[\"']")
+_TOLD_IN = ("METADATA", "PKG-INFO", "requires.txt", "entry_points.txt", "top_level.txt")
 _COMMANDS = frozenset({"console_scripts", "gui_scripts"})
 _NOT_MODULES = frozenset({"__pycache__", "..", "bin", "share", "etc"})
 
@@ -79,8 +82,20 @@ class Distributions:
 
     def _find(self, name: str) -> metadata.Distribution | None:
         if name not in self._known:
-            self._known[name] = next(iter(metadata.distributions(name=name, path=self._path)), None)
+            for folder in self._path:
+                to_list(folder)
+            found = self._known[name] = next(iter(metadata.distributions(name=name, path=self._path)), None)
+            if found is not None:
+                _note(found)
         return self._known[name]
+
+
+def _note(found: metadata.Distribution) -> None:
+    """Have it noted what the distribution says of itself: one that is installed from a folder keeps its version."""
+    folder = getattr(found, "_path", None)
+    for name in _TOLD_IN if isinstance(folder, Path) else ():
+        with suppress(OSError):
+            read_regular(Path(str(folder), name))
 
 
 def _text(found: metadata.Distribution, name: str) -> str:

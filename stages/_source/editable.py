@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages._source.parsing import parse_text
-from verifier.api import read_regular
+from verifier.api import is_file, is_there, read_regular, to_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def path_file_entries(folder: str) -> list[str]:
     """Return the folders that the `.pth` files of a site folder add to the import path."""
     added = []
+    to_list(folder)
     try:
         files = sorted(Path(folder).glob("*.pth"))
     except OSError:
@@ -32,6 +33,7 @@ def editable_modules(path: Iterable[str]) -> dict[str, str]:
     """Return top-level module name -> package folder or file, from the mapping in each `__editable__*` finder."""
     modules: dict[str, str] = {}
     for folder in path:
+        to_list(folder)
         try:
             finders = sorted(Path(folder).glob("__editable__*.py"))
         except OSError:
@@ -44,7 +46,7 @@ def editable_modules(path: Iterable[str]) -> dict[str, str]:
 
 def _existing(place: str) -> str:
     path = Path(place)
-    if not path.exists() and path.with_suffix(".py").is_file():
+    if not is_there(path) and is_file(path.with_suffix(".py")):
         path = path.with_suffix(".py")
     return path.as_posix()
 

@@ -140,6 +140,7 @@ class Environment:
         self.folders = FolderIndex()
         self._known: dict[str, Found | bool | None] = {}
         self._editable: Mapping[str, str] | None = None
+        self._registering: dict[str, bool] = {}  # kept no longer than this: what a run reads is noted in that run
 
     def is_standard(self, name: str) -> bool:
         """Say whether a dotted name belongs to the standard library."""
@@ -186,7 +187,12 @@ class Environment:
             return found
         if above.kind == "compiled":
             return None
-        return None if above.file and _registers_modules(above.file) else False
+        return None if above.file and self._registers(above.file) else False
+
+    def _registers(self, file: str) -> bool:
+        if file not in self._registering:
+            self._registering[file] = _registers_modules(file)
+        return self._registering[file]
 
     def _top(self, name: str) -> Found | bool | None:
         if name == "__main__":
@@ -219,7 +225,6 @@ class Environment:
         return entry.endswith(("site-packages", "dist-packages")) or name in _LIBRARIES
 
 
-@lru_cache(maxsize=4096)
 def _registers_modules(file: str) -> bool:
     try:
         text = read_regular(Path(file)).decode("utf-8", "replace")

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
+from verifier.api import to_list
+
 # what CPython loads on any platform we may see, longest first; a file of another platform is compiled all the same
 COMPILED = (".so", ".pyd", ".dylib", ".dll")
 
@@ -90,6 +92,7 @@ class FolderIndex:
 
 def _list(folder: str) -> Listing:
     files, folders, compiled = set(), set(), set()
+    to_list(folder)
     try:
         with os.scandir(folder) as entries:
             for entry in entries:

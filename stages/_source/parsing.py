@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 from stages._source.compiling import collector_paused
 from stages._source.depth import usual_depth
+from verifier.api import may_differ_next_time
 
 if TYPE_CHECKING:
     from verifier.api import SourceFile
@@ -79,5 +80,7 @@ def _parse(data: bytes, path: str) -> ast.Module | None:
         try:
             with usual_depth():
                 return ast.parse(data, path)
-        except _REFUSALS:
+        except _REFUSALS as error:
+            if isinstance(error, MemoryError):
+                may_differ_next_time("there was not enough memory")
             return None

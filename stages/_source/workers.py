@@ -15,6 +15,8 @@ from multiprocessing.connection import wait
 from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from verifier.api import add_notes, may_differ_next_time, taken_notes
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from multiprocessing.connection import Connection
@@ -190,11 +192,14 @@ def _receive(worker: _Worker[T]) -> tuple[list[tuple[int, T | Died]], list[int] 
         worker.process.join()
         culprit = int.from_bytes(worker.slot[:], "little")
         reason = worker.stuck or _reason(worker.process.exitcode)
+        may_differ_next_time(f"a worker was ended: {reason}")
         worker.connection.close()
         return [(culprit, Died(reason))], [index for index in worker.chunk if index != culprit]
     if isinstance(answer, _Raised):
         raise WorkerError(answer.trace)
-    return list(zip(worker.chunk, answer, strict=True)), None
+    results, notes = answer
+    add_notes(notes)
+    return list(zip(worker.chunk, results, strict=True)), None
 
 
 def _reason(code: int | None) -> str:
@@ -218,11 +223,12 @@ def _serve(
     _end_with_parent()
     for end in parents_ends:
         end.close()
+    taken_notes()  # what was noted before is the parent's
     with suppress(EOFError, ConnectionError):  # nobody is there any more who wants an answer
         while True:
             chunk = connection.recv()
             try:
-                answer = ForkingPickler.dumps(_results(function, chunk, slot))
+                answer = ForkingPickler.dumps((_results(function, chunk, slot), taken_notes()))
             except Exception:
                 answer = ForkingPickler.dumps(_Raised(traceback.format_exc()))
             connection.send_bytes(answer)

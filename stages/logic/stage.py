@@ -25,6 +25,7 @@ STAGE = Stage(
     rules=rules_in(rules),
     gates=GATES,
     run=run_logic,
+    depends_on=lambda _context: None,
 )
 
 

@@ -18,6 +18,7 @@ from stages.syntax.dependencies.judge import dependency_problems
 from stages.syntax.facts import syntax_facts
 from stages.syntax.gates import extra_gates, syntax_gates
 from stages.syntax.imports.judge import Imports, ImportsRequest, judge_imports, missing_imports
+from stages.syntax.kept import kept_scans
 from stages.syntax.lint import Linting
 from stages.syntax.misnamed import misnamed_findings
 from stages.syntax.notebooks import judge_cells, judged_by_cell, notebook_facts
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from stages._source.records import FileScan
     from stages.syntax.imports.judge import ImportsOutcome
+    from stages.syntax.kept import KeptScans
     from stages.syntax.refused import Refused
     from verifier.api import Finding, SourceFile, StageContext
 
@@ -47,11 +49,12 @@ def _judge(context: StageContext) -> StageOutcome:
     files = context.sources.python()
     full = context.options.all_facts or len(files) <= _READABLE_FILES
     cells = settle(files, jobs=context.options.jobs, progress=context.progress)
-    scans = scan_all(files, jobs=context.options.jobs, progress=context.progress)
+    kept = kept_scans(context.sources)
+    scans = scan_all(files, jobs=context.options.jobs, progress=context.progress, kept=kept)
     refused = judge_cells(context, cells, judge_refused(context, files, scans))
     context.progress("resolving imports")
     linting = Linting(context, scans)
-    imports = Imports(_request(context, scans, linting, full=full))
+    imports = Imports(_request(context, scans, linting, kept, full=full))
     spread = context.options.jobs > 1 and len(files) >= _MANY_FILES
     # in this order: a process is not to be forked while another thread runs
     with Beside(missing_imports(imports), wanted=spread) as missing, linting:
@@ -100,11 +103,13 @@ def _outcome(
     )
 
 
-def _request(context: StageContext, scans: Mapping[str, FileScan], linting: Linting, *, full: bool) -> ImportsRequest:
+def _request(
+    context: StageContext, scans: Mapping[str, FileScan], linting: Linting, kept: KeptScans, *, full: bool
+) -> ImportsRequest:
     def scan_more() -> tuple[Sequence[SourceFile], Mapping[str, FileScan]]:
         linting.settle()  # scanning forks
         rest = rest_of_project(context.config, context.sources)
-        return rest, scan_all(rest, jobs=context.options.jobs, progress=context.progress)
+        return rest, scan_all(rest, jobs=context.options.jobs, progress=context.progress, kept=kept)
 
     return ImportsRequest(
         root=context.root,

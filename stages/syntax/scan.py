@@ -13,12 +13,13 @@ from stages._source.records import CompileProblem, FileScan
 from stages._source.workers import Died, map_forked
 from stages.syntax.names import excerpt, imports, screen
 from stages.syntax.names.analysis import analyse
-from verifier.api import Evidence, Finding, Location, Related, Severity
+from verifier.api import Evidence, Finding, Location, Related, Severity, may_differ_next_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from stages._source.records import CompileWarning
+    from stages.syntax.kept import KeptScans
     from stages.syntax.names.analysis import NameFacts
     from verifier.api import SourceFile
 
@@ -110,10 +111,20 @@ def resolve_open(file: SourceFile, scan: FileScan, star_names: frozenset[str] | 
     return tuple(finding for name, finding in facts.open.items() if name not in star_names)
 
 
-def scan_all(files: Sequence[SourceFile], *, jobs: int, progress: Callable[[str], None]) -> dict[str, FileScan]:
-    """Scan every file, once for all tasks of a run. One that kills its worker is named; the others keep theirs."""
+def scan_all(
+    files: Sequence[SourceFile], *, jobs: int, progress: Callable[[str], None], kept: KeptScans | None = None
+) -> dict[str, FileScan]:
+    """Scan every file, once for all tasks of a run, and not where an earlier run has.
+
+    One that kills its worker is named; the others keep theirs.
+    """
     scans: dict[str, FileScan] = {file.path: file.established[_SCAN] for file in files if _SCAN in file.established}
-    scans |= _scan_fresh([file for file in files if file.path not in scans], jobs=jobs, progress=progress)
+    if kept is not None:
+        scans |= kept.known([file for file in files if file.path not in scans])
+    fresh = [file for file in files if file.path not in scans]
+    scans |= _scan_fresh(fresh, jobs=jobs, progress=progress)
+    if kept is not None:
+        kept.keep(fresh, scans)
     for file in files:
         problem = scans[file.path].problem
         if problem is not None and problem.kind == "too-complex":
@@ -124,7 +135,8 @@ def scan_all(files: Sequence[SourceFile], *, jobs: int, progress: Callable[[str]
 
 
 def _scan_fresh(files: Sequence[SourceFile], *, jobs: int, progress: Callable[[str], None]) -> dict[str, FileScan]:
-    tame = [file for file in files if len(file.data or b"") <= _TAME] if len(files) < _FEW else []
+    sizes = {file.path: len(file.data or b"") for file in files}  # read here, so that workers inherit the bytes
+    tame = [file for file in files if sizes[file.path] <= _TAME] if len(files) < _FEW else []
     others = [file for file in files if file not in tame] if tame else files
     results: dict[str, FileScan] = {}
     with collector_paused():
@@ -139,7 +151,9 @@ def _scan_fresh(files: Sequence[SourceFile], *, jobs: int, progress: Callable[[s
 def _scan_guarded(file: SourceFile) -> FileScan:
     try:
         return scan_file(file)
-    except (RecursionError, MemoryError):
+    except (RecursionError, MemoryError) as error:
+        if isinstance(error, MemoryError):
+            may_differ_next_time("there was not enough memory")
         return FileScan(file.path, too_deep_to_read())
     finally:
         parsing.forget(file)

@@ -8,6 +8,7 @@ from stages._source.discovery import fixes_in, rules_in
 from stages.syntax import fixes, rules
 from stages.syntax.gates import GATES
 from stages.syntax.run import run_syntax
+from stages.syntax.surroundings import surroundings
 from verifier.api import Stage, hookimpl
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ STAGE = Stage(
     rules=rules_in(rules),
     gates=GATES,
     run=run_syntax,
+    depends_on=surroundings,
 )
 
 

@@ -88,7 +88,6 @@ def test_quiet_says_nothing_but_the_exit_code(project: Path) -> None:
         (["T035", "--output", "-"], "--output - prints one document"),
         (["--all", "T035"], "--all runs every task"),
         (["--stage", "syntax"], "name a task, or use --all"),
-        (["T035", "--no-cache"], "the option --no-cache is not built in this version"),
         (["T035", "--nonsense"], "--nonsense"),
         (["check", "nowhere"], "nowhere: there is no such file or folder"),
         (["check", "empty"], "nothing to check"),

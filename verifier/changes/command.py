@@ -13,6 +13,7 @@ from verifier.changes.files import changed_since
 from verifier.commands import (
     CHECK_TASK,
     Runner,
+    cache_of,
     delivered,
     is_to_stdout,
     load_for,
@@ -66,6 +67,7 @@ def run_changed(ref: str, options: Options) -> int:
         options=options,
         terminal=terminal_of(options),
         workspace=workspace_of(config, selection),
+        cache=cache_of(options, config, plugins),
     )
     accepted = ratchet_of(options, config, plugins, found.loose)
     runner = dataclasses.replace(runner, selection=dataclasses.replace(runner.selection, accepted=accepted))
@@ -110,7 +112,7 @@ def _check(runner: Runner, config: Config, paths: tuple[Path, ...], ref: str) ->
         accepted=runner.selection.accepted,
         stamp=runner.selection.stamp,
     )
-    sources = check_sources(config.root, paths, config.exclude)
+    sources = check_sources(config.root, paths, config.exclude, runner.cache)
     files = tuple(file.path for file in sources)
     task = Task(name=CHECK_TASK, title=f"files without a task, changed since {ref}", files=files)
     runner = dataclasses.replace(runner, selection=selection)

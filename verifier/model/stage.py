@@ -198,6 +198,9 @@ class Stage:
         gates: name -> requirement of every gate the stage may return; acceptance criteria name them.
         also_reports: codes of rules of other stages that this one sees at run time: its findings may carry them.
         resources: what it needs of a machine; a stage that runs code and does not say it is taken for `RUNS_CODE`.
+        depends_on: says what the outcome depends on besides the code of the verifier, the configuration, the files of
+            the task and what is read, listed and asked through `verifier.api`, which is noted. With it, the outcome is
+            kept for later runs that would find all of this unchanged; None: the stage runs every time.
     """
 
     number: int
@@ -210,6 +213,7 @@ class Stage:
     also_reports: tuple[str, ...] = ()
     gates: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[Need, ...] = ()
+    depends_on: Callable[[StageContext], Json] | None = None
     resources: Resources | None = None
 
     def required(self) -> Resources:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stages._source.programs import bare_environment, candidates
+from verifier.api import may_differ_next_time
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +32,7 @@ def find_ruff(root: Path) -> Ruff | None:
                 [path, "--version"], capture_output=True, text=True, timeout=_ASK_S, check=False, env=environment(1)
             )
         except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+            may_differ_next_time("ruff did not say which version it is")
             continue
         words = done.stdout.split()
         if done.returncode == 0 and len(words) > 1 and words[0] == "ruff":

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 from stages._source.bounded import Bounds, run_bounded
 from stages._source.ruff.binary import environment
 from stages._source.ruff.diagnostics import Diagnostic, read_lines
+from verifier.api import may_differ_next_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,10 +72,13 @@ def read_all(
         limit_s = min(_CHUNK_S if len(chunk) == _CHUNK else max(_SMALL_S, _CHUNK_S * len(chunk) / _CHUNK), _CHUNK_S)
         left_s = deadline - time.monotonic()
         if left_s <= 0:
+            may_differ_next_time("lint took too long")
             read.unread |= dict.fromkeys(chunk, "the time for lint was used up before its turn")
             continue
         arguments = [*command, "--", *(f"./{path}" for path in chunk)]
         output, death = _run(arguments, root, threads, min(limit_s, left_s), stopped)
+        if death:
+            may_differ_next_time(death)
         if death and not tried and not stopped.is_set():
             _try_options(command, root, stopped)
             tried = True

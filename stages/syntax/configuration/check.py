@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from stages.syntax.configuration import pyproject
 from stages.syntax.configuration.formats import SUFFIXES, Outcome, read_format
-from verifier.api import Evidence, Finding, GateStatus, Location, Severity, SourceFile
+from verifier.api import Evidence, Finding, GateStatus, Location, Severity, SourceFile, is_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +34,8 @@ class Configured:
 def check_configuration(root: Path, files: SourceTree) -> Configured:
     """Parse the configuration files among `files`, and the root's pyproject.toml whether it is among them or not."""
     chosen = [file for file in files if file.path.lower().endswith(SUFFIXES)]
-    if files.get(_METADATA) is None and (root / _METADATA).is_file():
-        chosen = [SourceFile(_METADATA, root / _METADATA), *chosen]
+    if files.get(_METADATA) is None and is_file(root / _METADATA):
+        chosen = [SourceFile(_METADATA, root / _METADATA, noted=True), *chosen]
     rows: list[Mapping[str, Json]] = []
     findings: list[Finding] = []
     for file in chosen:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from verifier.api import read_regular
+from verifier.api import read_regular, walk_folders
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -54,7 +53,7 @@ def mentioned(root: Path, names: Collection[str]) -> frozenset[str] | None:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    for folder, below, files in os.walk(root):
+    for folder, below, files in walk_folders(root):
         below[:] = sorted(
             name for name in below if name not in _SKIPPED and not name.startswith(".git/") and name != ".git"
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages.syntax.imports.extensions import extensions_named
-from verifier.api import read_regular
+from verifier.api import read_regular, to_list, walk_folders
 
 if TYPE_CHECKING:
     from stages.syntax.imports.layout import Layout
@@ -82,6 +82,7 @@ class BuiltModules:
 
     def _has_source(self, folder: Path, name: str) -> bool:
         if folder not in self._folders:
+            to_list(folder)
             try:
                 self._folders[folder] = frozenset(entry.name for entry in folder.iterdir())
             except OSError:
@@ -89,7 +90,8 @@ class BuiltModules:
         return any(f"{name}{suffix}" in self._folders[folder] for suffix in _SOURCES)
 
     def _has_proto(self, stem: str) -> bool:
-        return next(self._root.rglob(f"{stem}.proto"), None) is not None
+        wanted = f"{stem}.proto"
+        return any(wanted in below or wanted in files for _, below, files in walk_folders(self._root))
 
     def _is_named_in_build(self, project: Path, name: str) -> bool:
         """Say whether a build file names the module as an extension or as a generated file."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
-from verifier.api import read_regular
+from verifier.api import read_regular, to_list
 
 _PATH = re.compile(r"(?m)^\s*path\s*=\s*(\S.*?)\s*$")
 
@@ -43,6 +43,7 @@ class GitSubmodules:
 
 
 def _is_empty(folder: Path) -> bool:
+    to_list(folder)
     try:
         return next(folder.iterdir(), None) is None
     except OSError:

@@ -115,7 +115,7 @@ class Imports:
             path = self.layout.relative(file)
             source = self._files.get(path) if path is not None else None
             if source is None:
-                source = SourceFile(path or file, self.request.root / (path or file))
+                source = SourceFile(path or file, self.request.root / (path or file), noted=True)
             self._trees[file] = self.request.parse(source) if source.data is not None else None
         return self._trees[file]
 

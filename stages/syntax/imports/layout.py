@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from stages._source.folders import FolderIndex, Found
 from stages._source.parsing import parse_text
 from stages._source.toml import read_toml
-from verifier.api import read_regular
+from verifier.api import is_folder, read_regular, walk_folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ class Layout:
         packages = dict(_package_dirs(settings, root / "setup.py"))
         declared = [*source_roots, "src", *_declared_roots(settings), packages.pop("", ".")]
         roots = [self.root] + [os.path.normpath(f"{self.root}/{name}") for name in declared]
-        self.roots = tuple(dict.fromkeys(folder for folder in roots if Path(folder).is_dir()))
+        self.roots = tuple(dict.fromkeys(folder for folder in roots if is_folder(folder)))
         self._local: dict[str, str] = {}
         self._search: dict[str, tuple[str, ...]] = {}
         self._found: dict[tuple[str, tuple[str, ...]], Found | None] = {}
@@ -149,7 +149,7 @@ class Layout:
 
     def _walk(self) -> dict[str, tuple[str, ...]]:
         places: dict[str, list[str]] = {}
-        for count, (folder, below, files) in enumerate(os.walk(self.root)):
+        for count, (folder, below, files) in enumerate(walk_folders(self.root)):
             below[:] = sorted(name for name in below if not name.startswith(".") and name not in _SKIPPED)
             for name in [*below, *(file[:-3] for file in files if file.endswith(".py"))]:
                 places.setdefault(name, []).append(folder)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages._source.dependencies import Declared, is_known_distribution
@@ -13,7 +12,7 @@ from stages.syntax.imports.hosts import host_of
 from stages.syntax.imports.missing import Judged, told
 from stages.syntax.imports.places import Place
 from stages.syntax.imports.registered import Registered
-from verifier.api import Location, Severity
+from verifier.api import Location, Severity, is_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -221,7 +220,7 @@ class Unresolved:
     def _is_in_stub(self, file: str | None, name: str) -> bool:
         """Say whether the stub beside a module has a name: type checkers read nothing else."""
         stub = f"{file}i" if file else ""
-        if not stub or not Path(stub).is_file():
+        if not stub or not is_file(stub):
             return False
         every = self._exports.every(stub)
         return not every.known or name in every.names

@@ -1,0 +1,99 @@
+"""Decides whether a stage need run at all: not where nothing that it looked at has changed since it ran last."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from verifier.cache import seen
+from verifier.cache.codec import NotPlainError, outcome_from_json, outcome_to_json, seen_from_json, seen_to_json
+from verifier.cache.identity import digest_of
+from verifier.cache.unchanged import still_true
+from verifier.notebooks.file import NotebookFile
+from verifier.selection import rest_of_project
+from verifier.sources import EditedFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from verifier.cache.cache import Cache
+    from verifier.model.finding import Json
+    from verifier.model.stage import Stage, StageContext, StageOutcome
+    from verifier.sources import SourceFile
+
+# what no static stage is decided by: how many processes work, and what concerns code that is run
+_IDLE_OPTIONS = frozenset(
+    {"jobs", "time_limit_s", "memory_limit_gib", "sandbox", "require_isolation", "strict", "require_device"}
+)
+_IDLE_CONFIG = frozenset({"tasks", "path"})
+
+
+def run_stage(stage: Stage, context: StageContext) -> StageOutcome:
+    """Return what a stage brings: from the cache, where it would bring the same again."""
+    cache = context.sources.cache
+    if cache is None or stage.depends_on is None or not _can_be_kept(context):
+        return stage.run(context)
+    name = f"{stage.name}-{_key(stage, context, cache, stage.depends_on(context))[:40]}.json"
+    found = _kept(name, context, cache)
+    return found if found is not None else _run_and_keep(stage, context, cache, name)
+
+
+def _can_be_kept(context: StageContext) -> bool:
+    return not any(file.is_replaced or isinstance(file, NotebookFile | EditedFile) for file in context.sources)
+
+
+def _kept(name: str, context: StageContext, cache: Cache) -> StageOutcome | None:
+    found = cache.store.read(name)
+
+    def rest() -> str:
+        return seen.rest_digest(rest_of_project(context.config, context.sources))
+
+    try:
+        noted = None if found is None else seen_from_json(found["seen"])
+        now = None if noted is None else still_true(noted, rest)
+        if now is not None:
+            outcome = outcome_from_json(found["outcome"])
+            if now is not noted:
+                cache.store.write(name, {**found, "seen": seen_to_json(now)})
+            return outcome
+    except (KeyError, TypeError, ValueError, AttributeError):  # whole, and yet not of our making
+        return None
+    return None
+
+
+def _run_and_keep(stage: Stage, context: StageContext, cache: Cache, name: str) -> StageOutcome:
+    seen.start()
+    try:
+        outcome = stage.run(context)
+    finally:
+        noted = seen.stop()
+    if noted.spoiled:
+        return outcome
+    try:
+        cache.store.write(name, {"outcome": outcome_to_json(outcome), "seen": seen_to_json(noted)})
+    except NotPlainError:
+        return outcome
+    return outcome
+
+
+def _key(stage: Stage, context: StageContext, cache: Cache, depends_on: Json) -> str:
+    return digest_of(
+        {
+            "tool": cache.identity,
+            "stage": [stage.number, stage.name],
+            "depends_on": depends_on,
+            "root": str(context.root),
+            "config": _fields(context.config, _IDLE_CONFIG),
+            "options": _fields(context.options, _IDLE_OPTIONS),
+            "files": [_row(file) for file in context.sources],
+        }
+    )
+
+
+def _fields(value: Any, without: Iterable[str]) -> dict[str, str]:
+    names = [field.name for field in dataclasses.fields(value) if field.name not in without]
+    return {name: repr(getattr(value, name)) for name in names}
+
+
+def _row(file: SourceFile) -> list[Any]:
+    return [file.path, file.is_python, file.problem or file.sha256, file.problem is None]
