@@ -29,35 +29,38 @@ def _silent(_line: str) -> None:
     return None
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> list[SourceFile]:
+def _files(folder: Path) -> list[SourceFile]:
+    """New objects each time: a scan is also kept with the object of its file."""
+    return [SourceFile(name, folder / name) for name in _FILES]
+
+
+@pytest.fixture(autouse=True)
+def _written(tmp_path: Path) -> None:
     for name, text in _FILES.items():
         (tmp_path / name).write_text(text)
-    return [SourceFile(name, tmp_path / name) for name in _FILES]
 
 
 def _kept(tmp_path: Path) -> KeptScans:
     return KeptScans(Shelf(Store(tmp_path / "base" / "p-0123456789abcdef"), "scans"))
 
 
-def test_scans_come_back_as_they_were(tmp_path: Path, files: list[SourceFile]) -> None:
-    expected = scan_all(files, jobs=1, progress=_silent)
-    assert scan_all(files, jobs=1, progress=_silent, kept=_kept(tmp_path)) == expected
-    again = _kept(tmp_path)
-    assert set(again.known(files)) == set(_FILES)
-    assert scan_all(files, jobs=1, progress=_silent, kept=again) == expected
+def test_scans_come_back_as_they_were(tmp_path: Path) -> None:
+    expected = scan_all(_files(tmp_path), jobs=1, progress=_silent)
+    assert scan_all(_files(tmp_path), jobs=1, progress=_silent, kept=_kept(tmp_path)) == expected
+    assert set(_kept(tmp_path).known(_files(tmp_path))) == set(_FILES)
+    assert scan_all(_files(tmp_path), jobs=1, progress=_silent, kept=_kept(tmp_path)) == expected
 
 
-def test_only_what_has_changed_is_scanned(tmp_path: Path, files: list[SourceFile]) -> None:
-    scan_all(files, jobs=1, progress=_silent, kept=_kept(tmp_path))
+def test_only_what_has_changed_is_scanned(tmp_path: Path) -> None:
+    scan_all(_files(tmp_path), jobs=1, progress=_silent, kept=_kept(tmp_path))
     (tmp_path / "plain.py").write_text("import sys\n")
-    now = [SourceFile(name, tmp_path / name) for name in _FILES]
-    assert set(_kept(tmp_path).known(now)) == set(_FILES) - {"plain.py"}
-    assert scan_all(now, jobs=1, progress=_silent, kept=_kept(tmp_path)) == scan_all(now, jobs=1, progress=_silent)
+    assert set(_kept(tmp_path).known(_files(tmp_path))) == set(_FILES) - {"plain.py"}
+    now = scan_all(_files(tmp_path), jobs=1, progress=_silent, kept=_kept(tmp_path))
+    assert now == scan_all(_files(tmp_path), jobs=1, progress=_silent)
 
 
-def test_the_same_text_under_another_name_is_another_file(tmp_path: Path, files: list[SourceFile]) -> None:
-    scan_all(files, jobs=1, progress=_silent, kept=_kept(tmp_path))
+def test_the_same_text_under_another_name_is_another_file(tmp_path: Path) -> None:
+    scan_all(_files(tmp_path), jobs=1, progress=_silent, kept=_kept(tmp_path))
     moved = SourceFile("moved.py", tmp_path / "plain.py")
     assert _kept(tmp_path).known([moved]) == {}
 
