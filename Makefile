@@ -7,7 +7,7 @@ JOBS ?= 2
 .PHONY: verify test lint benchmark bench-static stress rules api gpu clean
 
 verify: $(STAMP)
-	$(BIN)/verify T035
+	$(BIN)/verify T035 --time-limit 1200
 	$(BIN)/verify T036 --stage syntax --stage logic --stage security
 
 test: $(STAMP)
