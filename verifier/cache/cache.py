@@ -28,6 +28,7 @@ class Cache:
     store: Store
     records: Records
     identity: str
+    packages: frozenset[str] = frozenset()  # whose code the digest covers
 
     def file(self, path: str, absolute: str) -> SourceFile:
         """Return a Python file: one that is read only when somebody looks into it, where it is known."""
@@ -56,4 +57,5 @@ def open_cache(root: Path, plugins: Plugins) -> Cache | None:
         return None
     store = Store(folder)
     packages = ["verifier", *(stage.run.__module__.partition(".")[0] for stage in plugins.stages)]
-    return Cache(store, Records(store), tool_identity(packages, plugins.third_party, plugins.rules))
+    identity = tool_identity(packages, plugins.third_party, plugins.rules)
+    return Cache(store, Records(store), identity, frozenset(packages))

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from verifier.cache.cache import Cache
     from verifier.model.finding import Json
     from verifier.model.stage import Stage, StageContext, StageOutcome
-    from verifier.sources import SourceFile
+    from verifier.model.task import Config
+    from verifier.sources import SourceFile, SourceTree
 
 # what no static stage is decided by: how many processes work, and what concerns code that is run
 _IDLE_OPTIONS = frozenset(
@@ -31,15 +32,16 @@ _IDLE_CONFIG = frozenset({"tasks", "path"})
 def run_stage(stage: Stage, context: StageContext) -> StageOutcome:
     """Return what a stage brings: from the cache, where it would bring the same again."""
     cache = context.sources.cache
-    if cache is None or stage.depends_on is None or not _can_be_kept(context):
+    if cache is None or stage.depends_on is None or not can_be_kept(context.sources):
         return stage.run(context)
     name = f"{stage.name}-{_key(stage, context, cache, stage.depends_on(context))[:40]}.json"
     found = _kept(name, context, cache)
     return found if found is not None else _run_and_keep(stage, context, cache, name)
 
 
-def _can_be_kept(context: StageContext) -> bool:
-    return not any(file.is_replaced or isinstance(file, NotebookFile | EditedFile) for file in context.sources)
+def can_be_kept(sources: SourceTree) -> bool:
+    """Say whether all files are what stands on disk, each by itself; stages change the data of notebooks."""
+    return not any(file.is_replaced or isinstance(file, NotebookFile | EditedFile) for file in sources)
 
 
 def _kept(name: str, context: StageContext, cache: Cache) -> StageOutcome | None:
@@ -83,11 +85,16 @@ def _key(stage: Stage, context: StageContext, cache: Cache, depends_on: Json) ->
             "stage": [stage.number, stage.name],
             "depends_on": depends_on,
             "root": str(context.root),
-            "config": _fields(context.config, _IDLE_CONFIG),
+            "config": config_row(context.config),
             "options": _fields(context.options, _IDLE_OPTIONS),
-            "files": [_row(file) for file in context.sources],
+            "files": [file_row(file) for file in context.sources],
         }
     )
+
+
+def config_row(config: Config) -> dict[str, str]:
+    """Return what of a configuration a stage that only reads may be decided by."""
+    return _fields(config, _IDLE_CONFIG)
 
 
 def _fields(value: Any, without: Iterable[str]) -> dict[str, str]:
@@ -95,5 +102,6 @@ def _fields(value: Any, without: Iterable[str]) -> dict[str, str]:
     return {name: repr(getattr(value, name)) for name in names}
 
 
-def _row(file: SourceFile) -> list[Any]:
+def file_row(file: SourceFile) -> list[Any]:
+    """Return what tells a file from any other."""
     return [file.path, file.is_python, file.problem or file.sha256, file.problem is None]

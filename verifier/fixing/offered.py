@@ -6,6 +6,8 @@ import dataclasses
 import logging
 from typing import TYPE_CHECKING
 
+from verifier.cache.offers import Offer, kept_offers
+from verifier.cache.seen import may_differ_next_time
 from verifier.fixing.diffs import unified
 from verifier.fixing.proposals import propose
 from verifier.model.fix import FixContext
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
     from verifier.edits import SourceText
     from verifier.fixing.proposals import Proposal
-    from verifier.model.fix import Fix
+    from verifier.model.fix import Fix, Safety
     from verifier.model.rule import RuleInfo
     from verifier.model.stage import Reported, StageResult
     from verifier.model.task import Config
@@ -41,24 +43,36 @@ def with_fixes(
     ]
     if not wanted:
         return tuple(stages)
-    context = FixContext(config, sources)
-    offered = {id(item): _offered(item, fixes, rules, context) for item in wanted[:_MOST]}
+    looked_at = wanted[:_MOST]
+
+    def work_out() -> list[Offer]:
+        context = FixContext(config, sources)
+        return [_offer(item, fixes, rules, context) for item in looked_at]
+
+    used = [fixes[item.finding.rule] for item in looked_at]
+    offers = kept_offers(looked_at, used, config, sources, work_out)
+    offered = {id(item): _with(item, *offer) for item, offer in zip(looked_at, offers, strict=True)}
     return tuple(
         dataclasses.replace(stage, findings=tuple(offered.get(id(item), item) for item in stage.findings))
         for stage in stages
     )
 
 
-def _offered(item: Reported, fixes: Mapping[str, Fix], rules: Mapping[str, RuleInfo], context: FixContext) -> Reported:
+def _with(item: Reported, safety: Safety | None, diff: str) -> Reported:
+    if safety is None:
+        return item
+    return dataclasses.replace(item, finding=dataclasses.replace(item.finding, fix=safety), diff=diff)
+
+
+def _offer(item: Reported, fixes: Mapping[str, Fix], rules: Mapping[str, RuleInfo], context: FixContext) -> Offer:
     try:
         proposal = propose(item, fixes, rules, context)
         diff = _diff(proposal, context) if proposal is not None else ""
     except Exception:  # a verdict must not fail for want of what only helps
         _log.exception("the fix of %s at %s failed", item.finding.rule, item.finding.location)
-        return item
-    if proposal is None:
-        return item
-    return dataclasses.replace(item, finding=dataclasses.replace(item.finding, fix=proposal.safety), diff=diff)
+        may_differ_next_time("a fix failed")
+        return [None, ""]
+    return [None, ""] if proposal is None else [proposal.safety, diff]
 
 
 def _diff(proposal: Proposal, context: FixContext) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.verifier.cache.project import FILES, Verified, make
 from verifier.cache import outcomes, stamps
+from verifier.fixing import offered
 
 
 @pytest.fixture(params=[2_000_000_000, 0], ids=["young files", "settled files"])
@@ -48,6 +49,14 @@ def test_nothing_runs_again_where_nothing_has_changed(verified: Verified, ran: l
     assert verified.report("--jobs", "1") == without
     assert ran == ["syntax", "logic"]
     assert {finding["rule"] for stage in without["stages"] for finding in stage["findings"]} >= {"SCP001", "AMP101"}
+
+
+def test_fixes_are_worked_out_once(verified: Verified, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = verified.report()
+    monkeypatch.setattr(offered, "_offer", None)  # whoever calls it fails
+    again = verified.report()
+    assert again == first
+    assert [finding["fix"] for stage in first["stages"] for finding in stage["findings"] if finding["rule"] == "AMP101"]
 
 
 _CHANGES: dict[str, Callable[[Verified], object]] = {
