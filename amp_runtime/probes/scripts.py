@@ -16,7 +16,6 @@ from .child import Unit
 from .emulated import emulate_cuda
 from .failure import safe_text
 from .imports import forget
-from .ranks import Ranks
 from .watched import watched
 
 if TYPE_CHECKING:
@@ -41,6 +40,8 @@ def units(request: Request, startup: frozenset[str]) -> Iterable[Unit]:
 def _run(script: ScriptUnit, request: Request, startup: frozenset[str], reporter: Reporter) -> None:
     if script.emulate and not emulate_cuda(reporter):
         return
+    from .ranks import Ranks  # noqa: PLC0415 - it loads more of the standard library than other projects may find loaded
+
     program = load(script, request, startup, reporter)
     end = functools.partial(end_after, script.steps)
     with watched(request.root, reporter, end) as progress:

@@ -30,8 +30,8 @@ def test_another_interpreter_is_asked_in_a_process() -> None:
     asked, own = interpreter(Path(sys.executable)), interpreter()
     assert asked.version == own.version
     assert asked.standard == own.standard
-    # setuptools, where something has imported it, puts what it vendors on the path of this process alone
-    assert asked.path == tuple(entry for entry in own.path if not entry.endswith("_vendor"))
+    # setuptools and Ray, where something has imported them, put what they vendor on the path of this process alone
+    assert asked.path == tuple(entry for entry in own.path if not entry.endswith(("_vendor", "thirdparty_files")))
 
 
 @pytest.mark.parametrize(
