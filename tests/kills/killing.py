@@ -38,12 +38,12 @@ class Victim(enum.StrEnum):
 
 
 _SHARES = {
-    Victim.PARENT: 20,
-    Victim.WRITER: 20,
-    Victim.KEEPER: 15,
-    Victim.SUPERVISOR: 20,
-    Victim.CHILD: 20,
-    Victim.BOTH: 5,
+    Victim.PARENT: 5,
+    Victim.WRITER: 5,
+    Victim.KEEPER: 4,
+    Victim.SUPERVISOR: 5,
+    Victim.CHILD: 5,
+    Victim.BOTH: 1,
 }
 _DEPTHS = {Victim.KEEPER: 1, Victim.BOTH: 1, Victim.SUPERVISOR: 2, Victim.CHILD: 3}  # each is the parent of the next
 
@@ -55,6 +55,7 @@ class Killing:
         self.tiny = tiny
         self.seen: Counter[str] = Counter()
         self._random = random.Random(seed)
+        self._due: Counter[Victim] = Counter()
         self._number = 1_000_000
 
     def kills(self, count: int) -> None:
@@ -64,10 +65,18 @@ class Killing:
             done = 0
             while done < count:
                 start = warm.start if done % 5 else lambda number: cold(self.tiny, number)
-                (victim,) = self._random.choices([*_SHARES], [*_SHARES.values()])
+                victim = self._next_victim()
                 if self._kill(victim, start):
                     done += 1
+                    self._due[victim] -= 1
                 self._works(warm.start(self._next()))
+
+    def _next_victim(self) -> Victim:
+        """Draw from a deck in which each has its share, so that a round leaves nobody out; who outran a kill is due."""
+        if not self._due.total():
+            self._due = Counter(_SHARES)
+        (victim,) = self._random.choices([*self._due], [*self._due.values()])
+        return victim
 
     def _kill(self, victim: Victim, start: Callable[[int], Running]) -> bool:
         """Start a run, kill the victim, and check. False: it had ended before."""
