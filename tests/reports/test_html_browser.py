@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -12,9 +13,8 @@ from reports import html
 from tests.reports import samples
 from tests.reports.hostile_report import hostile_report
 
-BROWSER = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
-)
+NAMES = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
+BROWSER = next((found for name in NAMES if name and (found := shutil.which(name))), "")
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not BROWSER, reason="no Chromium here")]
 HOSTILE = "\"><script>document.title='owned'</script><img src=x onerror=alert(1)>]]>-->{{ 7*7 }}"
 
