@@ -24,12 +24,13 @@ Tokens = tuple[torch.Tensor, torch.Tensor]
 VOCABULARY = 97  # newline, the 95 printable ASCII characters, and one for all others
 _CONTEXT = 64
 _BATCH = 8
-# Where every half format is emulated, time decides nothing and a step of the full batch takes 20 times as long as in
-# FP32. A quarter of it learns as well, and keeps the same share of its activations.
-_BATCH_EMULATED = 2
 # Wide enough for matrix products to decide what a step costs. On a CPU that computes in BF16, AMP is slower than FP32
 # at a width of 64, where casts decide, as fast at 128, and from there on faster (docs/benchmarks.md).
 _WIDTH = 256
+# Where every half format is emulated, time decides nothing and a full step takes 20 times as long as in FP32. A quarter
+# of the batch at half the width learns as well, and keeps as large a share of its activations.
+_BATCH_EMULATED = 2
+_WIDTH_EMULATED = 128
 _HEADS = 4
 _LAYERS = 2
 _VALIDATION_BATCHES = 8
@@ -39,11 +40,12 @@ def char_lm(*, amp: bool, seed: int) -> PacedWorkload[Tokens]:
     """Train in fp32, or under `amp` in the best format of this machine."""
     config = best_config(amp=amp)
     native = capability_of(config.device).best_native_amp().precision.is_low
-    size = _BATCH if native else _BATCH_EMULATED  # in FP32 too: both train on the same data
+    # in FP32 too: both train the same model on the same data
+    size, width = (_BATCH, _WIDTH) if native else (_BATCH_EMULATED, _WIDTH_EMULATED)
     tokens = encode(help_text())
     held_out = len(tokens) // 10
     validation = list(_validation_batches(tokens[-held_out:], size, config.device))
-    model = seeded(CharTransformer, seed).to(config.device)
+    model = seeded(lambda: CharTransformer(width), seed).to(config.device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)
     policy = policy_for(config)
     step = TrainingStep(model, optimizer, policy, classification, options=StepOptions(clip_norm=1.0))
@@ -69,34 +71,38 @@ def encode(text: str) -> torch.Tensor:
 
 
 class _Block(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.norm_attention = nn.LayerNorm(_WIDTH)
-        self.qkv = nn.Linear(_WIDTH, 3 * _WIDTH)
-        self.project = nn.Linear(_WIDTH, _WIDTH)
-        self.norm_mlp = nn.LayerNorm(_WIDTH)
-        self.mlp = nn.Sequential(nn.Linear(_WIDTH, 4 * _WIDTH), nn.GELU(), nn.Linear(4 * _WIDTH, _WIDTH))
+        self.norm_attention = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.project = nn.Linear(width, width)
+        self.norm_mlp = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        batch, length, _ = x.shape
-        qkv = self.qkv(self.norm_attention(x)).view(batch, length, 3, _HEADS, _WIDTH // _HEADS)
+        batch, length, width = x.shape
+        qkv = self.qkv(self.norm_attention(x)).view(batch, length, 3, _HEADS, width // _HEADS)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
-        x = x + self.project(mixed.transpose(1, 2).reshape(batch, length, _WIDTH))
+        x = x + self.project(mixed.transpose(1, 2).reshape(batch, length, width))
         mlp: torch.Tensor = self.mlp(self.norm_mlp(x))
         return x + mlp
 
 
 class CharTransformer(nn.Module):
-    """Pre-norm decoder, 1.6 million weights: int64 `(batch, length)` in, logits `(batch, length, VOCABULARY)` out."""
+    """Pre-norm decoder, 1.6 million weights: int64 `(batch, length)` in, logits `(batch, length, VOCABULARY)` out.
 
-    def __init__(self) -> None:
+    Args:
+        width: of the residual stream, a multiple of the four heads; the number of weights grows with its square.
+    """
+
+    def __init__(self, width: int = _WIDTH) -> None:
         super().__init__()
-        self.tokens = nn.Embedding(VOCABULARY, _WIDTH)
-        self.positions = nn.Embedding(_CONTEXT, _WIDTH)
-        self.blocks = nn.Sequential(*(_Block() for _ in range(_LAYERS)))
-        self.norm = nn.LayerNorm(_WIDTH)
-        self.head = nn.Linear(_WIDTH, VOCABULARY)
+        self.tokens = nn.Embedding(VOCABULARY, width)
+        self.positions = nn.Embedding(_CONTEXT, width)
+        self.blocks = nn.Sequential(*(_Block(width) for _ in range(_LAYERS)))
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, VOCABULARY)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         places = torch.arange(tokens.shape[1], device=tokens.device)

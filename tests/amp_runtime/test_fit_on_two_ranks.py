@@ -2,26 +2,21 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from amp_runtime.retention import latest_checkpoint
+from tests.amp_runtime import warm
 
-ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("fit_on_two_ranks.py")
 
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
-    env = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    running = [
-        subprocess.Popen([sys.executable, SCRIPT, str(rank), folder], env=env, stderr=subprocess.PIPE, text=True)
-        for rank in (0, 1)
-    ]
+    options = {"env": {**os.environ, "GLOO_SOCKET_IFNAME": "lo"}, "warn": "default"}
+    running = [warm.start(SCRIPT, str(rank), folder, **options) for rank in (0, 1)]
     try:
         said = [process.communicate(timeout=200)[1] for process in running]
     finally:

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -15,17 +13,14 @@ from amp_runtime.checkpoint import read_info
 from amp_runtime.interruption import interruptible
 from amp_runtime.loop import fit
 from amp_runtime.retention import latest_checkpoint
+from tests.amp_runtime import warm
 from tests.amp_runtime.problems import batches, fp16, make_step
 
-ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("interrupted.py")
 
 
 def start(folder, where):
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-W", "error", SCRIPT, folder, where]
-    # A process group of its own, so that a signal can reach its children too, as Ctrl-C on a terminal does.
-    return subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True, process_group=0)
+    return warm.start(SCRIPT, folder, where)
 
 
 def wait_for(path, process):
@@ -47,7 +42,7 @@ def result_of(folder, process):
 def test_ctrl_c_ends_training_cleanly_with_a_checkpoint(where, tmp_path):
     process = start(tmp_path, where)
     wait_for(tmp_path / "under-way", process)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # its children too, as Ctrl-C on a terminal does
     result, stderr = result_of(tmp_path, process)
     assert "Ctrl-C: training ends after this step; press it again to abort" in stderr
     assert "Traceback" not in stderr

@@ -2,8 +2,6 @@ import io
 import logging
 import os
 import pty
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ from rich.console import Console
 from amp_runtime.loop import fit
 from amp_runtime.progress import Bar, Lines, _Speed, progress_callbacks
 from amp_runtime.step import NonFiniteError
+from tests.amp_runtime import warm
 from tests.amp_runtime.problems import OVERFLOW, batches, fp16, make_step
 
 ROOT = Path(__file__).parents[2]
@@ -107,14 +106,11 @@ def test_the_speed_is_smoothed_over_moments():
 
 def test_on_a_real_terminal_there_is_a_bar_and_the_cursor_comes_back():
     ours, theirs = pty.openpty()
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "140", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", CODE], stdout=subprocess.PIPE, stderr=theirs, env=env, check=True
-    )
+    code, said, _ = warm.run("-c", CODE, stderr=theirs, env={**os.environ, "TERM": "xterm", "COLUMNS": "140"})
     os.close(theirs)
     seen = os.read(ours, 1 << 20).decode()
     os.close(ours)
-    assert done.stdout == b"done\n"
+    assert (code, said) == (0, "done\n")
     assert "epoch 1/1" in seen
     assert "training ended: all epochs were trained" in seen
     assert seen.count("\x1b[?25l") == seen.count("\x1b[?25h") == 1

@@ -1,30 +1,25 @@
 """A run that was cut in the middle of an epoch and resumed in a fresh process equals one that never stopped."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.amp_runtime import warm
 from tests.amp_runtime.resumable import CASES, HALF, STEPS
 
-ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("resumable.py")
-
-
-def start(part, folder):
-    command = [sys.executable, "-W", "error", SCRIPT, part, folder]
-    return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     folders = {part: tmp_path_factory.mktemp(part) for part in ("straight", "halves")}
-    running = [start("straight", folders["straight"]), start("first", folders["halves"])]
-    assert [process.wait(250) for process in running] == [0, 0]
-    assert start("second", folders["halves"]).wait(250) == 0
+    running = [warm.start(SCRIPT, "straight", folders["straight"]), warm.start(SCRIPT, "first", folders["halves"])]
+    for process in running:
+        said = process.communicate(250)
+        assert process.returncode == 0, said
+    code, *said = warm.run(SCRIPT, "second", folders["halves"])
+    assert code == 0, said
     return {
         part: json.loads((folders["straight" if part == "straight" else "halves"] / f"{part}.json").read_text())
         for part in ("straight", "first", "second")

@@ -1,6 +1,4 @@
 import math
-import subprocess
-import sys
 
 import optuna
 import pytest
@@ -10,6 +8,7 @@ from amp_runtime.loop import fit
 from amp_runtime.policy import Bf16Policy
 from amp_runtime.scaling import ScaleCollapseError
 from amp_runtime.tuning import Choice, FloatRange, IntRange, ReportEpochs, SearchError, search
+from tests.amp_runtime import warm
 from tests.amp_runtime.problems import batches, make_step
 
 SPACE = {"x": FloatRange(low=-2.0, high=2.0), "n": IntRange(low=1, high=3), "kind": Choice(("a", "b"))}
@@ -145,8 +144,9 @@ def test_without_optuna_the_extra_is_named():
         "try:\n    search(lambda *_: 0.0, {'a': Choice((1,))}, trials=1, seed=0)\n"
         "except ModuleNotFoundError as error:\n    print(error)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "verify-amp[optuna]" in done.stdout
+    ended, said, _ = warm.run("-c", code)
+    assert ended == 0
+    assert "verify-amp[optuna]" in said
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -72,9 +72,8 @@ def test_the_language_model_is_faster_in_bf16_where_the_cpu_computes_in_it() -> 
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_width_from_which_bf16_pays(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(language, "_WIDTH", width)
-    model = language.CharTransformer()
+def test_the_width_from_which_bf16_pays(width: int) -> None:
+    model = language.CharTransformer(width)
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(language.VOCABULARY, (4, 8, 65), generator=generator)
     batches = [(part[:, :-1], part[:, 1:]) for part in tokens]

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,29 +10,23 @@ import torch
 from amp_runtime.policy import Fp32Policy
 from amp_runtime.step import StepOptions
 from amp_runtime.step.ranks import Ranks, ranks_of
+from tests.amp_runtime import warm
 from tests.amp_runtime.problems import batches, make_step, network, same, weights
 
-ROOT = Path(__file__).parents[3]
 STEPS = 3
 
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
-    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "tests.amp_runtime.step.two_ranks"]
-    with contextlib.ExitStack() as stack:
-        running = []
-        for rank in (0, 1):
-            log = stack.enter_context((folder / f"{rank}.log").open("w"))
-            process = subprocess.Popen(
-                [*command, str(rank), str(folder)], cwd=ROOT, env=environment, stdout=log, stderr=log
-            )
-            stack.callback(process.kill)
-            running.append(process)
-        codes = [process.wait(timeout=200) for process in running]
-    said = [(folder / f"{rank}.log").read_text() for rank in (0, 1)]
-    assert codes == [0, 0], "\n".join(said)
+    options = {"env": {**os.environ, "GLOO_SOCKET_IFNAME": "lo"}, "warn": "default"}
+    running = [warm.start("-m", "tests.amp_runtime.step.two_ranks", str(rank), folder, **options) for rank in (0, 1)]
+    try:
+        said = [process.communicate(timeout=200) for process in running]
+    finally:
+        for process in running:
+            process.kill()
+    assert [process.returncode for process in running] == [0, 0], said
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
 
 

@@ -3,9 +3,6 @@ import io
 import json
 import math
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,8 +10,7 @@ from hypothesis import strategies as st
 
 from amp_runtime.trackers import ConsoleTracker, CsvTracker, JsonlTracker
 from amp_runtime.trackers.appended import AppendedFile, drop_half_line
-
-ROOT = Path(__file__).parents[3]
+from tests.amp_runtime import warm
 
 
 def rows(path):
@@ -48,6 +44,8 @@ def test_every_line_is_in_the_file_at_once(tmp_path):
 CRASH = """
 import os, sys
 from amp_runtime.trackers import CsvTracker, JsonlTracker
+from tests.amp_runtime import warm
+from tests.amp_runtime import warm
 for tracker in (CsvTracker(sys.argv[1] + "/run.csv"), JsonlTracker(sys.argv[1] + "/run.jsonl")):
     for step in range(100):
         tracker.log(step, {"loss": 1 / (step + 1)})
@@ -56,8 +54,7 @@ os._exit(9)
 
 
 def test_a_program_that_dies_leaves_whole_lines_to_which_the_next_one_adds(tmp_path):
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    assert subprocess.run([sys.executable, "-c", CRASH, tmp_path], env=env, check=False).returncode == 9
+    assert warm.run("-c", CRASH, tmp_path)[0] == 9
     for name, cut in (("run.csv", "99,0.0"), ("run.jsonl", '{"step": 99, "lo')):
         path = tmp_path / name
         whole = path.read_text()

@@ -1,6 +1,4 @@
 import math
-import subprocess
-import sys
 from pathlib import Path
 
 import psutil
@@ -8,6 +6,7 @@ import pytest
 
 from amp_runtime.loop import fit
 from amp_runtime.trackers import Tracking
+from tests.amp_runtime import warm
 from tests.amp_runtime.problems import batches, fp16, make_step
 
 ROOT = Path(__file__).parents[3]
@@ -52,5 +51,5 @@ def test_inf_and_nan_are_kept_and_nothing_stays_open(tmp_path):
 
 def test_the_missing_package_is_named_with_its_extra():
     code = "import sys; sys.modules['tensorboard'] = None; import amp_runtime.trackers.tensorboard_events"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert "ImportError: TensorBoardTracker needs tensorboard: pip install 'verify-amp[tensorboard]'" in done.stderr
+    _, _, said = warm.run("-c", code)
+    assert "ImportError: TensorBoardTracker needs tensorboard: pip install 'verify-amp[tensorboard]'" in said

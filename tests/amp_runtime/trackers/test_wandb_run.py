@@ -5,12 +5,12 @@ import math
 import os
 import re
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.amp_runtime import warm
 from tests.amp_runtime.trackers.run_file import config_of, history_of, read_records
 
 ROOT = Path(__file__).parents[3]
@@ -24,12 +24,11 @@ def folder(tmp_path_factory):
     home = folder / "home"
     home.mkdir()
     env = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
-    env |= {"HOME": str(home), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MY_TOKEN": TOKEN}
+    env |= {"HOME": str(home), "MY_TOKEN": TOKEN}
     env |= {f"WANDB_{kind}_DIR": str(home / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
     env["WANDB_ERROR_REPORTING"] = "false"  # wandb's own reports of its errors would use the network
-    command = [sys.executable, "-W", "error", SCRIPT, folder]
-    done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, check=False, timeout=200)
-    assert done.returncode == 0, done.stderr
+    code, *said = warm.run(SCRIPT, folder, env=env, cwd=folder)
+    assert code == 0, said
     return folder
 
 
@@ -96,5 +95,5 @@ def test_another_mode_is_refused():
 
 def test_the_missing_package_is_named_with_its_extra():
     code = "import sys; sys.modules['wandb'] = None; import amp_runtime.trackers.wandb_run"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert "ImportError: WandbTracker needs wandb: pip install 'verify-amp[wandb]'" in done.stderr
+    _, _, said = warm.run("-c", code)
+    assert "ImportError: WandbTracker needs wandb: pip install 'verify-amp[wandb]'" in said
