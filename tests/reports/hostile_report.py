@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.builders import file_records, finding, reported, run_report, stage_result
@@ -20,47 +22,71 @@ from verifier.api import (
 )
 
 
-def hostile_report(text: str) -> RunReport:
-    """Build a report that says `text` everywhere; a longer one differs in nothing but that text."""
+def hostile_report(*texts: str) -> RunReport:
+    """Build a report that says `texts` in turn, place by place; other texts change nothing but what it says."""
+    return _report(itertools.cycle(texts))
+
+
+def places() -> int:
+    """Return how many texts a report says that may differ from each other."""
+    taken = itertools.count()
+    _report(f"x{number}" for number in taken)
+    return next(taken)
+
+
+def _report(each: Iterator[str]) -> RunReport:
+    shown = next(each)
     syntax = stage_result(
-        reported(_finding(text), text),
-        reported(_finding(text, "LOW"), text, blocking=False),
-        title=text,
-        facts=_syntax_facts(text),
-        gates=tuple(Gate(name=text, requirement=text, status=status, evidence=text) for status in GateStatus),
+        _reported(shown),
+        _reported(next(each), "LOW", blocking=False),
+        title=next(each),
+        facts=_by_place(_syntax_facts, each),
+        gates=_gates(each),
     )
     integration = stage_result(
         number=3,
         name="integration",
-        title=text,
+        title=next(each),
         status=StageStatus.ERRORED,
-        reason=text,
-        facts=_integration_facts(text),
+        reason=next(each),
+        facts=_by_place(_integration_facts, each),
     )
     performance = stage_result(
-        number=4,
-        name="performance",
-        title=text,
-        facts=_performance_facts(text),
-        gates=tuple(Gate(name=text, requirement=text, status=status, evidence=text) for status in GateStatus),
+        number=4, name="performance", title=next(each), facts=_by_place(_performance_facts, each), gates=_gates(each)
     )
-    skipped = stage_result(number=5, name="security", title=text, status=StageStatus.SKIPPED, reason=text)
+    skipped = stage_result(number=5, name="security", title=next(each), status=StageStatus.SKIPPED, reason=next(each))
     return run_report(
         syntax,
         integration,
         performance,
         skipped,
-        task=text,
-        title=text,
-        source=Source(commit=text, dirty=True, files=file_records({f"a/{text}": 3, "b": 4})),
-        tool={"version": text, "plugins": [text], "command": f"verify {text}".replace("\n", " ")},
-        environment={"python": text, "torch": None, "device": text},
-        acceptance=(Acceptance(text=text, status=Proof.NOT_PROVEN, proven_by=(text,), evidence=text),),
-        suppressed=(Suppressed(stage="syntax", finding=reported(_finding(text), text), reason=text, line=1),),
-        not_run=(NotRun(number=2, name=text, reason=text),),
-        deferred=(Deferred(stage=text, gate=text, reason=text),),
-        snippets={(f"a/{text}", line): text.replace("\n", " ") for line in (2, 3, 4, 5)},
+        task=next(each),
+        title=next(each),
+        source=Source(commit=next(each), dirty=True, files=file_records({f"a/{shown}": 3, "b": 4})),
+        tool={"version": next(each), "plugins": [next(each)], "command": f"verify {next(each)}".replace("\n", " ")},
+        environment={"python": next(each), "torch": None, "device": next(each)},
+        acceptance=(
+            Acceptance(text=next(each), status=Proof.NOT_PROVEN, proven_by=(next(each),), evidence=next(each)),
+        ),
+        suppressed=(Suppressed(stage="syntax", finding=_reported(next(each)), reason=next(each), line=1),),
+        not_run=(NotRun(number=2, name=next(each), reason=next(each)),),
+        deferred=(Deferred(stage=next(each), gate=next(each), reason=next(each)),),
+        snippets={(f"a/{shown}", line): shown.replace("\n", " ") for line in (2, 3, 4, 5)},
     )
+
+
+def _by_place(build: Callable[[str], dict[str, Any]], each: Iterator[str]) -> dict[str, Any]:
+    return {name: build(next(each))[name] for name in build("")}
+
+
+def _gates(each: Iterator[str]) -> tuple[Gate, ...]:
+    return tuple(
+        Gate(name=next(each), requirement=next(each), status=status, evidence=next(each)) for status in GateStatus
+    )
+
+
+def _reported(text: str, severity: str = "CRITICAL", **options: Any) -> Any:
+    return reported(_finding(text, severity), text, **options)
 
 
 def _finding(text: str, severity: str = "CRITICAL") -> Any:

@@ -1,5 +1,4 @@
 import math
-from pathlib import Path
 
 import psutil
 import pytest
@@ -8,8 +7,6 @@ from amp_runtime.loop import fit
 from amp_runtime.trackers import Tracking
 from tests.amp_runtime import warm
 from tests.amp_runtime.problems import batches, fp16, make_step
-
-ROOT = Path(__file__).parents[3]
 
 
 def read(folder):
