@@ -28,6 +28,7 @@ _REACHING = frozenset({"globals", "f_globals", "f_builtins", "__builtins__", "bu
 }
 _REACHING_HERE = frozenset({"vars", "locals", "exec", "dir"})  # only the module's own frame is changed through them
 _BUILTINS = frozenset(dir(builtins))
+_TELLING = _REACHING | _REACHING_HERE | typetext.STRING_ARGUMENTS | {"modules"}  # any of these is worth a closer look
 
 Owner = tuple[int, str]
 
@@ -128,17 +129,27 @@ def _common(walk: _Walk, code: CodeType, stream: Instructions, *, eager: bool) -
     if opcodes.IMPORT_NAME in stream.ops:
         walk.imports += _imports(code, stream, eager=eager)
         walk.star |= opcodes.IMPORT_STAR in stream.ops
-    if not _REACHING.isdisjoint(code.co_names):
-        walk.hints = True
-    if not code.co_flags & 1 and not _REACHING_HERE.isdisjoint(code.co_names):
-        walk.hints = True
-    if "modules" in code.co_names and "__name__" in code.co_names:  # `type(x).__name__` is no name of the module
-        walk.hints |= "__name__" in _globals(code, stream) | _names(code, stream, opcodes.LOAD_NAME)
+    telling = not _TELLING.isdisjoint(code.co_names)
+    if telling and not walk.hints:
+        walk.hints = _hints(code, stream)
+    if code.co_flags & 1 and not telling and opcodes.MAKE_FUNCTION not in stream.ops:
+        return  # most functions: nothing in them writes a type as text
     strings = {*typetext.strings_of(code, stream), *typetext.loose_strings_of(code, stream)}
     if strings:
         visible = {*_names(code, stream, opcodes.STORE_NAME), *code.co_varnames, *code.co_cellvars, *code.co_freevars}
         around = frozenset(visible)
         walk.strings.update((text, around) for text in strings)
+
+
+def _hints(code: CodeType, stream: Instructions) -> bool:
+    names = code.co_names
+    if not _REACHING.isdisjoint(names):
+        return True
+    if not code.co_flags & 1 and not _REACHING_HERE.isdisjoint(names):
+        return True
+    if "modules" in names and "__name__" in names:  # `type(x).__name__` is no name of the module
+        return "__name__" in _globals(code, stream) | _names(code, stream, opcodes.LOAD_NAME)
+    return False
 
 
 def _names(code: CodeType, stream: Instructions, op: int) -> set[str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from stages._source.opcodes import Instructions
 
-_STRING_ARGUMENTS = frozenset({"cast", "TypeVar"})
+STRING_ARGUMENTS = frozenset({"cast", "TypeVar"})
 _PUSH_ONE = frozenset(number(n) for n in ("LOAD_CONST", "LOAD_NAME", "LOAD_FAST", "LOAD_DEREF", "LOAD_CLASSDEREF"))
 _KEEP = frozenset(number(n) for n in ("CACHE", "EXTENDED_ARG", "LOAD_ATTR", "UNARY_INVERT", "UNARY_NEGATIVE"))
 _POP_ONE = frozenset(number(n) for n in ("BINARY_SUBSCR", "BINARY_OP", "COMPARE_OP"))
@@ -196,14 +196,14 @@ def loose_strings_of(code: CodeType, stream: Instructions) -> Iterator[str]:
     """Yield text that names types outside annotations: subscripts at module level, `cast`, `TypeVar`."""
     if not code.co_flags & 1:
         yield from _subscript_strings(code, stream)
-    if _STRING_ARGUMENTS.isdisjoint(code.co_names):
+    if STRING_ARGUMENTS.isdisjoint(code.co_names):
         return
     ops, args, consts = stream.ops, stream.args, code.co_consts
     for position, op in enumerate(ops):
         if op not in _NAMING or op == number("LOAD_DEREF"):
             continue
         argument = args[position] >> 1 if op == opcodes.LOAD_GLOBAL else args[position]
-        if code.co_names[argument] not in _STRING_ARGUMENTS:
+        if code.co_names[argument] not in STRING_ARGUMENTS:
             continue
         for after in range(position + 1, len(ops)):
             if ops[after] in _STATEMENT_ENDS:

@@ -22,6 +22,9 @@ _NAMED = ["LOAD_NAME", "STORE_NAME", "STORE_GLOBAL", "DELETE_NAME", "DELETE_GLOB
 _FAST_EVENTS = opcodes.one_of([*_CONTROL, *_FAST, "WITH_EXCEPT_START"])
 _FAST_AND_INLINE_EVENTS = opcodes.one_of([*_CONTROL, *_FAST, "WITH_EXCEPT_START", "LOAD_CONST"])
 _NAMED_EVENTS = opcodes.one_of([*_CONTROL, *_NAMED, "WITH_EXCEPT_START"])
+_FAST_TOUCHES = opcodes.one_of(_FAST)
+_FAST_AND_INLINE_TOUCHES = opcodes.one_of([*_FAST, "LOAD_CONST"])
+_NAMED_TOUCHES = opcodes.one_of(_NAMED)
 _LOADS = frozenset(number(name) for name in ("LOAD_FAST", "LOAD_DEREF", "LOAD_NAME"))
 _STORES = frozenset(number(name) for name in ("STORE_FAST", "STORE_DEREF", "STORE_NAME", "STORE_GLOBAL"))
 _DELETES = frozenset(number(name) for name in ("DELETE_FAST", "DELETE_DEREF", "DELETE_NAME", "DELETE_GLOBAL"))
@@ -48,7 +51,8 @@ def function_may_read_unbound(code: CodeType, stream: Instructions) -> bool:
     if not initial and not deletes:
         return False
     # with deletes any name may become unbound again; without, only those that are still unbound at the first branch
-    return _Flow(code, stream, (1 << own) - 1 if deletes else initial, inline).reads_unbound(initial)
+    doubtful = (1 << own) - 1 if deletes else _bypassed(code, stream, initial, inline)
+    return doubtful != 0 and _Flow(code, stream, doubtful, inline).reads_unbound(initial & doubtful)
 
 
 def names_may_be_unbound(code: CodeType, stream: Instructions, tracked: int, inline: Mapping[int, int]) -> bool:
@@ -57,9 +61,10 @@ def names_may_be_unbound(code: CodeType, stream: Instructions, tracked: int, inl
     `inline` gives, for constants that are code run on the spot (class bodies, comprehensions), the names they read.
     """
     initial = _late(code, stream, tracked, inline)
-    if not initial and not any(stream.args[p] < tracked.bit_length() for d in _DELETES for p in stream.find(d)):
-        return False
-    return _Flow(code, stream, tracked, inline).reads_unbound(initial)
+    if any(tracked >> stream.args[p] & 1 for d in _DELETES for p in stream.find(d)):
+        return _Flow(code, stream, tracked, inline).reads_unbound(initial)
+    doubtful = _bypassed(code, stream, initial, inline)
+    return doubtful != 0 and _Flow(code, stream, doubtful, inline).reads_unbound(doubtful)
 
 
 def _is_one_loop(code: CodeType, stream: Instructions) -> bool:
@@ -102,6 +107,65 @@ def _late(code: CodeType, stream: Instructions, tracked: int, inline: Mapping[in
         elif op in _DELETES or (op == opcodes.LOAD_CONST and left & inline.get(args[position], 0)):
             return tracked
     return left
+
+
+def _bypassed(code: CodeType, stream: Instructions, names: int, inline: Mapping[int, int]) -> int:
+    """Return the names that some path may read without having come by their first binding; none of them is deleted.
+
+    A name is in order where nothing jumps into the stretch from its first binding to its last read: the only way to
+    such a read leads through the binding. This clears most names in one pass, without following any path.
+    """
+    first, last, early = _stretches(code, stream, names, inline)
+    if early == names:
+        return names
+    ways = _ways(code, stream)
+    doubtful = early
+    for name, start in first.items():
+        end = last.get(name, start)
+        if any(start < landing <= end and not (start < low and high <= end) for low, high, landing in ways):
+            doubtful |= 1 << name
+    return doubtful
+
+
+def _stretches(
+    code: CodeType, stream: Instructions, names: int, inline: Mapping[int, int]
+) -> tuple[dict[int, int], dict[int, int], int]:
+    """Return the places of each name's first binding and last read, and the names that are read further above."""
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    early = 0
+    ops, args = stream.ops, stream.args
+    for match in _touches(code, inline).finditer(ops):
+        position = match.start()
+        op, argument = ops[position], args[position]
+        if op == opcodes.LOAD_CONST:
+            read = inline.get(argument, 0) & names
+            last.update((name, position) for name in first if read >> name & 1)
+            early |= read & ~sum(1 << name for name in first) if read else 0
+        elif names >> argument & 1:
+            if op in _STORES:
+                first.setdefault(argument, position)
+            elif argument in first:
+                last[argument] = position
+            else:
+                early |= 1 << argument
+    return first, last, early
+
+
+def _ways(code: CodeType, stream: Instructions) -> list[tuple[int, int, int]]:
+    """Return every way that is no step to the next instruction: the places it may start from, and where it leads."""
+    ops, args = stream.ops, stream.args
+    ways = [(start, end - 1, handler) for start, end, handler in opcodes.protected_ranges(code)]
+    for match in opcodes.BRANCHES.finditer(ops):
+        position = match.start()
+        ways.append((position, position, opcodes.target(ops[position], args[position], position)))
+    return ways
+
+
+def _touches(code: CodeType, inline: Mapping[int, int]) -> re.Pattern[bytes]:
+    if not code.co_flags & 1:
+        return _NAMED_TOUCHES
+    return _FAST_AND_INLINE_TOUCHES if inline else _FAST_TOUCHES
 
 
 def _events(code: CodeType, inline: Mapping[int, int]) -> re.Pattern[bytes]:

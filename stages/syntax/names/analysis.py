@@ -52,14 +52,19 @@ def analyse(tree: ast.Module, path: str, data: bytes, suspicion: Suspicion | Non
     owners = None if suspicion is None else suspicion.owners
     with deep():
         stub = path.endswith(".pyi")
-        names = build(tree, data, stub=stub)
+        # where nothing is wrong with names beyond some functions, only these are read: most of a file is not
+        names = build(tree, data, stub=stub, owners=None if suspicion is None or suspicion.needed else owners)
         hidden = suspicion is None or suspicion.namespace
         space = namespace.inspect(tree) if hidden else namespace.Namespace()
         space.probed |= namespace.given_by_host(path)
         if b"jit" in data:
             space.probed |= namespace.replaced_in_source(tree)
         places = report.Places(path, data)
-        found, waiting = _missing(names, space, places, path, own_submodules(tree, path))
+        submodules = own_submodules(tree, path)
+        found, waiting = _missing(names, space, places, path, submodules)
+        if (found or waiting) and not names.whole:  # what is told of a name says where else it is bound
+            names = build(tree, data, stub=stub)
+            found, waiting = _missing(names, space, places, path, submodules)
         if not stub:
             found += _unbound(tree, names, places, owners)
             found += exports.missing(tree, names, space, places, path)

@@ -16,27 +16,40 @@ from stages.syntax.names.scopes import How, Names, mangled
 from stages.syntax.names.tests_of import mentions_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from stages._source.bytecode import Owner
 
 _LAZY_ANNOTATIONS = sys.version_info >= (3, 14)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _TYPING = frozenset({"typing", "typing_extensions"})
 _ARRAY_TYPES = frozenset({"jaxtyping", "torchtyping", "nptyping"})
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # the fields that hold statements
 _NEVER = frozenset({"NoReturn", "Never"})
 _ENDINGS = frozenset({"exit", "quit", "sys.exit", "os._exit", "os.abort"})
 
 
-def build(tree: ast.Module, data: bytes, *, stub: bool) -> Names:
-    """Collect every binding and every read of a module. In a stub file everything is for type checkers."""
+def build(tree: ast.Module, data: bytes, *, stub: bool, owners: Iterable[Owner] | None = None) -> Names:
+    """Collect every binding and every read of a module. In a stub file everything is for type checkers.
+
+    Args:
+        owners: the functions that will be followed; the bodies of others, whose names nobody else sees, are left out.
+    """
     builder = _Builder(stub=stub, declares=b"global" in data or b"nonlocal" in data, versions=mentions_versions(data))
+    if owners is not None and not builder.declares:
+        builder.followed = tuple(line for line, _name in owners)
     builder.block(tree.body)
     builder.settle()
     return builder.names
 
 
 class _Builder(Expressions):
-    """Walks a tree once, statement by statement."""
+    """Walks a tree once, statement by statement.
+
+    `followed`: the first lines of the functions whose bodies are wanted; None: every body is.
+    """
+
+    followed: tuple[int, ...] | None = None
 
     def block(self, body: list[ast.stmt]) -> None:
         """Visit statements in order; those after a statement that leaves the block never run."""
@@ -196,11 +209,27 @@ class _Builder(Expressions):
                     self.annotation(argument.annotation)
             if node.returns is not None:
                 self.annotation(node.returns)
+            if self.followed is not None and not self.holds_followed(node):
+                self.left_out(node)
+                return
             with self.inside("function", node.name, node):
                 self.declare(node.body)
                 for argument in arguments_of(node.args):
                     self.bind(argument.arg, How.PARAMETER, argument)
                 self.block(node.body)
+
+    def left_out(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        """Do not visit a body, but for what others may know of it: functions in it that cannot return, by name."""
+        self.names.whole = False
+        self.names.never_return.update(inner.name for inner in _functions_in(node.body) if _never_returns(inner))
+
+    def holds_followed(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+        """Return whether a function is one of those that are followed, or around one, or in one."""
+        if self.scope.is_function:  # what stands in a function that is visited is visited
+            return True
+        first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+        last = node.end_lineno or first
+        return any(first <= line <= last for line in self.followed or ())
 
     def declare(self, body: list[ast.stmt]) -> None:
         """Apply `global` and `nonlocal` first: they hold for the whole scope wherever they stand."""
@@ -252,6 +281,17 @@ class _Builder(Expressions):
             yield
         if outer is not None:
             self.names.scope_of[node] = outer
+
+
+def _functions_in(body: list[ast.stmt]) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Yield the functions that statements define at any depth; expressions, which hold none, are not looked at."""
+    stack: list[ast.AST] = list(body)
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+        for name in _BLOCKS:
+            stack += getattr(node, name, ())
 
 
 def _ends_the_program(node: ast.stmt) -> bool:

@@ -31,8 +31,12 @@ class Surroundings:
         self.node = node
         self.parents: dict[ast.AST, ast.AST] = {}
         self.at: dict[tuple[int, int], list[ast.AST]] = {}
-        for part in walk(node):
-            for child in children(part):
+        self._own: list[ast.AST] = []
+        found: list[ast.AST] = [node]
+        for part in found:
+            below = children(part)
+            found += below
+            for child in below:
                 self.parents[child] = part
             if isinstance(part, _BINDERS):
                 self.at.setdefault((part.lineno, part.col_offset), []).append(part)
@@ -50,14 +54,16 @@ class Surroundings:
             chain.append(part)
         return chain
 
-    def own(self) -> Iterator[ast.AST]:
-        """Yield the nodes of the body, nested functions and classes left out."""
-        stack = children(self.node)
-        while stack:
-            part = stack.pop()
-            yield part
-            if not isinstance(part, _NESTED):
-                stack.extend(children(part))
+    def own(self) -> list[ast.AST]:
+        """Return the nodes of the body, nested functions and classes left out."""
+        if not self._own:
+            stack = children(self.node)
+            while stack:
+                part = stack.pop()
+                self._own.append(part)
+                if not isinstance(part, _NESTED):
+                    stack.extend(children(part))
+        return self._own
 
 
 def doubtful(flow: Follow, around: Surroundings, readings: list[Reading]) -> list[Reading]:

@@ -107,6 +107,7 @@ class Names:
         use_of: the use that each `ast.Name` that is read stands for, by node; unlisted ones never run.
         stars: lines of star imports outside type-only code.
         never_return: functions of this file that cannot return.
+        whole: no function was left out.
     """
 
     module: Scope
@@ -116,6 +117,7 @@ class Names:
     use_of: dict[ast.Name, Use] = field(default_factory=dict)
     stars: list[int] = field(default_factory=list)
     never_return: set[str] = field(default_factory=set)
+    whole: bool = True
 
 
 def mangled(name: str, class_name: str | None) -> str:

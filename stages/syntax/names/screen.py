@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from types import CodeType
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 _KNOWN = BUILTINS | MODULE_NAMES
 _KNOWN_IN_PACKAGE = _KNOWN | {"__path__"}
 # An annotated assignment inside a function: Python compiles nothing for its annotation, so only the text shows it.
-_LOCAL_ANNOTATION = late(rb"^[ \t]+([A-Za-z_][\w.]*)[ \t]*:(?![=:])[ \t]*([^\n#=]+?)[ \t]*(?:=(?!=)|#|$)", re.MULTILINE)
+# A line break at its head, where `^` would do too, lets the search jump from line to line.
+_LOCAL_ANNOTATION = late(
+    rb"\n[ \t]+([A-Za-z_][\w.]*)[ \t]*:(?![=:\n])[ \t]*([^\n#=]+?)[ \t]*(?:=(?!=)|#|$)", re.MULTILINE
+)
 _CUT_TYPE = late(r"[\w.]+[ \t]*\[")  # goes on on the next line
 _PAIRS = (("[", "]"), ("(", ")"), ("{", "}"))
 
@@ -54,11 +58,8 @@ def judge(reading: Reading, code: CodeType, path: str, data: bytes) -> Suspicion
 def _odd_local_annotation(data: bytes, code: CodeType, known: frozenset[str]) -> bool:
     local: set[str] | None = None
     for match in _LOCAL_ANNOTATION.finditer(data):
-        text = match[2].decode("utf-8", "replace")
-        if any(text.count(opening) > text.count(closing) for opening, closing in _PAIRS):
-            if not _CUT_TYPE.match(text):
-                continue
-        elif names_of_type(text) <= known:
+        names = _names_annotated(match[2])
+        if names is not None and names <= known:
             continue
         target = match[1].decode("utf-8", "replace")
         if "." in target:
@@ -68,6 +69,15 @@ def _odd_local_annotation(data: bytes, code: CodeType, known: frozenset[str]) ->
         if target in local:
             return True
     return False
+
+
+@lru_cache(maxsize=20_000)
+def _names_annotated(annotation: bytes) -> frozenset[str] | None:
+    """Return the names that an annotation looks up; None where it goes on on the next line."""
+    text = annotation.decode("utf-8", "replace")
+    if any(text.count(opening) > text.count(closing) for opening, closing in _PAIRS):
+        return None if _CUT_TYPE.match(text) else frozenset()
+    return names_of_type(text)
 
 
 def _locals(code: CodeType) -> set[str]:
