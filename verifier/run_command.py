@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from verifier.commands import Options
 
 RUN_STAGE = "integration"
+_LAUNCHERS = ("torch.distributed.run", "torch.distributed.launch", "accelerate.commands.launch")
 
 
 def run_script(
@@ -47,7 +48,7 @@ def run_script(
     )
     sources = script_sources(config, start)
     task = Task(
-        name=_task_name(script.rpartition(".")[2] if module else target.stem),
+        name=_task_name(script, arguments, module=module),
         title=shlex.join((script, *arguments)),
         files=tuple(file.path for file in sources),
         program=program,
@@ -76,6 +77,10 @@ def _selection_of_run(plugins: Plugins, options: Options) -> Selection:
     return dataclasses.replace(selection, rules=chosen)
 
 
-def _task_name(stem: str) -> str:
-    """Return a name for the report of a script that can stand in a path."""
+def _task_name(script: str, arguments: tuple[str, ...], *, module: bool) -> str:
+    """Return a name for the report of a script that can stand in a path; a launcher lends its name to nobody."""
+    if module and script in _LAUNCHERS:
+        started = next((word for word in arguments if word.endswith(".py") and Path(word).is_file()), None)
+        script, module = started or script, not started
+    stem = script.rpartition(".")[2] if module else Path(script).stem
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-.") or "script"
