@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _CLASS = late(rb"class (?<!\wclass )(\w+)\s*\(([^:]*):")
+_DEFINED = late(rb"def\s+(\w+)\s*\(")
 _WORD = late(rb"\w+")
 _RENAMED = late(rb" as (\w+)")
 _BOUND = late(rb"\n(\w+) *= *([\w.]+)[ \t]*(?=[\r\n#])")
@@ -25,7 +26,11 @@ class Heirs:
     def __init__(self, texts: Mapping[str, bytes]) -> None:
         self._below: dict[bytes, set[bytes]] = {}  # name -> names of classes that name it as a base, and aliases
         self._files: dict[bytes, set[str]] = {}  # class -> files that define a class of that name
+        self._defining: dict[bytes, dict[str, None]] = {}  # function -> files that define one of that name
+        self._known: dict[str, frozenset[str]] = {}
         for path, text in texts.items():
+            for name in set(_DEFINED.findall(text)):
+                self._defining.setdefault(name, {})[path] = None
             for match in _CLASS.finditer(text):
                 self._files.setdefault(match[1], set()).add(path)
                 for base in _WORD.findall(match[2]):
@@ -37,6 +42,12 @@ class Heirs:
 
     def _add_alias(self, name: bytes, alias: bytes) -> None:
         self._below.setdefault(name, set()).add(alias)
+
+    def files_with(self, name: str, method: str) -> list[str]:
+        """Return those of the files below a class that define a function of the name of a method."""
+        if name not in self._known:
+            self._known[name] = self.files(name)
+        return [path for path in self._defining.get(method.encode(), ()) if path in self._known[name]]
 
     def files(self, name: str) -> frozenset[str]:
         """Return the files that may define a class which derives from one of that name, directly or not."""

@@ -6,22 +6,31 @@ import ast
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from stages._source.program.scopes import FileScopes, Scope, Seen
 
 
 def classes_with(file: FileScopes, name: str) -> list[Scope]:
     """Return the classes in whose bodies a name is bound."""
-    if not file.by_member:
+    return members(file).get(name, [])
+
+
+def members(file: FileScopes) -> Mapping[str, list[Scope]]:
+    """Return the classes of a file by each name that is bound in their bodies."""
+    if file.by_member is None:
+        file.by_member = {}
         for scope in file.scopes.values():
             if isinstance(scope.node, ast.ClassDef):
                 for member in scope.bindings:
                     file.by_member.setdefault(member, []).append(scope)
-    return file.by_member.get(name, [])
+    return file.by_member
 
 
 def calls_of(file: FileScopes, name: str) -> list[Seen]:
     """Return the calls of what goes by a name, or is taken from something that does: `x` in `a.x[0]()`."""
-    if not file.by_called:
+    if file.by_called is None:
+        file.by_called = {}
         for seen in file.calls:
             file.by_called.setdefault(_called(seen.node), []).append(seen)
     return file.by_called.get(name, [])

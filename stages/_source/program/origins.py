@@ -6,7 +6,6 @@ import ast
 from typing import TYPE_CHECKING
 
 from stages._source.parsing import parse_type
-from stages._source.program.index import classes_with
 from stages._source.program.scopes import Binding, Function, Scope, self_class
 
 if TYPE_CHECKING:
@@ -145,8 +144,7 @@ def _overrides(project: Project, method: Scope) -> list[Scope]:
     name, parent = method.node.name, method.parent
     key = (parent, name)
     if key not in project.known_methods:
-        modules = project.modules_below(getattr(parent.node, "name", ""), name)
-        project.known_methods[key] = [cls for module in modules for cls in classes_with(module.scopes, name)]
+        project.known_methods[key] = project.classes_below(getattr(parent.node, "name", ""), name)
     return [
         binding.scope.inner[binding.node]
         for cls in project.known_methods[key]
@@ -203,26 +201,40 @@ def _bound_origins(project: Project, name: str, owner: Scope | None, scope: Scop
 
 
 def _starred(project: Project, name: str, stars: Sequence[str], depth: int) -> frozenset[str]:
+    key = (name, *stars)
+    if key not in project.known_stars:
+        project.known_stars[key] = _sources(project, name, stars)
+    found, sources = project.known_stars[key]
+    for star, root in sources:
+        found |= {f"{star}.{name}", *_of_bindings(project, root.bindings[name], depth + 1)}
+    return found
+
+
+def _sources(project: Project, name: str, stars: Sequence[str]) -> tuple[frozenset[str], tuple[tuple[str, Scope], ...]]:
     """Follow a name through star imports, each module once: packages that star-import each other have many ways round.
 
     Ways double with each such module, so that walking all of them would never end.
+
+    Returns:
+        The names in libraries that it may be, and the files of the task that bind it, each with its module level.
     """
-    found: set[str] = set()
+    elsewhere: set[str] = set()
+    here: list[tuple[str, Scope]] = []
     pending = list(dict.fromkeys(stars))
     met = set(pending)
     for star in pending:  # grows while it is walked
         module = project.starred(star, name)
         if module is None:
             if not project.holds(star):
-                found.add(f"{star}.{name}")
+                elsewhere.add(f"{star}.{name}")
             continue
         root = module.scopes.root
         if name in root.bindings:
-            found |= {f"{star}.{name}", *_of_bindings(project, root.bindings[name], depth + 1)}
+            here.append((star, root))
         else:
             pending += [further for further in dict.fromkeys(root.stars) if further not in met]
             met.update(root.stars)
-    return frozenset(found)
+    return frozenset(elsewhere), tuple(here)
 
 
 def _of_bindings(project: Project, bindings: Sequence[Binding], depth: int) -> frozenset[str]:
@@ -260,7 +272,7 @@ def _into(project: Project, dotted: str, depth: int) -> frozenset[str]:
     module, rest = split
     name, _, attribute = rest.partition(".")
     root = module.scopes.root
-    if name not in root.bindings and not root.stars:
+    if (name not in root.bindings and not root.stars) or project.leads_below(module, name):
         return frozenset({dotted})
     found = _name_origins(project, name, root, depth + 1)
     if attribute:

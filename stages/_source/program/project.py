@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -10,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from stages._source.program.heirs import Heirs
+from stages._source.program.index import classes_with, members
 from stages._source.program.scopes import FileScopes, Scope, read_scopes
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Project:
         self._worth = worth
         self._names = names
         self._awaited = awaited or {}
+        self._rank = {path: place for place, path in enumerate(self._awaited)}
         self._heirs: Heirs | None = None
         self._paths: dict[str, str] = {}  # dotted name -> file
         self._modules: dict[str, Module | None] = {}  # file -> module, whichever of the twins has read it
@@ -76,6 +77,7 @@ class Project:
     def _begin(self) -> None:
         """Know nothing of any file yet."""
         self._own: dict[str, None] = {}  # the files that were read here, in the order of reading
+        self._having: dict[str, list[str]] = {}  # name -> those of them with a class that binds it
         self._passed_over: set[str] = set()  # files that turned out not to be worth reading
         self._splits: dict[str, tuple[Module, str] | None] = {}
         self.known_origins: dict[tuple[ast.expr, Scope], frozenset[str]] = {}
@@ -83,6 +85,7 @@ class Project:
         self.known_instances: dict[tuple[ast.expr, Scope], list[Scope]] = {}
         self.known_lineage: dict[Scope, list[Scope]] = {}
         self.known_bound: dict[tuple[Scope, str], frozenset[str]] = {}  # by the scope that binds the name
+        self.known_stars: dict[tuple[str, ...], tuple[frozenset[str], tuple[tuple[str, Scope], ...]]] = {}
         self.known_methods: dict[tuple[Scope, str], list[Scope]] = {}  # classes that may override a method
 
     @property
@@ -94,13 +97,19 @@ class Project:
         """Return every file read so far, of those that are awaited only the ones whose code may be meant."""
         return self._with([path for path, code in self._awaited.items() if path not in self._own and may(code)])
 
-    def modules_below(self, cls: str, method: str) -> list[Module]:
-        """Return every file read so far, of those that are awaited only where an heir of a class may have a method."""
+    def classes_below(self, cls: str, method: str) -> list[Scope]:
+        """Return the classes with a method in every file read so far, and in those awaited where an heir may have it.
+
+        Args:
+            cls: the name of the class whose heirs are meant.
+        """
         if self._heirs is None:
             self._heirs = Heirs(self._awaited)
-        defines = re.compile(rb"def\s+" + re.escape(method.encode()) + rb"\s*\(").search
-        found = self._heirs.files(cls)
-        return self._with([path for path in self._awaited if path in found and defines(self._awaited[path])])
+        for path in self._heirs.files_with(cls, method):
+            self.module(path)
+        given = sorted(self._having.get(method, ()), key=lambda path: self._rank.get(path, len(self._rank)))
+        modules = [self._modules[path] for path in given]
+        return [item for module in modules if module is not None for item in classes_with(module.scopes, method)]
 
     def _with(self, awaited: Iterable[str]) -> list[Module]:
         for path in awaited:
@@ -110,11 +119,15 @@ class Project:
 
     def module(self, path: str) -> Module | None:
         """Return a file by its path, or None where it does not parse."""
-        self._own.setdefault(path)
         if path not in self._modules:
             found = self._read(path)
             self._modules[path] = None if found is None else self._scoped(path, *found)
-        return self._modules[path]
+        module = self._modules[path]
+        if path not in self._own:
+            self._own[path] = None
+            for member in members(module.scopes) if module is not None else ():
+                self._having.setdefault(member, []).append(path)
+        return module
 
     def dotted(self, path: str) -> str:
         """Return the name of a file from the root."""
@@ -147,6 +160,14 @@ class Project:
     def holds(self, dotted: str) -> bool:
         """Say whether a module is a file of the task, worth reading or not."""
         return dotted in self._paths
+
+    def leads_below(self, module: Module, name: str) -> bool:
+        """Say whether a name of a package that nothing in it binds by name is a file below it, worth reading or not.
+
+        A package that star-imports a hundred others would have all of them read for each such name.
+        """
+        root = module.scopes.root
+        return root.is_package and name not in root.bindings and self.holds(f"{module.name}.{name}")
 
     def whole(self) -> Project:
         """Return the same project, in which every name leads into its file. Files that were read are shared."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
@@ -21,21 +21,18 @@ _BINDING = frozenset(
         *(ast.ExceptHandler, ast.MatchAs, ast.MatchStar, ast.MatchMapping),
     ]
 )
-_LEAVES = frozenset(
-    [
-        ast.Constant,
-        *(
-            kind
-            for base in (ast.expr_context, ast.operator, ast.cmpop, ast.boolop, ast.unaryop)
-            for kind in base.__subclasses__()
-        ),
-    ]
+_OPERATORS = frozenset(
+    kind
+    for base in (ast.expr_context, ast.operator, ast.cmpop, ast.boolop, ast.unaryop)
+    for kind in base.__subclasses__()
 )
-_RECORDED = frozenset([ast.Name, ast.Attribute, ast.Call, ast.Global, ast.Nonlocal, ast.Return, *_BINDING])
+_NO_NODES = _OPERATORS | {type(None), str, int, bool}  # what fields with nodes hold besides
+_NOTHING_BELOW = _NO_NODES | {ast.Constant}
+_RECORDED = frozenset([ast.Attribute, ast.Call, ast.Global, ast.Nonlocal, ast.Return, *_BINDING])
 _PLAIN = frozenset(
     ["id", "attr", "arg", "ctx", "op", "ops", "asname", "module", "level", "kind", "type_comment", "conversion"]
 )  # fields that hold text, numbers or leaves in whatever kind of node has them
-_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {}
+_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {ast.Constant: ()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -121,15 +118,21 @@ class FileScopes:
     scopes: dict[ast.AST, Scope] = field(default_factory=dict)
     calls: list[Seen] = field(default_factory=list)
     contexts: list[Seen] = field(default_factory=list)
-    loads: list[Seen] = field(default_factory=list)
+    loaded: list[tuple[ast.AST, Scope, str]] = field(default_factory=list)  # the fields of `Seen`
     parents: dict[ast.AST, ast.AST] = field(default_factory=dict)
-    by_qualname: dict[str, list[Scope]] = field(default_factory=dict)
-    by_member: dict[str, list[Scope]] = field(default_factory=dict)
-    by_called: dict[str, list[Seen]] = field(default_factory=dict)
+    by_qualname: dict[str, list[Scope]] | None = None
+    by_member: dict[str, list[Scope]] | None = None
+    by_called: dict[str, list[Seen]] | None = None
+
+    @property
+    def loads(self) -> list[Seen]:
+        """Return the names and attributes that are read."""
+        return [Seen(*seen) for seen in self.loaded]
 
     def defined(self, qualname: str) -> list[Scope]:
         """Return the functions and classes of that name; several where branches define it differently."""
-        if not self.by_qualname:
+        if self.by_qualname is None:
+            self.by_qualname = {}
             for node, scope in self.scopes.items():
                 if isinstance(node, Function | ast.ClassDef):
                     self.by_qualname.setdefault(scope.qualname, []).append(scope)
@@ -141,54 +144,45 @@ def read_scopes(tree: ast.Module, module: str, *, is_package: bool) -> FileScope
     root = Scope(tree, None, "", module=module, is_package=is_package)
     root.inner[tree] = root
     found = FileScopes(root, root.inner)
-    parents = found.parents
-    stack = [Seen(node, root, MODULE_LEVEL) for node in reversed(tree.body)]
+    parents, loaded = found.parents, found.loaded
+    stack = [(node, root, MODULE_LEVEL) for node in reversed(tree.body)]
     while stack:
         seen = stack.pop()
         node, scope, label = seen
         kind = type(node)
+        if kind is ast.Name:
+            if type(node.ctx) is ast.Load:  # type: ignore[attr-defined]
+                loaded.append(seen)
+            continue
         entered = _ENTERED.get(kind)
         if entered is not None:
-            children = list(entered(node, seen, found))
-            for child in children:
-                parents.setdefault(child.node, node)
-            stack.extend(reversed(children))
+            inside = list(entered(node, Seen(*seen), found))
+            for child in inside:
+                parents[child.node] = node
+            stack += reversed(inside)
             continue
         if kind in _RECORDED:
             _record(node, seen, found)
-        if kind is ast.Name:
-            continue
-        below = _below(node)
-        for node_below in below:
-            parents.setdefault(node_below, node)
+        below = _children(node, _NOTHING_BELOW)
+        for child in below:
+            parents[child] = node
         below.reverse()
-        stack.extend([Seen(node_below, scope, label) for node_below in below])
+        stack += [(child, scope, label) for child in below]
     return found
 
 
-def _below(node: ast.AST) -> list[ast.AST]:
-    """Return the nodes right below one that may have something to record, in source order."""
+def _children(node: ast.AST, without: Container[type] = _NO_NODES) -> list[ast.AST]:
+    """Return the nodes right below one, in source order; operators and contexts are left out."""
     kind, found = type(node), list[ast.AST]()
-    if kind not in _FIELDS:
-        _FIELDS[kind] = tuple(name for name in kind._fields if name not in _PLAIN)
-    for name in _FIELDS[kind]:
+    fields = _FIELDS.get(kind)
+    if fields is None:
+        fields = _FIELDS[kind] = tuple(name for name in kind._fields if name not in _PLAIN)
+    for name in fields:
         value = getattr(node, name, None)
-        if isinstance(value, list):
-            found += [item for item in value if isinstance(item, ast.AST) and type(item) not in _LEAVES]
-        elif isinstance(value, ast.AST) and type(value) not in _LEAVES:
-            found.append(value)
-    return found
-
-
-def _children(node: ast.AST) -> list[ast.AST]:
-    """Return the nodes right below one, in source order; `ast.iter_child_nodes` without its two generators."""
-    found: list[ast.AST] = []
-    for name in node._fields:
-        value = getattr(node, name, None)
-        if isinstance(value, list):
-            found += [item for item in value if isinstance(item, ast.AST)]
-        elif isinstance(value, ast.AST):
-            found.append(value)
+        if type(value) is list:
+            found += [item for item in value if type(item) not in without]
+        elif type(value) not in without:
+            found.append(value)  # type: ignore[arg-type]
     return found
 
 
@@ -209,8 +203,8 @@ def own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
     while stack:
         node = stack.pop()
         yield node
-        if not isinstance(node, SCOPED):
-            stack.extend(_children(node))
+        if type(node) not in SCOPED:
+            stack += _children(node)
 
 
 def parameters(node: Function | ast.Lambda) -> Iterator[tuple[ast.arg, ast.expr | None]]:
@@ -293,22 +287,22 @@ def _enter_comprehension(node: Comprehension, seen: Seen, found: FileScopes) -> 
         yield Seen(element, scope, seen.label)
 
 
-def _record(node: ast.AST, seen: Seen, found: FileScopes) -> None:
-    kind = type(node)
-    if kind is ast.Name or kind is ast.Attribute:
-        if isinstance(node.ctx, ast.Load):  # type: ignore[attr-defined]
-            found.loads.append(seen)
+def _record(node: ast.AST, seen: tuple[ast.AST, Scope, str], found: FileScopes) -> None:
+    kind, scope = type(node), seen[1]
+    if kind is ast.Attribute:
+        if type(node.ctx) is ast.Load:  # type: ignore[attr-defined]
+            found.loaded.append(seen)
     elif kind is ast.Call:
-        found.calls.append(seen)
+        found.calls.append(Seen(*seen))
     elif isinstance(node, ast.Global | ast.Nonlocal):
-        _declare_elsewhere(node, seen.scope)
+        _declare_elsewhere(node, scope)
     elif isinstance(node, ast.Return):
         if node.value is not None:
-            seen.scope.returns.append(node.value)
+            scope.returns.append(node.value)
     elif kind in _BINDING:
         if kind is ast.withitem:
-            found.contexts.append(seen)
-        _bind(node, seen.scope)
+            found.contexts.append(Seen(*seen))
+        _bind(node, scope)
 
 
 def _bind(node: ast.AST, scope: Scope) -> None:

@@ -110,11 +110,14 @@ def _unset(walker: Walker, owner: Scope, name: str) -> Value:
 
 
 def _dotted(walker: Walker, name: str, depth: int) -> Value:
-    split = walker.engine.project.split(name)
+    project = walker.engine.project
+    split = project.split(name)
     if split is None or not split[1] or depth > _DEEPEST:
         return Dotted(name)
     module, rest = split
     head, _, more = rest.partition(".")
+    if project.leads_below(module, head):
+        return Dotted(name)
     root = module.scopes.root
     value = defined(walker, root, head, depth + 1)
     if value is None and head in root.bindings:

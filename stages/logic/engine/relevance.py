@@ -39,6 +39,7 @@ class Relevance:
         self._names = names
         self._direct: dict[Scope, bool] = {}
         self._known: dict[Scope, bool] = {}
+        self._callees: dict[Scope, list[Scope]] = {}
 
     def direct(self, scope: Scope) -> bool:
         """Say whether the function itself names anything of AMP training."""
@@ -64,12 +65,13 @@ class Relevance:
 
     def callees(self, scope: Scope) -> list[Scope]:
         """Return the functions of the project that are called in the body of one."""
-        found: dict[Scope, None] = {}
-        for node in own_nodes(_body(scope)):
-            if isinstance(node, ast.Call) and (self._names is None or _called(node.func) in self._names):
-                for callee in functions(self._project, node.func, scope):
-                    found[callee] = None
-        return list(found)
+        if scope not in self._callees:
+            found: dict[Scope, None] = {}
+            for node in own_nodes(_body(scope)):
+                if isinstance(node, ast.Call) and (self._names is None or _called(node.func) in self._names):
+                    found |= dict.fromkeys(functions(self._project, node.func, scope))
+            self._callees[scope] = list(found)
+        return self._callees[scope]
 
 
 def _called(func: ast.expr) -> str:
