@@ -145,7 +145,7 @@ def read_scopes(tree: ast.Module, module: str, *, is_package: bool) -> FileScope
     root.inner[tree] = root
     found = FileScopes(root, root.inner)
     parents, loaded = found.parents, found.loaded
-    stack = [(node, root, MODULE_LEVEL) for node in reversed(tree.body)]
+    stack: list[tuple[ast.AST, Scope, str]] = [(node, root, MODULE_LEVEL) for node in reversed(tree.body)]
     while stack:
         seen = stack.pop()
         node, scope, label = seen
@@ -157,8 +157,7 @@ def read_scopes(tree: ast.Module, module: str, *, is_package: bool) -> FileScope
         entered = _ENTERED.get(kind)
         if entered is not None:
             inside = list(entered(node, Seen(*seen), found))
-            for child in inside:
-                parents[child.node] = node
+            parents.update({child.node: node for child in inside})
             stack += reversed(inside)
             continue
         if kind in _RECORDED:
@@ -173,10 +172,10 @@ def read_scopes(tree: ast.Module, module: str, *, is_package: bool) -> FileScope
 
 def _children(node: ast.AST, without: Container[type] = _NO_NODES) -> list[ast.AST]:
     """Return the nodes right below one, in source order; operators and contexts are left out."""
-    kind, found = type(node), list[ast.AST]()
-    fields = _FIELDS.get(kind)
+    fields = _FIELDS.get(type(node))
     if fields is None:
-        fields = _FIELDS[kind] = tuple(name for name in kind._fields if name not in _PLAIN)
+        fields = _FIELDS[type(node)] = tuple(name for name in node._fields if name not in _PLAIN)
+    found: list[ast.AST] = []
     for name in fields:
         value = getattr(node, name, None)
         if type(value) is list:
