@@ -48,3 +48,13 @@ def shape_of(renderer, texts):
     document = renderer.render(hostile_report(*texts))
     safe(renderer.name, document)
     return SHAPES[renderer.name](document)
+
+
+@pytest.mark.parametrize("renderer", RENDERERS, ids=lambda one: one.name)
+def test_ten_megabytes_change_no_document(renderer, monkeypatch):
+    monkeypatch.setattr(plots, "available", lambda: False)
+    texts = [f"x{number}" for number in range(places())]
+    plain = shape_of(renderer, texts)
+    for place in (0, 5, 40):  # a finding, and facts of stages 1 and 3
+        texts[place] = "y" * 10_000_000
+    assert shape_of(renderer, texts) == plain
