@@ -43,7 +43,13 @@ class Wanted:
 
 def lines_of(data: bytes, word: bytes) -> Iterator[bytes]:
     """Yield each line up to and with a word, as often as it stands there."""
+    for at in places_of(data, word):
+        yield data[data.rfind(b"\n", 0, at) + 1 : at + len(word)]
+
+
+def places_of(data: bytes, word: bytes) -> Iterator[int]:
+    """Yield where a word begins, as often as it stands there."""
     at = data.find(word)
     while at >= 0:
-        yield data[data.rfind(b"\n", 0, at) + 1 : at + len(word)]
+        yield at
         at = data.find(word, at + len(word))

@@ -18,7 +18,11 @@ _PLACEHOLDER = late(
     rb"|0123456|token_here|redacted|secret_key_here",
     re.IGNORECASE,
 )
+# an address that was signed for one download names the key that signed it, and holds nothing that signs
+_SIGNED = late(rb"(?:X-Amz-Credential|AWSAccessKeyId|GoogleAccessId)(?:=|%3D)\Z", re.IGNORECASE)
+_LONGEST_NAME = 24  # bytes, of what `_SIGNED` looks for
 _LEAST_ENTROPY = 3.0  # bits a character; text that a key generator wrote has more, words and patterns have less
+_LEAST_PASSWORD = 8  # characters; services ask for as many
 _LIVE = late(r"[A-Za-z0-9_\-+/=.:]{20,}\Z")
 
 
@@ -64,6 +68,8 @@ def shaped_secrets(data: bytes) -> Iterator[tuple[Shape, int, bytes]]:
         if shape.prefix in data:
             for match in shape.pattern.finditer(data):
                 body = match[0][len(shape.prefix) :]
+                if _SIGNED.search(data, max(0, match.start() - _LONGEST_NAME), match.start()):
+                    continue
                 if shape.name == "private key" or (not _PLACEHOLDER.search(body) and entropy(body) >= _LEAST_ENTROPY):
                     yield shape, match.start(), match[0]
 
@@ -73,6 +79,11 @@ def looks_live(text: str) -> bool:
     data = text.encode("utf-8", "replace")
     has_digit = any(character.isdigit() for character in text) or (text != text.lower() and text != text.upper())
     return bool(_LIVE.match(text) and has_digit and not _PLACEHOLDER.search(data) and entropy(data) >= _LEAST_ENTROPY)
+
+
+def is_filler(text: str) -> bool:
+    """Say whether a text stands where a password could and is none: a number, a word too short, a placeholder."""
+    return len(text) < _LEAST_PASSWORD or text.isdecimal() or bool(_PLACEHOLDER.search(text.encode("utf-8", "replace")))
 
 
 def entropy(data: bytes) -> float:

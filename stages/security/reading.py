@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stages._source.versions import Version
+    from stages._source.wanted import Wanted
+    from stages.security.watch import Look
     from verifier.api import Finding, Json, SourceFile, StageContext
 
 
@@ -52,9 +54,13 @@ def project_of(files: Sequence[SourceFile]) -> Project:
         tree = parse(by_path[path])
         return None if tree is None else (tree, by_path[path].text_lines)
 
+    passes_on: dict[str, bool] = {}  # a large package asks each of its files for hundreds of names
+
     def names(path: str, name: str) -> bool:
         data = by_path[path].data or b""
-        return name.encode() in data or b"import *" in data
+        if path not in passes_on:
+            passes_on[path] = b"import *" in data
+        return passes_on[path] or name.encode() in data
 
     return Project(by_path, read, lambda path: path.endswith("__init__.py"), names)
 
@@ -79,12 +85,11 @@ def _read_one(
 ) -> None:
     data = file.data or b""
     read.files += 1
-    torch = b"torch" in data
     if LINTED.within(data):
         read.paths.append(file.path)
-    asking = [(code, look) for code, wanted, look in lookers() if (torch or not wanted.torch) and wanted.within(data)]
-    tracks = TRACKED.within(data)
-    if not asking and not tracks:
+    asking = _asking(data)
+    tracks = any(wanted is TRACKED for _, wanted, _ in asking)
+    if not asking:
         return
     module = project.module(file.path)
     if module is None:
@@ -92,9 +97,19 @@ def _read_one(
         return
     read.parsed += 1
     view = View(project, module, versions.of(file.path), installed)
-    for code, look in asking:
+    for code, _, look in asking:
         problems = list(look(view))
         read.secrets += [problem.secret for problem in problems if problem.secret]
         read.findings += findings_of(known_rules()[code], view, problems)
     if tracks:
         read.inventory += tracked(view)
+
+
+def _asking(data: bytes) -> list[tuple[str, Wanted, Look]]:
+    """Return the rules that want to look at a text. What several of them want is searched once."""
+    torch = b"torch" in data
+    said: dict[int, bool] = {}
+    for _, wanted, _ in lookers():
+        if id(wanted) not in said:
+            said[id(wanted)] = (torch or not wanted.torch) and wanted.within(data)
+    return [rule for rule in lookers() if said[id(rule[1])]]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from stages._source.program.origins import attribute_bindings, origins, resolve_bindings
 from stages._source.program.scopes import Function, self_class
+from stages.security.reaching import reaching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,12 +59,15 @@ class View:
                 yield call, scope, min(found)
 
     def bindings(self, node: ast.expr, scope: Scope) -> list[Binding]:
-        """Return what a name, or an attribute of `self`, is bound to."""
+        """Return what a name, or an attribute of `self`, may be bound to where it stands."""
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             cls = self_class(scope, node.value.id)
             if cls is not None:
                 return attribute_bindings(self.project, cls, node.attr)
-        return resolve_bindings(self.project, node, scope)
+        found = resolve_bindings(self.project, node, scope)
+        if isinstance(node, ast.Name):
+            return reaching(node, found, self.module.tree, self.module.scopes.parents)
+        return found
 
     def made_by(self, node: ast.expr, scope: Scope) -> frozenset[str]:
         """Return the dotted names of the calls whose result an expression may be."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from stages._source.patterns import late
 from stages._source.versions import shown as version_shown
 from stages._source.wanted import Wanted
 from stages.security.loads import how_bad, origin_of
@@ -83,7 +85,12 @@ RULE = RuleInfo(
         """),
     ),
 )
-WANTED = Wanted(torch=True, some=(b"torch.load", b"import load", b", load", b"serialization", b"import torch as"))
+WANTED = Wanted(
+    torch=True,
+    some=(b"torch.load", b"import load", b", load", b"serialization", b"import torch as"),
+    # `load` itself, as an attribute or imported: not what only begins so, as `load_dataset`
+    pattern=late(rb"\.load\b|\bload[ \t]*(?:$|[^\w \t])|\bload[ \t]+as\b", re.MULTILINE),
+)
 _LOADS = frozenset(["torch.load", "torch.serialization.load"])
 _SAFE_FROM = (2, 6)
 

@@ -24,7 +24,8 @@ RULE = RuleInfo(
     summary="Code from a model repository is run without asking, and no revision says which.",
     why=(
         "`trust_remote_code=True` downloads Python files of the repository and imports them. Without a commit in"
-        " `revision`, it is whatever stands there on the day of the run. INFO where a commit or a local path is named."
+        " `revision`, it is whatever stands there on the day of the run. INFO where a commit, a local path or a folder"
+        " that the same file saves a model to is named."
     ),
     examples=(
         Bad("""
@@ -45,12 +46,17 @@ RULE = RuleInfo(
                 if trusted:
                     options = dict(trust_remote_code=True)
                 return AutoModel.from_pretrained(name, trust_remote_code=trusted)
+
+
+            def tools(server):
+                return ToolCollection.from_mcp(server, trust_remote_code=True)  # a server's tools, no repository
         """),
     ),
 )
 WANTED = Wanted(torch=False, every=(b"trust_remote_code",))
 _COMMIT = late(r"[0-9a-f]{40}\Z")
 _LOCAL = ("./", "../", "/", "~")
+_OTHERS = ("from_mcp",)  # takes the same keyword for something else
 
 
 def look(view: View) -> Iterator[Problem]:
@@ -58,10 +64,11 @@ def look(view: View) -> Iterator[Problem]:
     for call, _ in view.calls():
         if is_constant(argument(call, "trust_remote_code"), True) and not _is_decided_elsewhere(view, call):
             first = call.args[0] if call.args else next((item.value for item in call.keywords), None)
+            own = _is_pinned(call) or _is_local(first) or _is_saved_here(view, call, first)
             what = shown(first) if first is not None and call.args else ""
             yield Problem(
                 node=call,
-                severity=Severity.INFO if _is_pinned(call) or _is_local(first) else Severity.MEDIUM,
+                severity=Severity.INFO if own else Severity.MEDIUM,
                 message=f"`{shown(call.func)}` runs code of the repository that {f'`{what}`' if what else 'it'} names",
                 remedy="Pass the commit that you read as `revision`, or leave the decision to whoever starts the run: "
                 "an option that is off by default.",
@@ -70,8 +77,10 @@ def look(view: View) -> Iterator[Problem]:
 
 
 def _is_decided_elsewhere(view: View, call: ast.Call) -> bool:
-    """Say whether a dict of arguments is made, or the function is told by a parameter of the same name."""
+    """Say whether a dict of arguments is made, no repository is meant, or a parameter of the same name tells."""
     if isinstance(call.func, ast.Name) and call.func.id == "dict":
+        return True
+    if isinstance(call.func, ast.Attribute) and call.func.attr in _OTHERS:
         return True
     function = view.function_around(call)
     return isinstance(function, Function) and any(item.arg == "trust_remote_code" for item, _ in parameters(function))
@@ -87,4 +96,18 @@ def _is_pinned(call: ast.Call) -> bool:
 
 def _is_local(first: ast.expr | None) -> bool:
     text = text_value(first)
-    return text is not None and text.startswith(_LOCAL)
+    return text is not None and (text.startswith(_LOCAL) or text.endswith(".py"))
+
+
+def _is_saved_here(view: View, call: ast.Call, first: ast.expr | None) -> bool:
+    """Say whether the file saves a model under that literal, or the function under that name: then it is a folder."""
+    if first is None:
+        return False
+    wanted, function = ast.dump(first), view.function_around(call)
+    return any(
+        isinstance(other.func, ast.Attribute)
+        and other.func.attr.startswith("save_pretrained")
+        and any(ast.dump(item) == wanted for item in other.args[:1])
+        and (isinstance(first, ast.Constant) or view.function_around(other) is function)
+        for other, _ in view.calls()
+    )

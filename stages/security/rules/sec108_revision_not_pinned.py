@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from stages._source.patterns import late
-from stages._source.wanted import Wanted
+from stages._source.wanted import Wanted, places_of
 from stages.security.problem import Problem
 from stages.security.view import argument, passes_more, text_value
 from verifier.api import Bad, Good, RuleInfo, Severity
@@ -38,15 +38,23 @@ RULE = RuleInfo(
     ),
 )
 _WORDS = ("from_pretrained", "load_dataset", "hf_hub_download", "snapshot_download")
-WANTED = Wanted(
-    torch=False,
-    some=tuple(word.encode() for word in _WORDS),
-    # with a name, and on a line that is no example in a docstring
-    pattern=late(
-        rb"(?m)^(?![ \t]*(?:>>>|\.\.\.|#))[^\n]*\b(?:" + "|".join(_WORDS).encode() + rb")"
-        rb"\(\s*(?:\w+=)?[\"'][\w.-]+/[\w.-]+[\"']"
-    ),
-)
+_NAMES_ONE = late(rb"\(\s*(?:\w+=)?[\"'][\w.-]+/[\w.-]+[\"']")
+_LETTER = late(rb"\w")
+_EXAMPLE = (b">>>", b"...", b"#")  # how a line begins that runs nothing
+
+
+def _may_name_one(data: bytes) -> bool:
+    """Say whether a call is given a name of a repository on a line that is no example in a docstring."""
+    return any(_may_be(data, at, word) for word in map(str.encode, _WORDS) for at in places_of(data, word))
+
+
+def _may_be(data: bytes, at: int, word: bytes) -> bool:
+    if not _NAMES_ONE.match(data, at + len(word)) or (at and _LETTER.match(data, at - 1)):
+        return False
+    return not data[data.rfind(b"\n", 0, at) + 1 : at].lstrip(b" \t").startswith(_EXAMPLE)
+
+
+WANTED = Wanted(torch=False, test=_may_name_one)
 _NAMED = late(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*\Z")
 _CALLS = frozenset(_WORDS)
 

@@ -57,6 +57,18 @@ RULE = RuleInfo(
                 subprocess.run(f"rm -rf {shlex.quote(folder)}", shell=True)
                 subprocess.run(["rm", "-rf", folder], check=True)
         """),
+        Good("""
+            import os
+
+            import requests
+
+
+            def fetch(tag):
+                url = requests.get("https://example.org/releases").json()["url"]
+                print(url)
+                url = "https://example.org/latest"
+                os.system(f"curl -LO {url}")
+        """),
     ),
 )
 _ALWAYS = frozenset(

@@ -27,6 +27,10 @@ RULE = RuleInfo(
             model: small
             github: ghp_{"A7f3kQ9zLm2XwR8v" + "TbY5nJcPdE1sGh4UoK6i"}  # expect: SEC301
         """),
+        Good(f"""
+            # the address of one download, signed: it names a key, and holds none
+            URL = "https://example.org/a.pt?X-Amz-Credential=AKIA{"Q7J3K5N2XW6R" + "T4YB"}%2F20260101%2Fus-east-1"
+        """),
         Good("""
             import os
 

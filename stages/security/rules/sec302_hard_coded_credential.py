@@ -73,10 +73,14 @@ _LOGINS = {
 _KEYWORDS = ("use_auth_token", "hf_token", "api_key", "api_token")
 _VARIABLE = late(r"(?:API_?KEY|TOKEN|SECRET|ACCESS_KEY|PASSWORD)\Z")
 _TAILS = tuple(f"{word}{quote}]".encode() for word in ("KEY", "TOKEN", "SECRET", "PASSWORD") for quote in ("'", '"'))
-WANTED = Wanted(
-    torch=False,
-    some=(b"login(", b"api_key", b"api_token", b"auth_token", b"hf_token", b"aws_secret", b"secret=", *_TAILS),
-)
+_PASSED = (b"login(", b"api_key", b"api_token", b"auth_token", b"hf_token", b"aws_secret", b"secret=")
+
+
+def _may_hold_one(data: bytes) -> bool:
+    return any(word in data for word in _PASSED) or (b"environ" in data and any(tail in data for tail in _TAILS))
+
+
+WANTED = Wanted(torch=False, test=_may_hold_one)
 
 
 def look(view: View) -> Iterator[Problem]:

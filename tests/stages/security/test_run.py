@@ -105,3 +105,22 @@ def test_without_a_scanner_its_gate_is_deferred_and_says_how_to_get_one(tmp_path
 
 def test_gates_are_those_that_the_stage_declares(tmp_path: Path) -> None:
     assert set(statuses(run(tmp_path, a_dot_py="x = 1\n"))) == set(STAGE.gates)
+
+
+@pytest.mark.parametrize(
+    ("body", "severity"),
+    [
+        ('load("me/model", trust_remote_code=True)', Severity.MEDIUM),
+        ('load("tuned", trust_remote_code=True)', Severity.INFO),
+        ("load(folder, trust_remote_code=True)", Severity.INFO),
+        ("load(name, trust_remote_code=True)", Severity.MEDIUM),
+        ('load("dataset.py", trust_remote_code=True)', Severity.INFO),
+    ],
+)
+def test_a_folder_that_is_saved_to_is_no_repository(tmp_path: Path, body: str, severity: Severity) -> None:
+    text = (
+        f"def f(model, folder, name):\n    model.save_pretrained(folder)\n    {body}\n"
+        'def g(model, name):\n    model.save_pretrained_merged("tuned")\n    model.save_pretrained(name)\n'
+    )
+    (found,) = run(tmp_path, a_dot_py=text).findings
+    assert (found.rule, found.severity) == ("SEC105", severity)
