@@ -74,6 +74,7 @@ from verifier.model.stage import (
     StageResult,
     StageStatus,
     Stash,
+    nothing_besides,
 )
 from verifier.model.task import Config, Criterion, Program, Script, Task
 from verifier.notebooks.file import NotebookFile
@@ -195,6 +196,7 @@ __all__ = [
     "load_plugins",
     "masked",
     "may_differ_next_time",
+    "nothing_besides",
     "one_line",
     "others_of_project",
     "read_regular",

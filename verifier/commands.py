@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from verifier.app import Selection, select_stages, verify
+from verifier.catalogue import plugins_of_check
 from verifier.chosen_rules import choose_rules
 from verifier.config import find_root, load_config
 from verifier.errors import ExitCode, UsageError
@@ -118,11 +119,12 @@ def delivered(runner: Runner, report: RunReport, formats: Sequence[Renderer], se
 
 def run_check(paths: Sequence[Path], *, options: Options) -> int:
     """Run the static stages over files and folders, and return the exit code."""
-    plugins = load_plugins()
     for path in paths:
         if is_absent(path):
             raise UsageError(f"{path}: there is no such file or folder")
-    config = load_for(check_root(paths), options.config_file, plugins)
+    root = check_root(paths)
+    plugins = load_plugins() if options.no_cache else plugins_of_check(root)
+    config = load_for(root, options.config_file, plugins)
     sources = check_sources(config.root, paths, config.exclude, cache_of(options, config, plugins))
     task = Task(
         name=CHECK_TASK,

@@ -18,7 +18,7 @@ from verifier.model.rule import Rule, RuleInfo
 from verifier.model.stage import Stage
 from verifier.own_rules import RULES as OWN_RULES
 
-_OURS = "verify-amp"
+OURS = "verify-amp"
 T = TypeVar("T")
 
 
@@ -66,7 +66,7 @@ def load_plugins(entry_points: Iterable[metadata.EntryPoint] | None = None) -> P
     third_party: dict[str, str] = {}  # name of the entry point -> "name version" of its distribution
     for entry_point in sorted(found, key=lambda item: (item.name, item.value)):
         _register(manager, entry_point)
-        if entry_point.dist is not None and entry_point.dist.name != _OURS:
+        if entry_point.dist is not None and entry_point.dist.name != OURS:
             third_party[entry_point.name] = f"{entry_point.dist.name} {entry_point.dist.version}"
     _check_hooks(manager)
     return _collect(manager, third_party)

@@ -9,7 +9,7 @@ from stages.logic import fixes, rules
 from stages.logic.gates import GATES
 from stages.logic.mending import wary_of_tests
 from stages.logic.run import run_logic
-from verifier.api import Stage, hookimpl
+from verifier.api import Stage, hookimpl, nothing_besides
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +25,7 @@ STAGE = Stage(
     rules=rules_in(rules),
     gates=GATES,
     run=run_logic,
-    depends_on=lambda _context: None,
+    depends_on=nothing_besides,
 )
 
 

@@ -186,6 +186,11 @@ class Resources:
         )
 
 
+def nothing_besides(_context: StageContext) -> Json:
+    """Say of a stage that it depends on nothing besides what is noted anyway (`Stage.depends_on`)."""
+    return None
+
+
 READS = Resources()
 RUNS_CODE = Resources(cpus=2, memory_bytes=4 << 30, gpus=1)
 
