@@ -20,7 +20,8 @@ from stages.logic.dtypes.program import read_dtypes
 from stages.logic.engine.engine import Engine
 from stages.logic.findings import finding_of, findings_of
 from stages.logic.gates import logic_gates
-from stages.logic.projects import project_of
+from stages.logic.projects import Looked, project_of
+from stages.logic.searched import searched
 from stages.logic.soundness import unsound
 from stages.logic.starts import walk_all
 from stages.logic.survey import acting_names, survey
@@ -57,7 +58,9 @@ def _judge(context: StageContext) -> StageOutcome:
     watching, spoken = watchers(), spoken_of([*files, *others])
     surveyed = survey(files, watching, spoken, jobs=context.options.jobs, progress=context.progress)
     speaking = {file.path: file for file in files if surveyed[file.path].speaks}
-    project = project_of([*files, *others], {path: code_of(file.data or b"") for path, file in speaking.items()})
+    looked = Looked()
+    awaited = {path: code_of(file.data or b"") for path, file in speaking.items()}
+    project = project_of([*files, *others], awaited, looked)
     context.progress(f"reading {len(speaking)} files that speak of AMP")
     acting = frozenset().union(
         *(said.acting for said in surveyed.values()), *(acting_names(file.data) for file in others)
@@ -66,20 +69,21 @@ def _judge(context: StageContext) -> StageOutcome:
     known = {rule.code: rule for rule in rules_in(rules)}
     apart = project.apart()
 
-    def read_alone() -> tuple[list[Finding], list[str]]:
+    def read_alone() -> tuple[list[Finding], list[str], Looked]:
         found = _inspected(context, apart, surveyed, watching, known)
         dtypes = read_dtypes(apart.whole(), _modules(apart, (path for path in speaking if surveyed[path].low)))
         found += judged(known, watching.judges, dtypes.project, dtypes.units)
         doubting = Doubting(surveyed=surveyed, spoken=spoken, root=context.config.root, dtypes=dtypes, found=found)
         found += doubtful(doubting, watching, known)
         found += unsound(context.config.root, dtypes.project, surveyed, watching, known)
-        return found, apart.unreadable(speaking)
+        return found, apart.unreadable(speaking), looked
 
     context.progress("following paths")
     with Beside(read_alone, wanted=context.options.jobs > 1 and len(files) >= _SPREAD) as alone:
         walked = walk_all(engine, _modules(project, (path for path in speaking if surveyed[path].steps)))
         context.progress("reading what runs in low precision")
-        told, refused = alone.result()
+        told, refused, elsewhere = alone.result()
+    looked.merge(elsewhere)
     found = [item for item in (*findings_of(known, engine.visits), *told) if item.location.path in surveyed]
     unread = _unread(context, speaking, {*refused, *project.unreadable(speaking)})
     return StageOutcome(
@@ -90,6 +94,7 @@ def _judge(context: StageContext) -> StageOutcome:
         gates=logic_gates(len(speaking) - len(unread), engine, unread, len(files)),
         facts=_counts(len(files), len(speaking) - len(unread), engine)
         | _details(context, files, walked, engine, unread),
+        searched=searched(files, surveyed, spoken, looked) if context.sources.cache is not None else None,
     )
 
 

@@ -9,6 +9,7 @@ from stages.logic import fixes, rules
 from stages.logic.gates import GATES
 from stages.logic.mending import wary_of_tests
 from stages.logic.run import run_logic
+from stages.logic.searched import says
 from verifier.api import Stage, hookimpl, nothing_besides
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ STAGE = Stage(
     gates=GATES,
     run=run_logic,
     depends_on=nothing_besides,
+    says=says,
 )
 
 

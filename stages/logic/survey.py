@@ -62,15 +62,16 @@ def survey(
     """
     found = [Surveyed()] * len(files)
     if jobs > 1 and len(files) >= _SPREAD:
-        work = map_forked(lambda index: _surveyed(files[index], watching, spoken), len(files), jobs, progress)
+        work = map_forked(lambda index: surveyed_of(files[index], watching, spoken), len(files), jobs, progress)
         for index, result in work:
-            found[index] = _surveyed(files[index], watching, spoken) if isinstance(result, Died) else result
+            found[index] = surveyed_of(files[index], watching, spoken) if isinstance(result, Died) else result
     else:
-        found = [_surveyed(file, watching, spoken) for file in files]
+        found = [surveyed_of(file, watching, spoken) for file in files]
     return {file.path: said for file, said in zip(files, found, strict=True)}
 
 
-def _surveyed(file: SourceFile, watching: Watchers, spoken: Spoken) -> Surveyed:
+def surveyed_of(file: SourceFile, watching: Watchers, spoken: Spoken) -> Surveyed:
+    """Return what the text of one file says."""
     data = file.data
     if data is None:
         return Surveyed()

@@ -81,6 +81,12 @@ def _spoken_in(texts: frozenset[bytes]) -> Spoken:
     return Spoken(float16=float16, low=low, pure=float16 and _any_has(texts, _PURE_WORDS))
 
 
+def words_in(data: bytes) -> tuple[bool, bool, bool]:
+    """Return what one text adds to what its project speaks of: `spoken_of` depends on no more of it."""
+    float16 = _any_has([data], _FLOAT16_WORDS) or (b"float16" in data and _FLOAT16.search(data) is not None)
+    return float16, _any_has([data], _BFLOAT16_WORDS), _any_has([data], _PURE_WORDS)
+
+
 def suspects_of(data: bytes, spoken: Spoken) -> Suspects:
     """Return what of a file half precision may harm.
 

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from verifier.cache import seen
-from verifier.cache.codec import NotPlainError, outcome_from_json, outcome_to_json, seen_from_json, seen_to_json
+from verifier.cache.codec import NotPlainError, outcome_from_json, outcome_to_json, plain, seen_from_json, seen_to_json
 from verifier.cache.identity import digest_of
 from verifier.cache.unchanged import still_true
 from verifier.notebooks.file import NotebookFile
@@ -35,7 +35,7 @@ def run_stage(stage: Stage, context: StageContext) -> StageOutcome:
     if cache is None or stage.depends_on is None or not can_be_kept(context.sources):
         return stage.run(context)
     name = f"{stage.name}-{_key(stage, context, cache, stage.depends_on(context))[:40]}.json"
-    found = _kept(name, context, cache)
+    found = _kept(stage, name, context, cache)
     return found if found is not None else _run_and_keep(stage, context, cache, name)
 
 
@@ -44,7 +44,7 @@ def can_be_kept(sources: SourceTree) -> bool:
     return not any(file.is_replaced or isinstance(file, NotebookFile | EditedFile) for file in sources)
 
 
-def _kept(name: str, context: StageContext, cache: Cache) -> StageOutcome | None:
+def _kept(stage: Stage, name: str, context: StageContext, cache: Cache) -> StageOutcome | None:
     found = cache.store.read(name)
 
     def rest() -> str:
@@ -52,11 +52,12 @@ def _kept(name: str, context: StageContext, cache: Cache) -> StageOutcome | None
 
     try:
         noted = None if found is None else seen_from_json(found["seen"])
-        now = None if noted is None else still_true(noted, rest)
+        searched = None if found is None else _said_again(stage, found["searched"], context.sources)
+        now = None if noted is None or searched is None else still_true(noted, rest)
         if now is not None:
             outcome = outcome_from_json(found["outcome"])
-            if now is not noted:
-                cache.store.write(name, {**found, "seen": seen_to_json(now)})
+            if now is not noted or searched != found["searched"]:
+                cache.store.write(name, {**found, "searched": searched, "seen": seen_to_json(now)})
             return outcome
     except (KeyError, TypeError, ValueError, AttributeError):  # whole, and yet not of our making
         return None
@@ -72,10 +73,34 @@ def _run_and_keep(stage: Stage, context: StageContext, cache: Cache, name: str) 
     if noted.spoiled:
         return outcome
     try:
-        cache.store.write(name, {"outcome": outcome_to_json(outcome), "seen": seen_to_json(noted)})
+        searched = _searched(stage, outcome, context.sources)
+        kept = {"outcome": outcome_to_json(outcome), "searched": searched, "seen": seen_to_json(noted)}
+        cache.store.write(name, kept)
     except NotPlainError:
         return outcome
     return outcome
+
+
+def _searched(stage: Stage, outcome: StageOutcome, sources: SourceTree) -> dict[str, Any]:
+    """Return what an outcome rests on of the files that its key says nothing of: content, or else what was said."""
+    if stage.says is None:
+        return {}
+    given, said = (outcome.searched.given, outcome.searched.said) if outcome.searched is not None else (None, {})
+    return {"given": plain(given), "files": {file.path: [file.sha256, said.get(file.path)] for file in sources}}
+
+
+def _said_again(stage: Stage, kept: dict[str, Any], sources: SourceTree) -> dict[str, Any] | None:
+    """Return the same of the files as they are now; None where more has changed than the outcome stands."""
+    if stage.says is None:
+        return kept
+    given, files = kept["given"], dict(kept["files"])
+    for file in sources:
+        digest, said = files[file.path]
+        if file.sha256 != digest:
+            if said is None or stage.says(given, file) != said:
+                return None
+            files[file.path] = [file.sha256, said]
+    return {"given": given, "files": files}
 
 
 def _key(stage: Stage, context: StageContext, cache: Cache, depends_on: Json) -> str:
@@ -87,9 +112,13 @@ def _key(stage: Stage, context: StageContext, cache: Cache, depends_on: Json) ->
             "root": str(context.root),
             "config": config_row(context.config),
             "options": _fields(context.options, _IDLE_OPTIONS),
-            "files": [file_row(file) for file in context.sources],
+            "files": [file_row(file) if stage.says is None else _name_row(file) for file in context.sources],
         }
     )
+
+
+def _name_row(file: SourceFile) -> list[Any]:
+    return [file.path, file.is_python, file.problem]
 
 
 def config_row(config: Config) -> dict[str, str]:

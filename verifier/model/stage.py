@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from verifier.model.finding import Evidence, Finding, Json, Severity
     from verifier.model.rule import RuleInfo
     from verifier.model.task import Config, Task
-    from verifier.sources import SourceTree
+    from verifier.sources import SourceFile, SourceTree
 
 T = TypeVar("T")
 
@@ -153,14 +153,31 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Searched:
+    """What an outcome rests on of those files that a stage has searched for something, and not read as a whole.
+
+    Args:
+        given: what `Stage.says` has to know to say the same of a file again.
+        said: what it says of each of these files, by path. Of any other file of the task everything counts.
+    """
+
+    given: Json
+    said: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageOutcome:
-    """What a stage saw. It holds no verdict: the core judges. `marks` concern findings of the stages before."""
+    """What a stage saw. It holds no verdict: the core judges. `marks` concern findings of the stages before.
+
+    `searched` is for whoever keeps the outcome, and no part of it.
+    """
 
     checks_run: int
     findings: tuple[Finding, ...] = ()
     gates: tuple[Gate, ...] = ()
     facts: Mapping[str, Json] = field(default_factory=dict)
     marks: tuple[Mark, ...] = ()
+    searched: Searched | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +223,8 @@ class Stage:
         depends_on: says what the outcome depends on besides the code of the verifier, the configuration, the files of
             the task and what is read, listed and asked through `verifier.api`, which is noted. With it, the outcome is
             kept for later runs that would find all of this unchanged; None: the stage runs every time.
+        says: gives a digest of all that the stage takes from the text of a file that it does not read, for what
+            `Searched.given` says. A kept outcome stands while this is the same for every file that has changed.
     """
 
     number: int
@@ -219,6 +238,7 @@ class Stage:
     gates: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[Need, ...] = ()
     depends_on: Callable[[StageContext], Json] | None = None
+    says: Callable[[Json, SourceFile], str] | None = None
     resources: Resources | None = None
 
     def required(self) -> Resources:

@@ -86,6 +86,7 @@ class Project:
         self.known_lineage: dict[Scope, list[Scope]] = {}
         self.known_bound: dict[tuple[Scope, str], frozenset[str]] = {}  # by the scope that binds the name
         self.known_stars: dict[tuple[str, ...], tuple[frozenset[str], tuple[tuple[str, Scope], ...]]] = {}
+        self.known_brought: dict[tuple[Scope, str], list[str]] = {}  # star imports of a scope that may bring a name
         self.known_methods: dict[tuple[Scope, str], list[Scope]] = {}  # classes that may override a method
 
     @property

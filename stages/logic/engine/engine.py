@@ -95,6 +95,7 @@ class Engine:
         self.elsewhere: dict[tuple[Key, ast.AST], Value] = {}
         self._checks = checks
         self._modules: dict[Scope, Module] = {}
+        self._enclosing: dict[Scope, bool] = {}  # whether functions are defined inside of one
         self._at_yield: list[list[tuple[Value, ...]]] = []
 
     def emit(self, event: Event, frame: Frame) -> None:
@@ -280,7 +281,10 @@ class Engine:
 
     def _forget_locals(self, state: State, scope: Scope) -> None:
         """Locals of a function that returned; those that a function inside of it may read stay."""
-        if not any(isinstance(inner, Function | ast.Lambda) for inner in _nested(scope)):
+        if scope not in self._enclosing:
+            inside = (node for node, inner in scope.inner.items() if inner.parent is scope)
+            self._enclosing[scope] = any(isinstance(node, Function | ast.Lambda) for node in inside)
+        if not self._enclosing[scope]:
             for key in [key for key in state.env if key[0] is scope]:
                 del state.env[key]
 
@@ -375,10 +379,6 @@ def _merged_ends(ends: list[tuple[Value, State]], node: ast.AST) -> list[tuple[V
         value = group[0][0] if all(item == group[0][0] for item, _ in group) else fresh("call", node)
         found += [(value, state) for state in merged]
     return found[:_MOST]
-
-
-def _nested(scope: Scope) -> Iterable[ast.AST]:
-    return (node for node, inner in scope.inner.items() if inner.parent is scope)
 
 
 def _is_static(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

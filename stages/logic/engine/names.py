@@ -136,8 +136,13 @@ def _dotted(walker: Walker, name: str, depth: int) -> Value:
 
 def _stars(walker: Walker, scope: Scope, name: str) -> list[str]:
     """Return the modules from which a star import may bring a name."""
-    project = walker.engine.project
-    return [star for star in scope.stars if not project.holds(star) or project.starred(star, name) is not None]
+    if not scope.stars:
+        return []
+    project, key = walker.engine.project, (scope, name)
+    if key not in project.known_brought:
+        found = [star for star in scope.stars if not project.holds(star) or project.starred(star, name) is not None]
+        project.known_brought[key] = found
+    return project.known_brought[key]
 
 
 def member(walker: Walker, value: Value, name: str, depth: int = 0) -> Value:

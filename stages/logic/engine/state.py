@@ -98,9 +98,9 @@ class Store(dict[K, "Value"]):
         self.telling.pop(place, None)
 
     def copy(self) -> Store[K]:
-        copied: Store[K] = Store()
-        dict.update(copied, self)
-        copied.telling = dict(self.telling)
+        copied: Store[K] = Store.__new__(Store)  # many a statement copies it: `__init__` would make what is not kept
+        copied.update(self)
+        copied.telling = self.telling.copy()
         return copied
 
 
@@ -184,11 +184,9 @@ def _join(group: Sequence[State], at: ast.AST) -> State:
 
 def _widen(joined: Store[K], other: Store[K], at: ast.AST) -> None:
     """Keep what both have in common; what differs is some value, not known which."""
-    differing = [place for place in joined if place not in other]
-    for place, theirs in other.items():
-        mine = joined.get(place)
-        if mine is not theirs and mine != theirs:
-            differing.append(place)
+    differing = [] if joined.keys() <= other.keys() else [place for place in joined if place not in other]
+    others = [place for place, theirs in other.items() if joined.get(place) is not theirs]
+    differing += [place for place in others if joined.get(place) != other[place]]
     for place in differing:
         one, two = joined.get(place), other.get(place)
         kind = JOINED if both_plain(one, two) else "joined"

@@ -28,6 +28,7 @@ FILES = {
         "def step(scaler, optimizer, loss):\n    scaler.scale(loss).backward()\n"
         "    optimizer.step()\n    scaler.update()\n"
     ),
+    "pkg/far.py": "import pkg\n\n\ndef far(x, mask):\n    return x\n",
     "outside/other.py": "from pkg import a\n\n\ndef use(scaler):\n    return scaler\n",
 }
 

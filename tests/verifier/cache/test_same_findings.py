@@ -107,6 +107,46 @@ def test_what_is_changed_in_one_line_of_one_file_moves_only_the_stage_that_looks
     assert ran[2:] in (["logic"], ["syntax", "logic"])
 
 
+_SILENT = {
+    "a comment": "# far\n",
+    "a function": "def more():\n    return far\n",
+    "an import": "import os\n",
+    "no finding of this stage": "x = absent\n",
+}
+_TELLING = {
+    "a suspicion": "import torch\n\n\ndef forward(self, x, mask):\n    return x.masked_fill(mask, -1e9)\n",
+    "a guard": "import torch\n\n\ndef norm(x):\n    return x / (x.norm() + 1e-12)\n",
+    "autocast": "import torch\n\n\ndef run(x):\n    with torch.autocast('cuda'):\n        return x.half()\n",
+    "soundness": "import torch\n\n\ndef run(m, x):\n    torch.set_grad_enabled(False)\n    return m(x)\n",
+    "a step": "def step(scaler, optimizer):\n    scaler.unscale_(optimizer)\n    optimizer.step()\n",
+    "bfloat16": "import torch\nDTYPE = torch.bfloat16\n",
+    "the whole in half": "# deepspeed\n",
+}
+
+
+@pytest.mark.parametrize("text", _SILENT.values(), ids=_SILENT.keys())
+def test_a_file_that_no_rule_has_read_may_say_anything_else(verified: Verified, ran: list[str], text: str) -> None:
+    verified.report()
+    for change in (FILES["pkg/far.py"] + text, text + FILES["pkg/far.py"], FILES["pkg/far.py"]):
+        verified.write("pkg/far.py", change)
+        del ran[:]
+        assert verified.report() == verified.report("--no-cache")
+        assert ran in ([], ["syntax"])
+
+
+@pytest.mark.parametrize("text", _TELLING.values(), ids=_TELLING.keys())
+def test_what_is_said_in_such_a_file_counts(verified: Verified, ran: list[str], text: str) -> None:
+    verified.report()
+    del ran[:]
+    verified.write("pkg/far.py", FILES["pkg/far.py"] + text)
+    assert verified.report() == verified.report("--no-cache")
+    assert ran == ["syntax", "logic"]
+    verified.write("pkg/far.py", FILES["pkg/far.py"] + text.replace("x", "y"))
+    assert verified.report() == verified.report("--no-cache")
+    verified.write("pkg/far.py", FILES["pkg/far.py"])
+    assert verified.report() == verified.report("--no-cache")
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_any_row_of_edits(verified: Verified, seed: int) -> None:
     chance = random.Random(seed)
@@ -121,6 +161,10 @@ _LINES = (
     "x = absent\n", "def first():\n    return first\n", "broken = (\n",
     "try:\n    import other\nexcept ImportError:\n    other = None\n",
     "def step(scaler, optimizer, loss):\n    scaler.scale(loss).backward()\n    scaler.step(optimizer)\n",
+    "import torch\n", "from pkg.far import *\n", "from pkg.far import far\n", "deepspeed = 'bf16'\n",
+    "def forward(self, x, mask):\n    return x.masked_fill(mask, -1e9)\n",
+    "def near(x):\n    with torch.autocast('cuda'):\n        return (x / (x.norm() + 1e-12)).float()\n",
+    "class Far(Near):\n    def step(self, scaler):\n        self.optimizer.step()\n        return scaler\n",
     "# verify: allow[SCP001] for now\n", "__all__ = ['first']\n", "def __getattr__(name):\n    return name\n",
 )  # fmt: skip
 
