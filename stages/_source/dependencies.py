@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from stages._source.declarations import Declarations, declarations_in
@@ -116,6 +117,16 @@ class Declared:
 
 def bringing(module: str, names: Iterable[str]) -> frozenset[str]:
     """Return which of the distributions, by normalised name, would plausibly bring a module."""
+    found = _bringers(module).intersection(names)
+    if module.partition(".")[0] not in _SHARED_PREFIXES:
+        return found
+    prefix = f"{normalise(module.partition('.')[0])}-"
+    return found | {name for name in names if name.startswith(prefix)}
+
+
+@lru_cache(maxsize=4096)
+def _bringers(module: str) -> frozenset[str]:
+    """Return the names of distributions that would plausibly bring a module."""
     parts = module.split(".")
     top = parts[0]
     plain = normalise(top)
@@ -123,8 +134,7 @@ def bringing(module: str, names: Iterable[str]) -> frozenset[str]:
     wanted.add(normalise(top.strip("_")))
     wanted |= {normalise("-".join(parts[:count])) for count in range(1, len(parts) + 1)}
     wanted |= {f"python-{plain}", f"py{plain}", f"{plain}-python", f"py-{plain}", f"{plain}-py", f"pytorch-{plain}"}
-    shared = top in _SHARED_PREFIXES
-    return frozenset(name for name in names if name in wanted or (shared and name.startswith(f"{plain}-")))
+    return frozenset(wanted)
 
 
 def modules_of(distribution: str) -> frozenset[str]:

@@ -65,6 +65,7 @@ class Grapher:
         self._exports = exports
         self._layout = locator.layout
         self._built = BuiltModules(locator.layout)
+        self._above: dict[tuple[str, int], tuple[str, ...]] = {}
 
     def follow(self, path: str, scan: FileScan) -> FileImports:
         """Return edges to project files, and the imports that need a closer look."""
@@ -92,6 +93,7 @@ class Grapher:
         if site.names is None or found.kind == "compiled":
             self._edge(walk, site, found)
             return
+        whole = False  # the edge to the module itself is there already
         for name in site.names:
             walk.checked += 1
             submodule = self._locator.submodule(found, name) if found.folders and name != "*" else None
@@ -102,7 +104,8 @@ class Grapher:
                 self._edge(walk, site, submodule)
             if submodule is None and found.file == walk.file and self._built.makes(found.folders, name):
                 continue  # a build puts it there before the package runs
-            if own or submodule is None:
+            if (own or submodule is None) and not whole:
+                whole = True
                 self._edge(walk, site, found)
 
     def _offers(self, found: Found, name: str, submodule: Found | None) -> bool:
@@ -145,13 +148,19 @@ class Grapher:
             elif site.names is None and kind != "type-only":
                 walk.add(Edge(walk.path, target, site.line, "access" if site.eager else "lazy", implied=True))
 
-    def _packages_above(self, found: Found) -> Iterable[str]:
-        """Yield the `__init__.py` of every package above a module: each runs before the module does."""
+    def _packages_above(self, found: Found) -> tuple[str, ...]:
+        """Return the `__init__.py` of every package above a module: each runs before the module does."""
         place = found.file or (f"{found.folders[0]}/__init__.py" if found.folders else "")
+        key = (place, found.name.count("."))
+        if key not in self._above:
+            self._above[key] = tuple(self._packages_of(*key))
+        return self._above[key]
+
+    def _packages_of(self, place: str, depth: int) -> Iterable[str]:
         folder = place.rpartition("/")[0]
         if place.endswith("/__init__.py"):
             folder = folder.rpartition("/")[0]
-        for _ in range(found.name.count(".")):
+        for _ in range(depth):
             if "__init__.py" in self._layout.folders.listing(folder).files:
                 yield f"{folder}/__init__.py"
             folder = folder.rpartition("/")[0]

@@ -134,10 +134,11 @@ class Movables:
                     return f"{source}:{site.line} takes {name} from its module"
         wanted = "|".join(re.escape(name) for name in names)
         attribute = re.compile(rf"\.\s*(?:{wanted})\b".encode())
+        words = [name.encode() for name in names]  # found at once where they are, unlike the pattern
         texts = [(path, attribute)] if own else []
         for source in sorted((direct | self._around(path)) - {path}):
             data = self._project.locator.bytes_of(self._project.locator.layout.absolute(source))
-            if attribute.search(data):
+            if any(word in data for word in words) and attribute.search(data):
                 called = "|".join(re.escape(name) for name in sorted(self._names_for(path, source)))
                 texts.append((source, re.compile(rf"\b(?:{called})\s*\.\s*(?:{wanted})\b".encode())))
         for source, pattern in texts:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 import textwrap
 import warnings
 from dataclasses import replace
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from stages.syntax.imports.statements import ImportRecord
 
 _CONTINUES = late(rb"(?:else|elif|except|finally)\b|[)\]}]|\s|#|$")
-_EARLIER_GUARD = late(rb"importorskip|^if [^\n]*:[^\n]*\n\s+(?:raise|pytest\.|sys\.exit|exit)|^requires_", re.MULTILINE)
+_LEAVING_IF = late(rb"\nif [^\n]*:[^\n]*\n\s+(?:raise|pytest\.|sys\.exit|exit)")
 _FUNCTION = late(rb"\s*(?:async\s+)?def\b")
 _SCOPE = late(rb"\s*(?:(?:async\s+)?def|class)\b")
 _CLOSES = late(rb"\s*[)\]}]")
@@ -28,7 +27,7 @@ class Passages:
 
     def __init__(self, data: bytes, conditions: Conditions) -> None:
         self._lines = data.split(b"\n")
-        self._guarded_earlier = _EARLIER_GUARD.search(data) is not None
+        self._guarded_earlier = _has_guard(b"\n" + data)
         self._conditions = conditions
         self._read: dict[tuple[int, int], tuple[ImportRecord, ...] | None] = {}
 
@@ -46,6 +45,14 @@ class Passages:
         if span not in self._read:
             self._read[span] = _records(self._lines, span, self._conditions)
         return self._read[span]
+
+
+def _has_guard(text: bytes) -> bool:
+    """Say whether a statement of a text, which begins with a line break, may end the module before its imports.
+
+    Each question begins with plain bytes, which are found many times as fast as one pattern for all three.
+    """
+    return b"importorskip" in text or b"\nrequires_" in text or _LEAVING_IF.search(text) is not None
 
 
 def _enclosing_function(lines: list[bytes], at: int) -> tuple[int, int] | None:

@@ -75,6 +75,7 @@ class Unresolved:
         self._installed_by = known.installed_by
         self._assigned: dict[str, bool] = {}
         self._changing: dict[str, bool] = {}
+        self._declared: dict[str, Declared] = {}
         self._checked: frozenset[str] | None = None
 
     def findings(self, suspects: Iterable[Suspect]) -> tuple[Finding, ...]:
@@ -269,14 +270,18 @@ class Unresolved:
             return None
         if record is not None and record.kind == "type-only" and self._has_stubs(top):
             return None
-        data = self._texts.get(suspect.path, b"")
-        declared = self._dependencies.declared_for(suspect.path, data.decode("utf-8", "replace"))
-        declared |= Declared(self._installed_by(suspect.path))
+        declared = self._declared_for(suspect.path)
         severity, reason = self._external_severity(suspect, record, declared)
         if not declared.names and severity > Severity.LOW:
             severity, reason = Severity.LOW, "not installed here; the project declares no dependencies at all"
         message = f"No module named '{place.missing}'"
         return self._judged(("IMP002", place.missing), suspect, record, message, (severity, reason))
+
+    def _declared_for(self, path: str) -> Declared:
+        if path not in self._declared:
+            text = self._texts.get(path, b"").decode("utf-8", "replace")
+            self._declared[path] = self._dependencies.declared_for(path, text) | Declared(self._installed_by(path))
+        return self._declared[path]
 
     def _external_severity(
         self, suspect: Suspect, record: ImportRecord | None, declared: Declared
