@@ -17,6 +17,8 @@ _ASIDE = frozenset(
     {"examples", "example", "scripts", "script", "tools", "benchmarks", "benchmark", "notebooks", "demo", "demos"}
     | {"bin", "ci", "dev", "experiments", "recipes"}
 )
+_WHERE_TRAINING_STANDS = frozenset({"scripts", "script", "experiments", "recipes"})  # of a package, beside it
+_TRAINS = re.compile(rb"\.backward\(|\b\w*Trainer\(|\.fit\(")
 _NOT_SCRIPTS = frozenset({"setup.py", "conftest.py", "noxfile.py", "toxfile.py", "versioneer.py", "tasks.py"})
 _MOST_SWITCHES = 2
 _LONGEST_LIST = 12  # of scripts at the root, or of test files outside test folders, that are named one by one
@@ -122,14 +124,16 @@ def _is_test(path: PurePosixPath) -> bool:
 def _folders(texts: Mapping[PurePosixPath, bytes], *, packaged: bool) -> tuple[str, ...]:
     """Return the top-level folders that hold code of the project.
 
-    Of a project that is built as a package, those are its packages. Elsewhere every folder counts, what usually
-    stands aside only where a file of it uses torch. Where that leaves nothing, whatever there is counts.
+    Of a project that is built as a package, those are its packages, and folders of scripts beside them that train.
+    Elsewhere every folder counts, what usually stands aside only where a file of it uses torch. Where that leaves
+    nothing, whatever there is counts.
     """
     tops = sorted({path.parts[0] for path in texts if len(path.parts) > 1} - _NEVER)
     main = [top for top in tops if top not in _ASIDE]
     packages = [top for top in main if any(_in_package(path, top) for path in texts)]
     if packaged and packages:
-        return tuple(packages)
+        trains = {path.parts[0] for path, text in texts.items() if _MAIN.search(text) and _TRAINS.search(text)}
+        return tuple(top for top in tops if top in packages or top in _WHERE_TRAINING_STANDS & trains)
     torch = {path.parts[0] for path, text in texts.items() if _TORCH.search(text)}
     scripts = any(len(path.parts) == 1 and path.name not in _NOT_SCRIPTS for path in texts)
     return tuple(top for top in tops if top in main or top in torch or not (main or scripts))

@@ -16,6 +16,9 @@ from verifier.selection import MARKERS, task_sources
 from verifier.streams import complain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from verifier.model.finding import Finding
     from verifier.model.task import Config
     from verifier.plugins import Plugins
 BASELINE = "verify-baseline.json"
@@ -50,11 +53,24 @@ def _first_look(plugins: Plugins, path: Path) -> list[str]:
         "",
         f"first look, by reading only: {report.verdict} {report.score}/100, {blocking} of {len(found)} findings block",
     ]
+    absent = _absent(item.finding for item in found)
+    if absent:
+        lines.append(f"  not installed here: {', '.join(absent[:8])}{' and more' if len(absent) > 8 else ''}")
+        lines.append(
+            "  what runs the code needs them: install them beside verify, or name the interpreter that has them,"
+        )
+        lines.append(f'  `--python PATH` or python = "PATH" in {path.name}')
     if report.verdict is Verdict.BLOCK:
         lines.append("  a merge gate can begin from here, and block only what is new:")
         lines.append(f'  verify {task.name} --baseline {BASELINE} --update-baseline "found on adoption"')
         lines.append(f"  then commit {BASELINE}, and give --baseline {BASELINE} in CI")
     return lines
+
+
+def _absent(found: Iterable[Finding]) -> list[str]:
+    """Return the packages that the code imports, that it can do nothing without, and that were not found here."""
+    needed = {item.symbol for item in found if item.rule == "IMP002" and not item.message.endswith("is optional")}
+    return sorted(name for name in needed if name and "." not in name)
 
 
 def doctor(config_file: Path | None, python: Path | None) -> tuple[str, int]:

@@ -99,9 +99,14 @@ def traceback_evidence(failure: Failure) -> Evidence:
 
 
 def origin_of(failure: Failure) -> tuple[str, str, Location] | None:
-    """Return what tells an exception from others; None where it was raised outside the project."""
+    """Return what tells an exception from others; None where it was raised outside the project.
+
+    A module that is nowhere is one cause, however many files ask for it.
+    """
     if not failure.frames:
         return None
+    if failure.type == "ModuleNotFoundError":
+        return failure.type, failure.message, Location(path="")
     return failure.type, failure.message, place(failure.frames, Location(path=""))
 
 

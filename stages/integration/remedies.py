@@ -36,7 +36,10 @@ def remedy_for(failure: Failure, otherwise: str) -> str:
     if _CYCLE.search(failure.message):
         return "Break the import cycle: move the import at the line shown into the function that uses it."
     if missing := missing_module(failure):
-        return f"Correct the name {missing!r} at the line shown, restore that module, or install the package it is in."
+        return (
+            f"Correct the name {missing!r} at the line shown, restore that module, or install the package it is in; "
+            "where another interpreter has it, name that one: `--python PATH`, or `python` in the configuration."
+        )
     if failure.type == "ImportError":
         return "Correct the imported name at the line shown, or define it in the module it is taken from."
     if failure.type in ("NameError", "UnboundLocalError"):

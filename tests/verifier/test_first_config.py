@@ -23,6 +23,7 @@ PLUGINS = load_plugins()
 GATES = {stage.name: stage.gates for stage in PLUGINS.stages}
 PROJECTS = Path(__file__).parents[1] / "projects"
 AMP = "import torch\n\n\ndef step(model, batch):\n    with torch.autocast('cpu'):\n        return model(batch)\n"
+TRAINS = "from trl import SFTTrainer\n\nif __name__ == '__main__':\n    SFTTrainer().train()\n"
 PYPROJECT = """# the head comment stays
 [project]
 name = "thing"     # with its spaces
@@ -40,6 +41,16 @@ LAYOUTS = {
         {"src/thing/__init__.py": "", "src/thing/loop.py": AMP, "tests/test_loop.py": "import thing\n", "setup.py": ""},
         ("src/**/*.py",),
         ("tests",),
+    ),
+    "package with scripts that train": (
+        {"src/thing/__init__.py": "", "setup.py": "", "scripts/sft.py": TRAINS, "tools/a.py": TRAINS},
+        ("scripts/**/*.py", "src/**/*.py"),
+        (),
+    ),
+    "package with scripts that do not": (
+        {"thing/__init__.py": "", "setup.py": "", "scripts/plot.py": "x = 1\n", "scripts/step.py": ".backward()"},
+        ("thing/**/*.py",),
+        (),
     ),
     "flat package": (
         {"thing/__init__.py": "", "thing/loop.py": AMP, "docs/conf.py": "", "setup.py": "", "examples/run.py": AMP},
@@ -245,6 +256,15 @@ def test_a_red_tree_is_told_how_to_begin_from_there(tmp_path: Path) -> None:
     words = [*command.removesuffix('"found on adoption"').split(), "found on adoption"]
     assert verify(tmp_path, *words, "--stage", "syntax").returncode == 0
     assert verify(tmp_path, TASK, "--baseline", "verify-baseline.json", "--stage", "syntax").returncode == 0
+
+
+def test_packages_that_are_missing_here_are_named_at_once(tmp_path: Path) -> None:
+    declared = PYPROJECT.replace('version = "1"', 'version = "1"\ndependencies = ["nowhere-a"]')
+    optional = "try:\n    import nowhere_b\nexcept ImportError:\n    pass\n"
+    build(tmp_path, {"train.py": f"import nowhere_a.part\n{optional}", "pyproject.toml": declared})
+    said = verify(tmp_path, "init").stdout
+    assert "  not installed here: nowhere_a\n" in said
+    assert '`--python PATH` or python = "PATH" in pyproject.toml' in said
 
 
 def test_a_green_tree_is_told_so_and_no_report_is_left_to_git(tmp_path: Path) -> None:
