@@ -9,7 +9,6 @@ from stages._source.depth import deep
 from stages._source.discovery import rules_in
 from stages._source.parsing import parse
 from stages._source.program.kinds import Kinds
-from stages._source.prose import code_of
 from stages._source.testfiles import is_test_file
 from stages._source.versions import TorchVersions
 from stages._source.workers import Beside
@@ -59,8 +58,7 @@ def _judge(context: StageContext) -> StageOutcome:
     surveyed = survey(files, watching, spoken, jobs=context.options.jobs, progress=context.progress)
     speaking = {file.path: file for file in files if surveyed[file.path].speaks}
     looked = Looked()
-    awaited = {path: code_of(file.data or b"") for path, file in speaking.items()}
-    project = project_of([*files, *others], awaited, looked)
+    project = project_of([*files, *others], {path: surveyed[path].code for path in speaking}, looked)
     context.progress(f"reading {len(speaking)} files that speak of AMP")
     acting = frozenset().union(
         *(said.acting for said in surveyed.values()), *(acting_names(file.data) for file in others)

@@ -37,6 +37,7 @@ class Surveyed:
         speaks: it speaks of AMP; what follows up to `inspected` is only said of files that do.
         steps: there may be a step of training in it.
         low: some function of it may enter autocast or cast to half by itself.
+        code: its text without prose.
         inspected: codes of the rules that want to read it as a file that speaks of AMP.
         sound: codes of the rules about module soundness that want to read it.
         suspects: what half precision may harm in it.
@@ -46,6 +47,7 @@ class Surveyed:
     speaks: bool = False
     steps: bool = False
     low: bool = False
+    code: bytes = b""
     inspected: tuple[str, ...] = ()
     sound: tuple[str, ...] = ()
     suspects: Suspects = _NONE
@@ -83,6 +85,7 @@ def surveyed_of(file: SourceFile, watching: Watchers, spoken: Spoken) -> Surveye
         speaks=speaks,
         steps=speaks and STEPS_TEXT.within(code),
         low=speaks and LOW_TEXT.within(code),
+        code=code,
         inspected=tuple(rule for rule, reads, _ in watching.inspections if reads.within(code)) if speaks else (),
         sound=tuple(
             rule

@@ -12,7 +12,7 @@ from verifier.api import Bad, Good, RuleInfo, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stages._source.program.scopes import Scope
+    from stages._source.program.scopes import Seen
     from stages.logic.view import View
 
 RULE = RuleInfo(
@@ -78,14 +78,14 @@ READS = Wanted(every=(b"cast",), some=tuple(f".{name}".encode() for name in sort
 
 def inspect(view: View) -> Iterator[Problem]:
     """Report such a call where its result is used as a module later on."""
+    uses = _uses(view)
     for seen in view.calls():
         match view.parent(seen.node), seen.node:
             case ast.Assign(targets=[target]), ast.Call(func=func, args=[given], keywords=[]):
-                wraps = _names_an_object(given) and "autocast" in view.kinds.of(func, seen.scope)
-                used = _used_as_module(view, target, seen.scope, seen.node) if wraps else None
+                used = _used_as_module(uses, target, seen) if _names_an_object(given) else None
             case _:
                 continue
-        if used is None:
+        if used is None or "autocast" not in view.kinds.of(func, seen.scope):  # which may have other files read
             continue
         yield Problem(
             place=view.place(seen.node),
@@ -100,14 +100,21 @@ def _names_an_object(given: ast.expr) -> bool:
     return isinstance(given, ast.Name) or (isinstance(given, ast.Attribute) and given.attr != "forward")
 
 
-def _used_as_module(view: View, target: ast.expr, scope: Scope, call: ast.AST) -> ast.Attribute | None:
-    """Return a use of the target that only modules know: below in the same function, of an attribute anywhere."""
-    wanted = ast.unparse(target)
-    line = getattr(call, "lineno", 0)
+def _uses(view: View) -> dict[str, list[Seen]]:
+    """Return the uses of what only modules know, by the text of the object that it is asked of."""
+    found: dict[str, list[Seen]] = {}
     for load in view.module.scopes.loads:
+        if isinstance(load.node, ast.Attribute) and load.node.attr in _OF_MODULES:
+            found.setdefault(ast.unparse(load.node.value), []).append(load)
+    return found
+
+
+def _used_as_module(uses: dict[str, list[Seen]], target: ast.expr, call: Seen) -> ast.Attribute | None:
+    """Return a use of the target that only modules know: below in the same function, of an attribute anywhere."""
+    line = getattr(call.node, "lineno", 0)
+    for load in uses.get(ast.unparse(target), ()):
         node = load.node
-        if not isinstance(node, ast.Attribute) or node.attr not in _OF_MODULES or ast.unparse(node.value) != wanted:
-            continue
-        if isinstance(target, ast.Attribute) or (load.scope is scope and node.lineno > line):
+        below = load.scope is call.scope and getattr(node, "lineno", 0) > line
+        if isinstance(node, ast.Attribute) and (below or isinstance(target, ast.Attribute)):
             return node
     return None
