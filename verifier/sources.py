@@ -146,7 +146,7 @@ class SourceFile:
             text = data.decode(encoding, "replace")
         except (SyntaxError, LookupError, ValueError):  # no such encoding, or none of text
             text = data.decode("utf-8", "replace")
-        return re.split(r"\r\n|\r|\n", text)
+        return re.split(r"\r\n|\r|\n", text) if "\r" in text else text.split("\n")
 
 
 class KnownFile(SourceFile):
