@@ -19,7 +19,7 @@ from verifier.model.finding import Severity
 from verifier.model.fix import Fix
 from verifier.model.rule import Bad, Good, RuleInfo
 from verifier.model.stage import Need, Resources, Stage
-from verifier.plugins import OURS, Plugins, load_plugins
+from verifier.plugins import OURS, Plugins, distribution_of, load_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -122,7 +122,8 @@ def _known(noted: Any, found: Sequence[metadata.EntryPoint]) -> list[metadata.En
 
 
 def _is_ours(entry: metadata.EntryPoint) -> bool:
-    return entry.dist is not None and entry.dist.name == OURS
+    brought_by = distribution_of(entry)
+    return brought_by is not None and brought_by[0] == OURS
 
 
 def _noted(plugins: Plugins, found: Sequence[metadata.EntryPoint]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -66,14 +67,27 @@ def load_plugins(entry_points: Iterable[metadata.EntryPoint] | None = None) -> P
     third_party: dict[str, str] = {}  # name of the entry point -> "name version" of its distribution
     for entry_point in sorted(found, key=lambda item: (item.name, item.value)):
         _register(manager, entry_point)
-        if entry_point.dist is not None and entry_point.dist.name != OURS:
-            third_party[entry_point.name] = f"{entry_point.dist.name} {entry_point.dist.version}"
+        brought_by = distribution_of(entry_point)
+        if brought_by is not None and brought_by[0] != OURS:
+            third_party[entry_point.name] = " ".join(brought_by)
     _check_hooks(manager)
     return _collect(manager, third_party)
 
 
+def distribution_of(entry_point: metadata.EntryPoint) -> tuple[str, str] | None:
+    """Return name and version of the distribution that brings an entry point, where that is known."""
+    return None if entry_point.dist is None else _known_as(entry_point.dist)
+
+
+@functools.lru_cache(maxsize=64)
+def _known_as(distribution: metadata.Distribution) -> tuple[str, str]:
+    """Return name and version. All entry points of one share it, and it parses its metadata at each question."""
+    return distribution.metadata["Name"], distribution.metadata["Version"]
+
+
 def _register(manager: pluggy.PluginManager, entry_point: metadata.EntryPoint) -> None:
-    owner = f" of {entry_point.dist.name} {entry_point.dist.version}" if entry_point.dist else ""
+    brought_by = distribution_of(entry_point)
+    owner = f" of {' '.join(brought_by)}" if brought_by is not None else ""
     try:
         plugin = entry_point.load()
     except Exception as error:
