@@ -6,7 +6,7 @@ import json
 import re
 from bisect import bisect_left
 from functools import cached_property
-from json.decoder import scanstring  # type: ignore[attr-defined]
+from json.decoder import JSONObject, scanstring  # type: ignore[attr-defined]
 from json.scanner import py_make_scanner  # type: ignore[attr-defined]
 from typing import Any
 
@@ -15,6 +15,8 @@ from verifier.notebooks.model import Cell, Notebook, NotebookError
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 _LFS_POINTER = "version https://git-lfs"
 _PYTHONS = frozenset({"python", "ipython", "python3", "ipython3", "xpython", "pyodide"})
+_PUT_OUT = ("outputs", "attachments")
+_BULK = ('"outputs"', '"attachments"', '"metadata"')
 _FIRST_LINE = 3  # what stands above every cell of a notebook that is written line by line
 
 
@@ -35,7 +37,7 @@ def read_notebook(data: bytes) -> Notebook:
     document = _Document(text)
     placed = document.cells
     if placed is None:
-        document = _Document(json.dumps(_line_by_line(document.root), indent=1, ensure_ascii=False))
+        document = _Document(_rewritten(document.root))
         placed = document.cells or ()
     foreign, python = _kernel(document.root)
     return Notebook(cells=placed, line_count=document.text.count("\n") + 1, foreign=foreign, python=python)
@@ -108,6 +110,8 @@ class _Document:
 
 
 def _parsed(text: str) -> dict[str, Any]:
+    """Return the JSON of a notebook, with the place of each string but those of what cells have put out."""
+
     def parse_string(source: str, end: int, strict: bool = True) -> tuple[str, int]:
         value, after = scanstring(source, end, strict)
         placed = _Placed(value)
@@ -116,7 +120,17 @@ def _parsed(text: str) -> dict[str, Any]:
 
     decoder: Any = json.JSONDecoder()
     decoder.parse_string = parse_string
-    decoder.scan_once = py_make_scanner(decoder)
+    plain: Any = json.JSONDecoder()
+
+    def scan(source: str, at: int) -> tuple[Any, int]:
+        found: tuple[Any, int] = plain.scan_once(source, at) if _is_bulk(source, at) else placing(source, at)
+        return found
+
+    def parse_object(state: tuple[str, int], strict: bool, _scan: object, *more: Any) -> tuple[Any, int]:
+        return JSONObject(state, strict, scan, *more)  # type: ignore[no-any-return]
+
+    decoder.parse_object = parse_object
+    decoder.scan_once = placing = py_make_scanner(decoder)
     try:
         root = decoder.decode(text)
     except json.JSONDecodeError as error:
@@ -130,6 +144,14 @@ def _parsed(text: str) -> dict[str, Any]:
     if not isinstance(root, dict) or not _has_cells(root):
         raise NotebookError("it is JSON, but has no list of cells")
     return root
+
+
+def _is_bulk(text: str, at: int) -> bool:
+    """Say whether the value that begins there is that of a key which no source of a cell stands below."""
+    if text[at : at + 1] not in ("{", "["):
+        return False
+    quote = text.rfind('"', 0, at)
+    return text[quote + 1 : at].strip() == ":" and text.endswith(_BULK, 0, quote + 1)
 
 
 def _has_cells(root: dict[str, Any]) -> bool:
@@ -164,14 +186,45 @@ def _source(cell: dict[str, Any]) -> list[Any] | str:
     return source if isinstance(source, list | str) else [None]
 
 
+def _rewritten(root: dict[str, Any]) -> str:
+    """Return the notebook written line by line.
+
+    Raises:
+        NotebookError: it is nested too deeply.
+    """
+    try:
+        return json.dumps(_line_by_line(root), indent=1, ensure_ascii=False)
+    except RecursionError:
+        raise NotebookError("it is nested too deeply") from None
+
+
 def _line_by_line(root: dict[str, Any]) -> dict[str, Any]:
-    """Return the notebook with the source of each cell as a list of lines."""
+    """Return the notebook with the source of each cell as a list of lines, and as tall a list for what it has put out.
+
+    Nobody reads the latter in this form, and it is most of a notebook: only the lines that it takes count.
+    """
     cells = []
     for cell in _raw_cells(root):
         lines = _LINE_BREAK.split("".join(_source(cell)))
         source = [f"{line}\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
-        cells.append({"cell_type": cell["cell_type"], **cell, "source": source})
+        bulk = {key: _as_tall(cell[key]) for key in _PUT_OUT if key in cell}
+        cells.append({"cell_type": cell["cell_type"], **cell, "source": source, **bulk})
+    metadata = root.get("metadata")
+    if isinstance(metadata, dict) and "widgets" in metadata:
+        root = {**root, "metadata": {**metadata, "widgets": _as_tall(metadata["widgets"])}}
     return {**root, "cells": cells}
+
+
+def _as_tall(value: Any) -> Any:
+    """Return something that takes as many lines as a value, written one space deep."""
+    lines = _height(value)
+    return [0] * (lines - 2) if lines > 1 else 0
+
+
+def _height(value: Any) -> int:
+    kind = type(value)
+    parts = value.values() if kind is dict else value if kind is list else ()
+    return 2 + sum(map(_height, parts)) if parts else 1
 
 
 def _kernel(root: dict[str, Any]) -> tuple[str, int | None]:

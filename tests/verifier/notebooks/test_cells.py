@@ -110,3 +110,38 @@ def test_what_is_no_notebook_is_refused_with_the_place_and_the_reason(data: byte
 def test_any_json_is_a_notebook_or_refused(document: object) -> None:
     with suppress(NotebookError):
         assert read_notebook(json.dumps(document).encode()).line_count > 0
+
+
+VALUES = st.recursive(
+    st.none() | st.integers() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["source", "outputs", "a"]), inner),
+    max_leaves=12,
+)
+
+
+@given(st.lists(st.tuples(st.lists(TEXTS, max_size=3), VALUES), max_size=3), VALUES)
+def test_lines_are_those_of_the_notebook_written_with_all_that_cells_have_put_out(
+    cells: list[tuple[list[str], object]], widgets: object
+) -> None:
+    written = [code("\n".join(lines)) | {"outputs": value, "attachments": value} for lines, value in cells]
+    whole = notebook(*written) | {"metadata": {"widgets": widgets}}
+    root = {**whole, "cells": [{**cell, "source": "".join(cell["source"])} for cell in written]}
+    lines = json.dumps(whole, indent=1, ensure_ascii=False).split("\n")
+    read = read_notebook(json.dumps(root).encode())
+    for cell in read.cells:
+        for offset, text in enumerate(cell.lines):
+            assert json.loads(lines[cell.line - 1 + offset].strip().removesuffix(",")).rstrip("\n") == text
+
+
+@given(VALUES)
+def test_places_are_kept_whatever_stands_beside_the_source(value: object) -> None:
+    root = notebook("a = 1\nb = 2\n", "c = 3\n")
+    for cell in root["cells"]:
+        cell |= {"outputs": value, "metadata": {"tags": ["x"], "more": value}}
+    data = json.dumps(root, indent=1).encode()
+    lines = data.decode().split("\n")
+    for cell in read_notebook(data).cells:
+        assert cell.tags == {"x"}
+        assert [json.loads(lines[cell.line - 1 + at].strip().removesuffix(",")) for at in range(len(cell.lines))] == [
+            f"{line}\n" for line in cell.lines
+        ]
