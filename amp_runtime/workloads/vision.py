@@ -82,7 +82,8 @@ def load_digits(device: str) -> tuple[Images, Images]:
         raise ModuleNotFoundError("No module named 'sklearn' (extra `workloads`)", name="sklearn")
     (folder, *_) = package.submodule_search_locations
     with gzip.open(Path(folder) / "datasets" / "data" / "digits.csv.gz", "rt", encoding="ascii") as file:
-        rows = torch.tensor([[float(value) for value in line.split(",")] for line in file], device=device)
+        values = [float(value) for line in file for value in line.split(",")]
+    rows = torch.tensor(values, device=device).reshape(-1, 65)  # 64 pixels and the label
     images = rows[:, :-1].reshape(-1, 1, 8, 8) / 16
     labels = rows[:, -1].long()
     return (images[:-_VALIDATION], labels[:-_VALIDATION]), (images[-_VALIDATION:], labels[-_VALIDATION:])

@@ -17,6 +17,8 @@ _CODE = (".py", ".pyi", ".so", ".pyd", ".ipynb")
 _NEVER = frozenset({"__pycache__", "node_modules", ".git"})
 _ENVIRONMENT = ("pyvenv.cfg", "conda-meta")  # what marks an environment of packages
 _SECRET = (".env", ".netrc", ".pypirc")
+# what Hypothesis works out once, in seconds, and keeps; not the examples that have failed before
+_WORKED_OUT = (".hypothesis", ".hypothesis/unicode_data", ".hypothesis/constants")
 
 
 def is_code(name: str) -> bool:
@@ -54,6 +56,8 @@ class Listing:
         name = path.rpartition("/")[2]
         if name in _NEVER or any(os.path.lexists(os.path.join(place, mark)) for mark in _ENVIRONMENT):  # noqa: PTH118
             return False
+        if path.startswith(_WORKED_OUT[0]):
+            return path in _WORKED_OUT or path.startswith(f"{_WORKED_OUT[1]}/")
         if self.listed is None:
             return not name.startswith(".") and not self._is_excluded(path)
         return path in self.folders or not name.startswith(".")

@@ -164,3 +164,13 @@ def test_a_file_is_replaced_in_the_copy_alone_also_where_the_project_has_a_link(
     assert copy.rewritten(["a.py", "b.py"]) == ()
     (copy.root / "a.py").write_text("x = 3\n")
     assert copy.rewritten(["a.py", "b.py"]) == ("a.py",)
+
+
+@pytest.mark.parametrize("git", [False, True])
+def test_what_hypothesis_has_worked_out_is_copied_and_not_what_failed_before(root: Path, git: bool) -> None:
+    kept = [".hypothesis/constants/a0", ".hypothesis/unicode_data/14.0.0/charmap.json.gz"]
+    write(root, "a.py", *kept, ".hypothesis/examples/b1/c2", ".hypothesis/patches/x", "pkg/.hypothesis/constants/a0")
+    if git:
+        write(root, ".gitignore", text=".hypothesis\n")
+        repository(root, "a.py")
+    assert [path for path in files(copied(root)) if "hypothesis" in path] == kept
