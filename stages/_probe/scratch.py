@@ -79,10 +79,13 @@ def _locked_folder() -> tuple[Path, int]:
 
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX)).resolve()
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:  # another run took it for left over and swept it
+            continue
         with contextlib.suppress(OSError):  # a file system without locks: nobody can take the folder for left over
             fcntl.flock(lock, fcntl.LOCK_SH)
-        if folder.exists():  # else another run swept it before it was locked
+        if folder.exists():  # else it was swept before it was locked
             return folder, lock
         os.close(lock)
 

@@ -84,6 +84,23 @@ def test_the_folder_of_a_killed_run_is_removed_by_the_next_one_with_what_still_r
         assert stray.wait(10.0) == -9
 
 
+def test_a_folder_that_another_run_sweeps_before_it_is_locked_is_made_anew(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Path] = []
+    mkdtemp = tempfile.mkdtemp
+
+    def swept_at_first(prefix: str) -> str:
+        made.append(Path(mkdtemp(prefix=prefix)))
+        if len(made) == 1:
+            sweep(place)
+        return str(made[-1])
+
+    monkeypatch.setattr(tempfile, "mkdtemp", swept_at_first)
+    with scratch() as folder:
+        assert (len(made), made[0].exists(), folder.name) == (2, False, made[1].name)
+
+
 def test_what_only_has_such_a_name_stays(place: Path) -> None:
     (place / "precious").mkdir()
     (place / "verify-probe-link").symlink_to(place / "precious")
