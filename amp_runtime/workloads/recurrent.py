@@ -60,7 +60,7 @@ def load_lines() -> list[torch.Tensor]:
     stripped = [line.strip() for line in help_text().splitlines()]
     lines = [f"{line[:_LONGEST]}\n" for line in stripped if len(line) >= _SHORTEST]
     # One call for all: each of ten thousand costs more than its line.
-    return list(encode("".join(lines)).split([len(line) for line in lines]))
+    return list(torch.split(encode("".join(lines)), [len(line) for line in lines]))
 
 
 def pack(lines: Sequence[torch.Tensor], device: str) -> Lines:
