@@ -56,11 +56,12 @@ class Listing:
         name = path.rpartition("/")[2]
         if name in _NEVER or any(os.path.lexists(os.path.join(place, mark)) for mark in _ENVIRONMENT):  # noqa: PTH118
             return False
-        if path.startswith(_WORKED_OUT[0]):
-            return path in _WORKED_OUT or path.startswith(f"{_WORKED_OUT[1]}/")
+        if path in _WORKED_OUT or path.startswith(f"{_WORKED_OUT[1]}/"):
+            return True
+        hidden = name.startswith(".") or path.startswith(f"{_WORKED_OUT[0]}/")
         if self.listed is None:
-            return not name.startswith(".") and not self._is_excluded(path)
-        return path in self.folders or not name.startswith(".")
+            return not hidden and not self._is_excluded(path)
+        return path in self.folders or not hidden
 
     def holds_code(self, path: str) -> bool:
         return path in self.code_folders

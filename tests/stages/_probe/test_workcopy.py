@@ -174,3 +174,9 @@ def test_what_hypothesis_has_worked_out_is_copied_and_not_what_failed_before(roo
         write(root, ".gitignore", text=".hypothesis\n")
         repository(root, "a.py")
     assert [path for path in files(copied(root)) if "hypothesis" in path] == kept
+
+
+def test_examples_of_hypothesis_that_git_tracks_are_copied_as_anything_else(root: Path) -> None:
+    write(root, "a.py", ".hypothesis/examples/b1/c2", ".hypothesis-notes/x.txt")
+    repository(root, "a.py", ".hypothesis/examples/b1/c2", ".hypothesis-notes/x.txt")
+    assert files(copied(root)) == [".hypothesis-notes/x.txt", ".hypothesis/examples/b1/c2", "a.py"]
